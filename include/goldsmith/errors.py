@@ -1,0 +1,84 @@
+"""Every error Goldsmith raises on purpose.
+
+    GoldsmithError                 exit code
+    ├── ConfigurationError         2   what the user wrote, or the dbt project, is not usable
+    │   ├── SpecError                  a pipeline spec
+    │   ├── ProjectError               the dbt project on disk
+    │   ├── ManifestError              target/manifest.json
+    │   ├── SelectionError             a dbt selection that matches nothing
+    │   └── PlanError                  the graph: order of layers, cycles, clashing ids
+    ├── EnvironmentProblem         3   the machine: a server that does not start or answer
+    ├── IngestError                1   a raw file that cannot be loaded
+    └── RunFailed                  1   the run ended, and not well
+
+A message says what happened and what was looked at; the hint says what to do next.
+Airflow ships exceptions between processes, so each survives pickling.
+"""
+
+from __future__ import annotations
+
+
+class GoldsmithError(Exception):
+    """Root of all errors raised on purpose.
+
+    Args:
+        message: What happened and what was looked at.
+        hint: The command to run or the line to change; may be empty.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), self.message, self.hint)
+
+
+def _rebuild(kind: type[GoldsmithError], message: str, hint: str) -> GoldsmithError:
+    return kind(message, hint=hint)
+
+
+class ConfigurationError(GoldsmithError):
+    """Something the user wrote cannot be used as it is."""
+
+    exit_code = 2
+
+
+class SpecError(ConfigurationError):
+    """A pipeline spec is not valid."""
+
+
+class ProjectError(ConfigurationError):
+    """The dbt project was not found or is not usable."""
+
+
+class ManifestError(ConfigurationError):
+    """The manifest is missing, unreadable or of another dbt version."""
+
+
+class SelectionError(ConfigurationError):
+    """A dbt selection matches no node."""
+
+
+class PlanError(ConfigurationError):
+    """The nodes cannot be put in order: layers, cycles or clashing task ids."""
+
+
+class EnvironmentProblem(GoldsmithError):  # noqa: N818 - `EnvironmentError` is a builtin
+    """The machine, or a server that was named, does not do what is needed."""
+
+    exit_code = 3
+
+
+class IngestError(GoldsmithError):
+    """A raw file cannot be loaded."""
+
+
+class RunFailed(GoldsmithError):  # noqa: N818 - an outcome more than an error
+    """A run ended, and not with success."""

@@ -1,0 +1,103 @@
+"""Where things are: the only reader of environment variables and of Airflow's configuration.
+
+    variable                      meaning                                   default
+    GOLDSMITH_DBT_PROJECT_DIR     the dbt project                           `dbt_project` beside the dags folder
+    GOLDSMITH_TARGET              dbt target of pipeline runs               prod
+    GOLDSMITH_STATE_DIR           state of the local stack                  `.goldsmith` beside the dags folder
+    GOLDSMITH_AIRFLOW_URL         a running Airflow to use, not our own     none
+    GOLDSMITH_AIRFLOW_USER        login there                               admin
+    GOLDSMITH_AIRFLOW_PASSWORD    password there                            none
+    GOLDSMITH_AIRFLOW_TOKEN       bearer token there, instead of a login    none
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from goldsmith.errors import ProjectError
+
+DBT_PROJECT = "dbt_project"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AirflowAccess:
+    """A running Airflow that the user named; the secrets stay out of `repr`."""
+
+    url: str
+    user: str = "admin"
+    password: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """Paths and names that hold for this process."""
+
+    root: Path
+    """The folder that holds dags/, dbt_project/ and include/."""
+    dags_dir: Path
+    dbt_project_dir: Path
+    state_dir: Path
+    target: str
+    airflow: AirflowAccess | None
+
+
+def settings() -> Settings:
+    """Read the settings of this process.
+
+    Raises:
+        ProjectError: No dbt project is where one is looked for.
+    """
+    dags_dir = _airflow_dags_dir()
+    root = dags_dir.parent if dags_dir else _root_above(Path.cwd())
+    named = os.environ.get("GOLDSMITH_DBT_PROJECT_DIR")
+    return Settings(
+        root=root,
+        dags_dir=dags_dir or root / "dags",
+        dbt_project_dir=Path(named).resolve() if named else root / DBT_PROJECT,
+        state_dir=Path(os.environ.get("GOLDSMITH_STATE_DIR", root / ".goldsmith")).resolve(),
+        target=os.environ.get("GOLDSMITH_TARGET", "prod"),
+        airflow=_named_airflow(),
+    )
+
+
+def _airflow_dags_dir() -> Path | None:
+    """Airflow's dags folder, where this process is one of Airflow's."""
+    configured = os.environ.get("AIRFLOW__CORE__DAGS_FOLDER")
+    if configured:
+        return Path(configured).resolve()
+    if "airflow.configuration" not in sys.modules:  # the CLI does not pay for importing Airflow
+        return None
+    from airflow.configuration import conf
+
+    return Path(conf.get_mandatory_value("core", "dags_folder")).resolve()
+
+
+def _root_above(start: Path) -> Path:
+    """The nearest folder, from `start` upwards, that holds a dbt project."""
+    for folder in (start, *start.parents):
+        if (folder / DBT_PROJECT / "dbt_project.yml").is_file():
+            return folder
+        if (folder / "dbt_project.yml").is_file():
+            return folder.parent
+    if os.environ.get("GOLDSMITH_DBT_PROJECT_DIR"):
+        return start
+    raise ProjectError(
+        f"No dbt project: neither {DBT_PROJECT}/dbt_project.yml nor dbt_project.yml in {start} or a folder above it.",
+        hint="Change into your project, or name it: export GOLDSMITH_DBT_PROJECT_DIR=/path/to/dbt_project",
+    )
+
+
+def _named_airflow() -> AirflowAccess | None:
+    url = os.environ.get("GOLDSMITH_AIRFLOW_URL")
+    if not url:
+        return None
+    return AirflowAccess(
+        url=url.rstrip("/"),
+        user=os.environ.get("GOLDSMITH_AIRFLOW_USER", "admin"),
+        password=os.environ.get("GOLDSMITH_AIRFLOW_PASSWORD", ""),
+        token=os.environ.get("GOLDSMITH_AIRFLOW_TOKEN", ""),
+    )
