@@ -1,0 +1,33 @@
+# Two bases, one file:
+#     docker build .                                                        Astro Runtime (what `astro deploy` does)
+#     docker build --build-arg BASE_IMAGE=python:3.12-slim-bookworm .       any image with Python 3.11 to 3.13
+# Without internet for dbt's packages: --build-arg DBT_PACKAGES=none
+ARG BASE_IMAGE=astrocrpublic.azurecr.io/runtime:3.3-8-python-3.12-base
+# The Astro CLI reads the Runtime version from the first FROM and knows no ARG there. Nothing builds on this stage.
+FROM astrocrpublic.azurecr.io/runtime:3.3-8-python-3.12-base AS astro-runtime
+
+FROM ${BASE_IMAGE}
+LABEL org.opencontainers.image.title="goldsmith" \
+      org.opencontainers.image.description="dbt on Apache Airflow, one task per model and per test" \
+      org.opencontainers.image.licenses="Apache-2.0"
+ENV AIRFLOW_HOME=/usr/local/airflow \
+    DBT_SEND_ANONYMOUS_USAGE_STATS=false \
+    PATH=/opt/goldsmith/bin:${PATH} \
+    PYTHONUNBUFFERED=1
+
+USER 0
+WORKDIR /usr/local/airflow
+# Dependencies before sources: an edit of a model or a DAG does not install everything again.
+COPY packages.txt requirements.txt ./
+COPY deploy/requirements-full.txt deploy/overrides.txt ./deploy/
+COPY deploy/image/ ./deploy/image/
+RUN deploy/image/install-dependencies.sh
+
+# All at once: `astro deploy` may take dags/ out of the build context, and a COPY of that folder would then fail.
+COPY --chown=50000:0 . .
+RUN deploy/image/install-project.sh
+
+USER 50000
+ARG DBT_PACKAGES=install
+RUN if [ "$DBT_PACKAGES" != none ]; then goldsmith deps; fi \
+    && dbt parse --project-dir dbt_project --profiles-dir dbt_project --target prod

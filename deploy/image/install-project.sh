@@ -1,0 +1,10 @@
+#!/bin/sh
+# Install the package of this folder without its dependencies, as root.
+# Editable on purpose: `astro dev start` mounts include/ over the image, and an installed copy would hide edits.
+set -eu
+
+if [ -e /etc/pip-constraints.txt ]; then
+    uv pip install --system --no-cache --no-deps --editable .
+else
+    pip install --no-cache-dir --no-deps --editable .
+fi
