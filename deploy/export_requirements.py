@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT, help="folder to write below (default: here)")
     out: Path = parser.parse_args().out
     full = resolve()
-    (out / "deploy").mkdir(exist_ok=True)
+    (out / "deploy").mkdir(parents=True, exist_ok=True)
     (out / "deploy" / "requirements-full.txt").write_text(FULL_HEADER + full, encoding="utf-8")
     (out / "requirements.txt").write_text(ASTRO_HEADER + astro(full), encoding="utf-8")
 
