@@ -1,1 +1,32 @@
-"""Goldsmith."""
+"""Goldsmith runs a dbt project on Apache Airflow: every model and every test its own task.
+
+The public names; each is imported on first use, so that `import goldsmith` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from goldsmith.errors import GoldsmithError
+    from goldsmith.pipeline import build_dag
+    from goldsmith.spec.ingest import Ingest
+    from goldsmith.spec.pipeline import Pipeline, Profile, Retries
+
+__all__ = ["GoldsmithError", "Ingest", "Pipeline", "Profile", "Retries", "build_dag"]
+
+_HOMES = {
+    "GoldsmithError": "goldsmith.errors",
+    "Ingest": "goldsmith.spec.ingest",
+    "Pipeline": "goldsmith.spec.pipeline",
+    "Profile": "goldsmith.spec.pipeline",
+    "Retries": "goldsmith.spec.pipeline",
+    "build_dag": "goldsmith.pipeline",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'goldsmith' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

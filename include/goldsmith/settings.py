@@ -4,6 +4,7 @@
     GOLDSMITH_DBT_PROJECT_DIR     the dbt project                           `dbt_project` beside the dags folder
     GOLDSMITH_TARGET              dbt target of pipeline runs               prod
     GOLDSMITH_STATE_DIR           state of the local stack                  `.goldsmith` beside the dags folder
+    GOLDSMITH_SCHEDULE            `off`: pipelines run by hand only          on
     GOLDSMITH_AIRFLOW_URL         a running Airflow to use, not our own     none
     GOLDSMITH_AIRFLOW_USER        login there                               admin
     GOLDSMITH_AIRFLOW_PASSWORD    password there                            none
@@ -41,7 +42,11 @@ class Settings:
     dags_dir: Path
     dbt_project_dir: Path
     state_dir: Path
+    plan_dir: Path
+    """Where compiled plans go when they cannot lie beside the manifest."""
     target: str
+    is_scheduled: bool
+    """Whether pipelines follow their schedule; the local stack switches it off."""
     airflow: AirflowAccess | None
 
 
@@ -59,6 +64,8 @@ def settings() -> Settings:
         dags_dir=dags_dir or root / "dags",
         dbt_project_dir=Path(named).resolve() if named else root / DBT_PROJECT,
         state_dir=Path(os.environ.get("GOLDSMITH_STATE_DIR", root / ".goldsmith")).resolve(),
+        plan_dir=Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser(),
+        is_scheduled=os.environ.get("GOLDSMITH_SCHEDULE", "on") != "off",
         target=os.environ.get("GOLDSMITH_TARGET", "prod"),
         airflow=_named_airflow(),
     )

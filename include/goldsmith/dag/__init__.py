@@ -1,0 +1,1 @@
+"""The plan becomes an Airflow DAG."""

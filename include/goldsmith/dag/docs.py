@@ -1,0 +1,42 @@
+"""Markdown for the DAG's page: what the pipeline does, its layers, and how to run parts of it again."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from goldsmith.plan.model import Plan
+from goldsmith.spec.pipeline import Pipeline
+
+_KINDS = ("model", "seed", "snapshot", "test", "unit_test", "source")
+_HEADS = ("models", "seeds", "snapshots", "tests", "unit tests", "freshness")
+
+
+def pipeline_docs(plan: Plan, spec: Pipeline) -> str:
+    """Description, counts by layer, exposures and what to do when something is red."""
+    parts = [spec.description.strip(), _counts(plan), _gate_line(spec), _RERUN]
+    if plan.exposures:
+        parts.append("**Who uses it**\n\n" + "\n".join(f"- {line}" for line in plan.exposures))
+    parts.append(f"dbt project `{plan.project_name}`, dbt {plan.dbt_version}, connection `{spec.connection}`.")
+    return "\n\n".join(part for part in parts if part)
+
+
+def _counts(plan: Plan) -> str:
+    layers = {node.layer: None for node in plan.nodes}
+    ordered = [layer for layer in layers if layer not in plan.layers] + [x for x in plan.layers if x in layers]
+    counts = Counter((node.layer, node.kind) for node in plan.nodes)
+    rows = ["| layer | " + " | ".join(_HEADS) + " |", "|---" * (len(_HEADS) + 1) + "|"]
+    rows += [f"| {layer} | " + " | ".join(str(counts[layer, kind] or "") for kind in _KINDS) + " |" for layer in ordered]
+    return "\n".join(rows)
+
+
+def _gate_line(spec: Pipeline) -> str:
+    if spec.gate == "node":
+        return "Each task starts when what it reads is built and tested, whatever its layer."
+    chain = " → ".join(spec.layers)
+    return f"Layers build in order: {chain}. A gate after each lets the next start when all its tasks are green."
+
+
+_RERUN = (
+    "**A task is red?** Open it and read its log: dbt's own message stands at the end. When the cause is mended, "
+    "*Clear* the task with *Downstream*: that node runs again, then what it held back, and nothing else."
+)

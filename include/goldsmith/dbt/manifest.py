@@ -1,0 +1,217 @@
+"""Read a dbt manifest: Cosmos parses and selects, this module adds what Cosmos leaves out.
+
+The only module that calls Cosmos's `DbtGraph`. Cosmos drops unit tests and keeps no descriptions,
+columns, severities, groups or relations, so those are taken from the same file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from goldsmith.dbt.node import Column, Node
+from goldsmith.errors import ManifestError, SelectionError
+
+if TYPE_CHECKING:
+    from cosmos.dbt.graph import DbtNode
+
+SUPPORTED_DBT = "1.12"
+_REMEDY = "Make it anew: goldsmith manifest (or: dbt parse --project-dir {project})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """A manifest in plain records, with Cosmos's nodes kept for selections."""
+
+    path: Path
+    checksum: str
+    dbt_version: str
+    project_name: str
+    nodes: dict[str, Node]
+    exposures: tuple[Node, ...]
+    project_dir: Path
+    cosmos_nodes: dict[str, DbtNode]
+
+    def select(self, select: tuple[str, ...], exclude: tuple[str, ...], *, what: str) -> set[str]:
+        """Unique ids that match a dbt selection, as Cosmos decides it.
+
+        Raises:
+            SelectionError: The selection is not understood or matches nothing.
+        """
+        from cosmos.dbt.selector import select_nodes
+
+        try:
+            found = set(select_nodes(self.project_dir, self.cosmos_nodes, list(select), list(exclude)))
+        except Exception as error:  # Cosmos raises errors of several unrelated classes here
+            raise SelectionError(
+                f"{what}: Cosmos does not understand {_shown(select, exclude)}: {error}",
+                hint="Methods it knows in a manifest: path:, tag:, fqn:, package:, source:, config., +, @ and names.",
+            ) from error
+        if not found:
+            raise SelectionError(
+                f"{what} matches none of the {len(self.cosmos_nodes)} nodes in {self.path}: "
+                f"{_shown(select, exclude)}",
+                hint=f"Look at what there is: dbt ls --project-dir {self.project_dir}",
+            )
+        return found
+
+
+def _shown(select: tuple[str, ...], exclude: tuple[str, ...]) -> str:
+    parts = [f"select {' '.join(select)}"] if select else []
+    return ", ".join([*parts, *([f"exclude {' '.join(exclude)}"] if exclude else [])])
+
+
+def checksum(document: dict[str, Any]) -> str:
+    """SHA-256 over a manifest without its `metadata`, which changes with every parse."""
+    content = {key: value for key, value in document.items() if key != "metadata"}
+    # Each entry carries the time of its parsing; nothing depends on it.
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(_without_times(text).encode()).hexdigest()
+
+
+def _without_times(text: str) -> str:
+    import re
+
+    return re.sub(r'"created_at":[0-9.]+', '"created_at":0', text)
+
+
+def read_document(path: Path, project_dir: Path) -> dict[str, Any]:
+    """Read manifest.json and check that it is whole and of the dbt line we support.
+
+    Raises:
+        ManifestError: It is missing, truncated, not a manifest, or of another dbt version.
+    """
+    remedy = _REMEDY.format(project=project_dir)
+    try:
+        document = json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise ManifestError(f"No manifest at {path}.", hint=remedy) from error
+    except ValueError as error:
+        raise ManifestError(f"The manifest {path} is truncated or not JSON: {error}", hint=remedy) from error
+    if not isinstance(document, dict) or "nodes" not in document or "metadata" not in document:
+        raise ManifestError(f"{path} is JSON, but not a dbt manifest: no `nodes` or no `metadata`.", hint=remedy)
+    version = str(document["metadata"].get("dbt_version", "unknown"))
+    if not version.startswith(f"{SUPPORTED_DBT}."):
+        raise ManifestError(
+            f"The manifest {path} was made by dbt {version}; Goldsmith runs dbt {SUPPORTED_DBT}.", hint=remedy
+        )
+    return document
+
+
+def load(path: Path, project_dir: Path, document: dict[str, Any] | None = None) -> Manifest:
+    """Read a manifest into plain records.
+
+    Args:
+        path: The manifest.json.
+        project_dir: Root of the dbt project.
+        document: The parsed file, where the caller has read it already.
+
+    Raises:
+        ManifestError: See `read_document`.
+    """
+    document = document or read_document(path, project_dir)
+    cosmos_nodes = _cosmos_nodes(path, project_dir, str(document["metadata"].get("project_name", "")))
+    owners = {name: _group_owner(group) for name, group in _groups(document).items()}
+    raw = {**document["nodes"], **document.get("sources", {}), **document.get("exposures", {})}
+    nodes = {uid: _from_cosmos(node, raw[uid], owners) for uid, node in cosmos_nodes.items()}
+    nodes |= {uid: _unit_test(uid, entry) for uid, entry in (document.get("unit_tests") or {}).items()}
+    return Manifest(
+        path=path,
+        checksum=checksum(document),
+        dbt_version=str(document["metadata"]["dbt_version"]),
+        project_name=str(document["metadata"].get("project_name", "")),
+        nodes={uid: node for uid, node in sorted(nodes.items()) if node.kind != "exposure"},
+        exposures=tuple(node for _, node in sorted(nodes.items()) if node.kind == "exposure"),
+        project_dir=project_dir,
+        cosmos_nodes=cosmos_nodes,
+    )
+
+
+def _cosmos_nodes(path: Path, project_dir: Path, project_name: str) -> dict[str, DbtNode]:
+    from cosmos.config import ExecutionConfig, ProjectConfig, RenderConfig
+    from cosmos.constants import ExecutionMode, LoadMode
+    from cosmos.dbt.graph import DbtGraph
+
+    graph = DbtGraph(
+        project=ProjectConfig(manifest_path=path, project_name=project_name, install_dbt_deps=False),
+        render_config=RenderConfig(load_method=LoadMode.DBT_MANIFEST, dbt_deps=None),
+        execution_config=ExecutionConfig(dbt_project_path=project_dir),
+    )
+    graph.load(method=LoadMode.DBT_MANIFEST, execution_mode=ExecutionMode.LOCAL)
+    return graph.nodes
+
+
+def _from_cosmos(node: DbtNode, raw: dict[str, Any], owners: dict[str, str]) -> Node:
+    config = node.config
+    group = config.get("group") or raw.get("group") or ""
+    return Node(
+        unique_id=node.unique_id,
+        kind=node.resource_type.value,
+        name=_name(node, raw),
+        package=node.package_name or "",
+        fqn=tuple(node.fqn or ()),
+        file=str(node.original_file_path),
+        parents=tuple(sorted(set(node.depends_on))),
+        tags=tuple(sorted(set(node.tags))),
+        description=str(raw.get("description") or ""),
+        owner=node.owner or _exposure_owner(raw) or owners.get(group, ""),
+        materialized=str(config.get("materialized") or ""),
+        relation=str(raw.get("relation_name") or ""),
+        severity=str(config.get("severity") or "").lower() if node.resource_type.value == "test" else "",
+        attached=str(raw.get("attached_node") or ""),
+        has_freshness=node.has_freshness,
+        columns=_columns(raw),
+        operator_kwargs=node.operator_kwargs_to_override,
+    )
+
+
+def _name(node: DbtNode, raw: dict[str, Any]) -> str:
+    """The name a person knows the node by: versions and sources spelled out."""
+    name = str(raw.get("name", node.name))
+    if node.resource_type.value == "source":
+        return f"{raw['source_name']}_{name}"
+    return f"{name}_v{raw['version']}" if raw.get("version") else name
+
+
+def _columns(raw: dict[str, Any]) -> tuple[Column, ...]:
+    return tuple(
+        Column(name=name, type=str(column.get("data_type") or ""), description=str(column.get("description") or ""))
+        for name, column in (raw.get("columns") or {}).items()
+    )
+
+
+def _unit_test(unique_id: str, raw: dict[str, Any]) -> Node:
+    return Node(
+        unique_id=unique_id,
+        kind="unit_test",
+        name=str(raw["name"]),
+        package=str(raw["package_name"]),
+        fqn=tuple(raw["fqn"]),
+        file=str(raw["original_file_path"]),
+        parents=tuple(raw["depends_on"]["nodes"]),
+        tags=tuple(sorted((raw.get("config") or {}).get("tags") or ())),
+        description=str(raw.get("description") or ""),
+        severity="error",
+        attached=str(raw.get("tested_node_unique_id") or raw["depends_on"]["nodes"][0]),
+    )
+
+
+def _groups(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {group["name"]: group for group in (document.get("groups") or {}).values()}
+
+
+def _group_owner(group: dict[str, Any]) -> str:
+    owner = group.get("owner") or {}
+    return str(owner.get("name") or _first(owner.get("email")) or "")
+
+
+def _exposure_owner(raw: dict[str, Any]) -> str:
+    owner = raw.get("owner")
+    return str(owner.get("name") or _first(owner.get("email")) or "") if isinstance(owner, dict) else ""
+
+
+def _first(value: Any) -> Any:
+    return value[0] if isinstance(value, list) and value else value

@@ -1,0 +1,106 @@
+"""The dbt project on disk: where it is, what it is called, and how its manifest is made."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from goldsmith.errors import ManifestError, ProjectError
+
+_SOURCES = ("models", "seeds", "snapshots", "macros", "tests", "analyses")
+_SUFFIXES = {".sql", ".yml", ".yaml", ".csv", ".py", ".md"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DbtProject:
+    """A dbt project: its folder and the names in its dbt_project.yml."""
+
+    path: Path
+    name: str
+    profile: str
+
+    @property
+    def manifest_path(self) -> Path:
+        """Where `dbt parse` writes the manifest."""
+        return self.path / "target" / "manifest.json"
+
+    def files(self) -> Iterator[Path]:
+        """Every file of the project that can change its manifest."""
+        yield self.path / "dbt_project.yml"
+        for folder in _SOURCES:
+            yield from (p for p in (self.path / folder).rglob("*") if p.suffix in _SUFFIXES)
+
+    def changed_since_manifest(self) -> tuple[Path, ...]:
+        """Files younger than the manifest, so that it may not describe them."""
+        made = self.manifest_path.stat().st_mtime
+        return tuple(sorted(p for p in self.files() if p.stat().st_mtime > made))
+
+
+def find_project(path: Path) -> DbtProject:
+    """Read the dbt project in a folder.
+
+    Raises:
+        ProjectError: No dbt_project.yml there, or it names no project.
+    """
+    file = path / "dbt_project.yml"
+    try:
+        config = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ProjectError(
+            f"No dbt project at {path}: {file} does not exist.",
+            hint="Name it in the pipeline spec (project: my_dbt) or in GOLDSMITH_DBT_PROJECT_DIR.",
+        ) from error
+    except yaml.YAMLError as error:
+        raise ProjectError(f"{file} is not YAML: {error}", hint="`dbt parse` says the same.") from error
+    if not isinstance(config, dict) or "name" not in config:
+        raise ProjectError(f"{file} names no project.", hint="Add `name: my_project`.")
+    return DbtProject(path=path.resolve(), name=str(config["name"]), profile=str(config.get("profile", "default")))
+
+
+def dbt_executable() -> str:
+    """dbt of this environment, else the first on the PATH.
+
+    Raises:
+        ProjectError: There is none.
+    """
+    beside = Path(sys.executable).parent / "dbt"
+    found = str(beside) if beside.is_file() else shutil.which("dbt")
+    if not found:
+        raise ProjectError("No `dbt` command in this environment.", hint="uv sync")
+    return found
+
+
+def make_manifest(project: DbtProject, *, target: str, env: Mapping[str, str] | None = None) -> Path:
+    """Run `dbt parse`, which needs no warehouse, and return the manifest's path.
+
+    Args:
+        project: The dbt project.
+        target: dbt target whose schemas the manifest shall name.
+        env: Environment of dbt; default is that of this process.
+
+    Raises:
+        ManifestError: dbt could not parse the project; carries dbt's own lines.
+    """
+    command = [dbt_executable(), "--no-version-check", "--no-use-colors", "parse", "--target", target]
+    done = subprocess.run(
+        command,
+        cwd=project.path,
+        env={**(os.environ if env is None else env), "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        raise ManifestError(
+            f"`dbt parse` failed in {project.path}:\n" + "\n".join(lines[-12:]),
+            hint=f"Run it yourself: cd {project.path} && dbt parse --target {target}",
+        )
+    return project.manifest_path

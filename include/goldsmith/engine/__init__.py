@@ -1,0 +1,1 @@
+"""What runs dbt for a task."""

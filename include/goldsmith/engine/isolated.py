@@ -1,0 +1,127 @@
+"""The isolated engine: one dbt process per task, on Cosmos's local operators."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import BaseOperator, Context
+from cosmos import settings as cosmos_settings
+from cosmos.constants import InvocationMode
+from cosmos.operators.local import (
+    DbtLocalBaseOperator,
+    DbtRunLocalOperator,
+    DbtSeedLocalOperator,
+    DbtSnapshotLocalOperator,
+    DbtSourceLocalOperator,
+    DbtTestLocalOperator,
+)
+
+from goldsmith.dbt.profile import ConnectionProfile
+from goldsmith.engine.deadline import bounded
+from goldsmith.plan.model import PlannedNode
+
+log = logging.getLogger(__name__)
+
+
+class NodeTask(DbtLocalBaseOperator):
+    """One dbt node on a Cosmos local operator, bounded by the run's time limit.
+
+    Args:
+        unique_id: dbt's unique id of the node.
+        run_timeout: The run's time limit.
+    """
+
+    def __init__(self, *, unique_id: str, run_timeout: timedelta, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.unique_id = unique_id
+        self.run_timeout = run_timeout
+
+    def pre_execute(self, context: Context) -> None:
+        """Cut the task's time limit to what is left of the run's, and make the cache folder."""
+        own = self.execution_timeout or self.run_timeout
+        started = context["dag_run"].start_date
+        self.execution_timeout = bounded(own, run_started=started, run_timeout=self.run_timeout)
+        if self.cache_dir is not None:
+            (self.cache_dir / "target").mkdir(parents=True, exist_ok=True)
+        log.info("dbt node %s", self.unique_id)
+
+    def calculate_openlineage_events_completes(self, *_: Any, **__: Any) -> bool:
+        """Leave out Cosmos's lineage step: it reads the manifest again and puts secrets into os.environ."""
+        return False
+
+
+class ModelTask(NodeTask, DbtRunLocalOperator):
+    """`dbt run` of one model."""
+
+
+class SeedTask(NodeTask, DbtSeedLocalOperator):
+    """`dbt seed` of one seed."""
+
+
+class SnapshotTask(NodeTask, DbtSnapshotLocalOperator):
+    """`dbt snapshot` of one snapshot."""
+
+
+class TestTask(NodeTask, DbtTestLocalOperator):
+    """`dbt test` of one test or unit test."""
+
+
+class FreshnessTask(NodeTask, DbtSourceLocalOperator):
+    """`dbt source freshness` of one source."""
+
+
+_TASKS: Mapping[str, type[NodeTask]] = {
+    "model": ModelTask,
+    "seed": SeedTask,
+    "snapshot": SnapshotTask,
+    "test": TestTask,
+    "unit_test": TestTask,
+    "source": FreshnessTask,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class IsolatedEngine:
+    """One dbt process per task.
+
+    dbt runs inside the task's own process (Cosmos's runner), so that a scheduler which imported dbt before it forks
+    the task saves two thirds of the CPU. Each task works in a private copy of the project, target folder included.
+    """
+
+    dag_id: str
+    project_dir: Path
+    profile_name: str
+    target: str
+    connection: str
+    profile_args: Mapping[str, Any]
+    run_timeout: timedelta
+
+    def node_task(self, node: PlannedNode, **airflow: Any) -> BaseOperator:
+        """Make the task that runs one node with its own dbt process."""
+        return _TASKS[node.kind](
+            unique_id=node.unique_id,
+            run_timeout=self.run_timeout,
+            select=node.select,
+            project_dir=str(self.project_dir),
+            profile_config=ConnectionProfile(
+                profile_name=self.profile_name,
+                target_name=self.target,
+                conn_id=self.connection,
+                profile_args=dict(self.profile_args),
+            ),
+            invocation_mode=InvocationMode.DBT_RUNNER,
+            install_deps=False,
+            emit_datasets=False,
+            cache_dir=Path(cosmos_settings.cache_dir) / self.dag_id,
+            dbt_cmd_global_flags=["--no-version-check", "--no-use-colors", "--log-level-file", "none"],
+            **{**airflow, **node.operator_kwargs},
+        )
+
+    def layer_tasks(self, layer: str, **airflow: Any) -> Mapping[str, BaseOperator]:
+        """None: every node runs by itself."""
+        return {}

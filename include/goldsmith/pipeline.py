@@ -1,0 +1,162 @@
+"""From a pipeline spec to its plan and its DAG: the whole way, in order."""
+
+from __future__ import annotations
+
+import logging
+import runpy
+import sys
+from contextvars import ContextVar
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from goldsmith.dbt import manifest as manifests
+from goldsmith.dbt.project import DbtProject, find_project
+from goldsmith.errors import GoldsmithError, ManifestError, SpecError
+from goldsmith.plan.compile import Selected, compile_plan, spec_checksum
+from goldsmith.plan.model import Plan
+from goldsmith.plan.store import StoredPlan, manifest_stamp, plan_paths, read_plan, write_plan
+from goldsmith.settings import Settings, settings
+from goldsmith.spec.pipeline import Pipeline
+
+if TYPE_CHECKING:
+    from airflow.sdk import DAG
+
+log = logging.getLogger(__name__)
+
+_collecting: ContextVar[list[Pipeline] | None] = ContextVar("goldsmith_collecting", default=None)
+
+
+def build_dag(pipeline: Pipeline | Path) -> DAG:
+    """Make the Airflow DAG of a pipeline.
+
+    Args:
+        pipeline: A spec, or the path of a YAML file that holds one.
+
+    Raises:
+        GoldsmithError: The spec, the dbt project or its manifest is not usable; Airflow shows the text
+            as the import error of the DAG file.
+    """
+    spec = pipeline if isinstance(pipeline, Pipeline) else Pipeline.from_yaml(pipeline)
+    collected = _collecting.get()
+    if collected is not None:
+        collected.append(spec)
+        return None  # type: ignore[return-value]  # only `pipelines_in` sees this
+    from goldsmith.dag.build import render
+
+    here = settings()
+    project = project_of(spec, here)
+    return render(load_plan(spec, project, here), spec, project, here)
+
+
+def project_of(spec: Pipeline, here: Settings) -> DbtProject:
+    """The dbt project a pipeline runs.
+
+    Raises:
+        ProjectError: It is not there.
+    """
+    return find_project(here.root / spec.project if spec.project else here.dbt_project_dir)
+
+
+def load_plan(spec: Pipeline, project: DbtProject, here: Settings) -> Plan:
+    """The plan of a pipeline: from its file while that is fresh, else compiled now.
+
+    A manifest that is half written keeps the last plan, with a warning.
+
+    Raises:
+        ConfigurationError: There is no usable manifest and no earlier plan, or no plan can be made.
+    """
+    path = project.manifest_path
+    paths = plan_paths(path, here.plan_dir, spec.name)
+    stored = read_plan(paths)
+    stamp = manifest_stamp(path)
+    if stored and stored.plan.spec_checksum != spec_checksum(spec):
+        stored = None
+    if stored and stamp == stored.stamp:
+        return stored.plan
+    try:
+        plan = _compile_or_keep(spec, project, stored)
+    except ManifestError as error:
+        if stored is None:
+            raise
+        log.warning("Keeping the last plan of %s: %s", spec.name, error)
+        return stored.plan
+    if stamp and write_plan(plan, stamp, paths) is None:
+        log.warning("The plan of %s is compiled at every parse: none of %s can be written", spec.name, paths)
+    return plan
+
+
+def _compile_or_keep(spec: Pipeline, project: DbtProject, stored: StoredPlan | None) -> Plan:
+    document = manifests.read_document(project.manifest_path, project.path)
+    if stored and manifests.checksum(document) == stored.plan.manifest_checksum:
+        return stored.plan
+    manifest = manifests.load(project.manifest_path, project.path, document)
+    return compile_plan(spec, select_nodes(spec, manifest, project))
+
+
+def select_nodes(spec: Pipeline, manifest: manifests.Manifest, project: DbtProject) -> Selected:
+    """What of a manifest belongs to a pipeline, and which layer matches what.
+
+    As in Cosmos, a test belongs to the pipeline when it reads one of its nodes; so do unit tests of its models.
+
+    Raises:
+        SelectionError: The pipeline's selection or a layer's matches nothing.
+    """
+    chosen = manifest.select(spec.select, spec.exclude, what=f"pipeline {spec.name}")
+    nodes = {
+        uid: node
+        for uid, node in manifest.nodes.items()
+        if (uid in chosen if node.kind not in ("test", "unit_test") else _tests_one_of(chosen, node.parents))
+    }
+    matches = {
+        layer: manifest.select(selection, (), what=f"layer {layer}") & set(nodes)
+        for layer, selection in spec.layers.items()
+    }
+    return Selected(
+        nodes=nodes,
+        layer_matches=matches,
+        exposures=tuple(e for e in manifest.exposures if set(e.parents) & set(nodes)),
+        manifest_checksum=manifest.checksum,
+        dbt_version=manifest.dbt_version,
+        project_name=manifest.project_name,
+        project_profile=project.profile,
+    )
+
+
+def _tests_one_of(chosen: set[str], parents: tuple[str, ...]) -> bool:
+    return not parents or bool(chosen.intersection(parents))
+
+
+def pipelines_in(dags_dir: Path) -> dict[str, tuple[Pipeline, Path]]:
+    """The pipelines that the DAG files of a folder build, by name, without importing Airflow.
+
+    Raises:
+        SpecError: Two of them share a name, or a file cannot be run.
+    """
+    found: dict[str, tuple[Pipeline, Path]] = {}
+    for file in sorted(dags_dir.glob("**/*.py")):
+        if b"goldsmith" not in file.read_bytes():
+            continue
+        for spec in _specs_of(file):
+            if spec.name in found:
+                raise SpecError(
+                    f"Two pipelines are called {spec.name}: {found[spec.name][1]} and {file}.",
+                    hint="Airflow would show only one of them; rename one.",
+                )
+            found[spec.name] = (spec, file)
+    return found
+
+
+def _specs_of(file: Path) -> list[Pipeline]:
+    specs: list[Pipeline] = []
+    token = _collecting.set(specs)
+    sys.path.insert(0, str(file.parent))
+    try:
+        runpy.run_path(str(file))
+    except GoldsmithError:
+        raise
+    except Exception as error:
+        raise SpecError(f"{file} cannot be run: {type(error).__name__}: {error}", hint="Run it with python.") from error
+    finally:
+        sys.path.remove(str(file.parent))
+        _collecting.reset(token)
+    return specs

@@ -1,0 +1,182 @@
+"""Compile a pipeline: spec and nodes become a plan. No I/O in here."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from goldsmith.dbt.node import Node
+from goldsmith.errors import PlanError
+from goldsmith.plan.docs import node_docs
+from goldsmith.plan.edges import dbt_edges, topological_order
+from goldsmith.plan.layers import assign_layers
+from goldsmith.plan.model import Plan, PlannedGate, PlannedNode
+from goldsmith.plan.names import TaskName, name_tasks
+from goldsmith.plan.select import selections
+from goldsmith.spec.pipeline import Pipeline
+
+GATE = "gate"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selected:
+    """What the manifest gives for one pipeline: its nodes, and which of them each layer matches."""
+
+    nodes: Mapping[str, Node]
+    layer_matches: Mapping[str, set[str]]
+    exposures: tuple[Node, ...]
+    manifest_checksum: str
+    dbt_version: str
+    project_name: str
+    project_profile: str
+
+
+def spec_checksum(pipeline: Pipeline) -> str:
+    """SHA-256 over the spec as it was checked."""
+    return hashlib.sha256(pipeline.model_dump_json().encode()).hexdigest()
+
+
+def compile_plan(pipeline: Pipeline, selected: Selected) -> Plan:
+    """Put a pipeline's nodes into layers, name their tasks and draw the edges.
+
+    Raises:
+        PlanError: Two layers match one node, an edge runs against the layers, or a cycle.
+    """
+    nodes = selected.nodes
+    executable = {uid: node for uid, node in nodes.items() if node.is_executable}
+    layers = assign_layers(nodes, selected.layer_matches)
+    names = name_tasks(executable, layers, nodes)
+    edges = dbt_edges(nodes)
+    if pipeline.gate == "layer":
+        _check_order(edges, layers, list(pipeline.layers), nodes)
+        _cut_at_gates(edges, layers, list(pipeline.layers), nodes)
+    upstream = {uid: {names[parent].task_id for parent in before} for uid, before in edges.items()}
+    _add_ingest(upstream, pipeline, nodes)
+    gates = _gates(pipeline, upstream, layers, names)
+    selects = selections(executable)
+    planned = tuple(
+        _planned(node, layers[uid], names[uid], upstream[uid], pipeline, selects[uid], nodes.get(node.attached))
+        for uid, node in sorted(executable.items(), key=lambda item: names[item[0]].task_id)
+    )
+    topological_order({**{n.task_id: n.upstream for n in planned}, **{g.task_id: g.upstream for g in gates}})
+    return Plan(
+        pipeline=pipeline.name,
+        manifest_checksum=selected.manifest_checksum,
+        spec_checksum=spec_checksum(pipeline),
+        dbt_version=selected.dbt_version,
+        project_name=selected.project_name,
+        project_profile=selected.project_profile,
+        layers=tuple(pipeline.layers),
+        nodes=planned,
+        gates=gates,
+        not_run=tuple(sorted(set(nodes) - set(executable))),
+        exposures=tuple(_exposure_line(exposure, nodes) for exposure in selected.exposures),
+    )
+
+
+def _check_order(
+    edges: Mapping[str, set[str]], layers: Mapping[str, str], order: list[str], nodes: Mapping[str, Node]
+) -> None:
+    rank = {layer: index for index, layer in enumerate(order)}
+    for uid, before in sorted(edges.items()):
+        for parent in sorted(before):
+            if rank.get(layers[parent], -1) > rank.get(layers[uid], len(order)):
+                raise PlanError(
+                    f"{nodes[uid].name} ({layers[uid]}) reads {nodes[parent].name} ({layers[parent]}), "
+                    f"but {layers[uid]} builds before {layers[parent]}.",
+                    hint="Move one of the two, reorder `layers`, or let dbt's own order rule: gate: node",
+                )
+
+
+def _cut_at_gates(
+    edges: dict[str, set[str]], layers: Mapping[str, str], order: list[str], nodes: Mapping[str, Node]
+) -> None:
+    """Drop edges from a test to a later layer: there the gate decides, and may tolerate a red test."""
+    ranked = set(order)
+    for uid, before in edges.items():
+        edges[uid] = {
+            parent
+            for parent in before
+            if nodes[parent].kind != "test"
+            or not {layers[parent], layers[uid]} <= ranked
+            or layers[parent] == layers[uid]
+        }
+
+
+def _add_ingest(upstream: dict[str, set[str]], pipeline: Pipeline, nodes: Mapping[str, Node]) -> None:
+    """What reads an ingested source waits for the task that loads it; its freshness check first of all."""
+    tasks = {ingest.source: ingest.last_task_id for ingest in pipeline.ingest}
+    for uid, node in nodes.items():
+        task = tasks.get(".".join(uid.split(".")[-2:])) if node.kind == "source" else None
+        if not task:
+            continue
+        if node.is_executable:
+            upstream[uid].add(task)
+            continue
+        for reader in _readers(uid, nodes):
+            upstream[reader].add(task)
+
+
+def _readers(uid: str, nodes: Mapping[str, Node]) -> set[str]:
+    """Executable nodes that read a node that has nothing to run, through others of that kind too."""
+    found: set[str] = set()
+    for reader, node in nodes.items():
+        if uid in node.parents and node.kind != "unit_test":
+            found |= {reader} if node.is_executable else _readers(reader, nodes)
+    return found
+
+
+def _gates(
+    pipeline: Pipeline, upstream: dict[str, set[str]], layers: Mapping[str, str], names: Mapping[str, TaskName]
+) -> tuple[PlannedGate, ...]:
+    """A gate after each layer; the first tasks of the next layer wait for it."""
+    if pipeline.gate == "node":
+        return ()
+    members = defaultdict(list)
+    for uid in upstream:
+        members[layers[uid]].append(uid)
+    gates: list[PlannedGate] = []
+    for layer in (name for name in pipeline.layers if members[name]):
+        tasks = {names[uid].task_id for uid in members[layer]}
+        if gates:
+            for uid in members[layer]:
+                if not upstream[uid] & tasks:
+                    upstream[uid].add(gates[-1].task_id)
+        gates.append(PlannedGate(layer=layer, task_id=f"{layer}.{GATE}", upstream=tuple(sorted(tasks))))
+    return tuple(gates)
+
+
+def _planned(
+    node: Node,
+    layer: str,
+    name: TaskName,
+    upstream: set[str],
+    pipeline: Pipeline,
+    select: str,
+    defined_on: Node | None,
+) -> PlannedNode:
+    return PlannedNode(
+        unique_id=node.unique_id,
+        kind=node.kind,
+        name=node.name,
+        layer=layer,
+        group=name.group,
+        task_id=name.task_id,
+        display_name=name.display,
+        select=select,
+        upstream=tuple(sorted(upstream)),
+        owner=node.owner or (defined_on.owner if defined_on else "") or pipeline.owner,
+        tags=node.tags,
+        severity=node.severity,
+        relation=node.relation,
+        docs=node_docs(node),
+        operator_kwargs=node.operator_kwargs,
+    )
+
+
+def _exposure_line(exposure: Node, nodes: Mapping[str, Node]) -> str:
+    reads = ", ".join(nodes[parent].name for parent in exposure.parents if parent in nodes)
+    owner = f" ({exposure.owner})" if exposure.owner else ""
+    return f"**{exposure.name}**{owner}: {reads}"

@@ -1,0 +1,120 @@
+"""dbt's own edges, between the nodes that have something to run.
+
+dbt's rule for tests (dbt-core, `Linker.add_test_edges`): a node waits for a test when everything the test reads
+lies upstream of the node. dbt then draws many more edges than needed; here an edge is drawn only where no parent
+of the node waits for the test already, which leaves the same order.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from graphlib import CycleError, TopologicalSorter
+
+from goldsmith.dbt.node import Node
+from goldsmith.errors import PlanError
+
+
+def dbt_edges(nodes: Mapping[str, Node]) -> dict[str, set[str]]:
+    """Unique id of each executable node to those it waits for directly.
+
+    What has nothing to run (ephemeral models, sources without freshness) is bridged.
+
+    Raises:
+        PlanError: The nodes form a cycle.
+    """
+    parents = _parents(nodes)
+    order = topological_order(parents)
+    for uid, waits in _test_edges(nodes, parents, order).items():
+        parents[uid] |= waits
+    _unit_test_edges(nodes, parents)
+    return _bridged(nodes, parents, topological_order(parents))
+
+
+def _parents(nodes: Mapping[str, Node]) -> dict[str, set[str]]:
+    """dbt's depends_on; unit tests are placed later, before the model they test."""
+    return {
+        uid: set() if node.kind == "unit_test" else {p for p in node.parents if p in nodes}
+        for uid, node in nodes.items()
+    }
+
+
+def topological_order(parents: Mapping[str, Iterable[str]]) -> list[str]:
+    """Ids with every parent before its children.
+
+    Raises:
+        PlanError: Names the cycle.
+    """
+    try:
+        return list(TopologicalSorter({uid: sorted(before) for uid, before in sorted(parents.items())}).static_order())
+    except CycleError as error:
+        cycle = " -> ".join(reversed(error.args[1]))
+        raise PlanError(f"The tasks form a cycle: {cycle}.", hint="Break one of these edges in the dbt project.") from error
+
+
+def _test_edges(
+    nodes: Mapping[str, Node], parents: Mapping[str, set[str]], order: list[str]
+) -> dict[str, set[str]]:
+    """For each node the tests it has to wait for, beyond those a parent of it waits for."""
+    flow = [uid for uid in order if nodes[uid].kind not in ("test", "unit_test")]
+    bit = {uid: 1 << index for index, uid in enumerate(flow)}
+    above = _ancestor_sets(flow, parents, bit)
+    children = defaultdict(list)
+    for uid in flow:
+        for parent in parents[uid]:
+            children[parent].append(uid)
+    waits: dict[str, set[str]] = defaultdict(set)
+    for uid, node in nodes.items():
+        reads = sum(bit[parent] for parent in parents[uid] if parent in bit) if node.kind == "test" else 0
+        if reads:
+            latest = max((p for p in parents[uid] if p in bit), key=lambda p: bit[p])
+            for child in _nearest_below(latest, reads, above, children):
+                waits[child].add(uid)
+    return waits
+
+
+def _ancestor_sets(flow: list[str], parents: Mapping[str, set[str]], bit: Mapping[str, int]) -> dict[str, int]:
+    """Each node's ancestors as the bits of one integer: unions of thousands at the price of an `or`."""
+    above: dict[str, int] = {}
+    for uid in flow:
+        mine = 0
+        for parent in parents[uid]:
+            mine |= above[parent] | bit[parent]
+        above[uid] = mine
+    return above
+
+
+def _nearest_below(
+    start: str, reads: int, above: Mapping[str, int], children: Mapping[str, list[str]]
+) -> list[str]:
+    """The first nodes on each way down from `start` that have all of `reads` above them."""
+    found, seen, ahead = [], {start}, list(children[start])
+    while ahead:
+        uid = ahead.pop()
+        if uid in seen:
+            continue
+        seen.add(uid)
+        if above[uid] & reads == reads:
+            found.append(uid)
+        else:
+            ahead.extend(children[uid])
+    return found
+
+
+def _unit_test_edges(nodes: Mapping[str, Node], parents: dict[str, set[str]]) -> None:
+    """A unit test runs when its model's parents exist, and before the model, as in `dbt build`."""
+    for uid, node in nodes.items():
+        if node.kind == "unit_test" and node.attached in parents:
+            parents[uid] = {p for p in parents[node.attached] if nodes[p].kind != "unit_test"}
+    for uid, node in nodes.items():
+        if node.kind == "unit_test" and node.attached in parents:
+            parents[node.attached].add(uid)
+
+
+def _bridged(nodes: Mapping[str, Node], parents: Mapping[str, set[str]], order: list[str]) -> dict[str, set[str]]:
+    reach: dict[str, set[str]] = {}
+    for uid in order:
+        reach[uid] = set()
+        for parent in parents[uid]:
+            reach[uid] |= {parent} if nodes[parent].is_executable else reach[parent]
+    return {uid: reach[uid] for uid in order if nodes[uid].is_executable}

@@ -1,0 +1,61 @@
+"""Which layer each node belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+
+from goldsmith.dbt.node import Node
+from goldsmith.errors import PlanError
+
+_ROOT_FOLDERS = ("models", "tests")
+
+
+def assign_layers(nodes: Mapping[str, Node], matches: Mapping[str, set[str]]) -> dict[str, str]:
+    """Give every node the name of its layer, or of the group it stands in outside the layers.
+
+    Args:
+        nodes: Unique id to node; all nodes of the pipeline.
+        matches: Layer to the unique ids its selection matches, in the order of the layers.
+
+    Raises:
+        PlanError: A node matches two layers.
+    """
+    layers = {uid: _layer_of(node, matches) for uid, node in nodes.items() if node.kind not in ("test", "unit_test")}
+    rank = {layer: index for index, layer in enumerate(matches)}
+    for uid, node in nodes.items():
+        if node.kind == "unit_test":
+            layers[uid] = layers.get(node.attached, "tests")
+        elif node.kind == "test":
+            layers[uid] = _latest(node, layers, rank)
+    return layers
+
+
+def _layer_of(node: Node, matches: Mapping[str, set[str]]) -> str:
+    if node.kind == "source":
+        return "sources"
+    found = [layer for layer, ids in matches.items() if node.unique_id in ids]
+    if len(found) > 1:
+        raise PlanError(
+            f"{node.unique_id} ({node.file}) matches the layers {' and '.join(found)}.",
+            hint="Make the selections of the layers disjoint; a node belongs to one layer.",
+        )
+    return found[0] if found else _folder_group(node, matches)
+
+
+def _folder_group(node: Node, matches: Mapping[str, set[str]]) -> str:
+    """The first folder below models/, or the top folder: seeds, snapshots."""
+    folders = PurePosixPath(node.file).parent.parts
+    if len(folders) > 1 and folders[0] in _ROOT_FOLDERS:
+        folders = folders[1:]
+    name = folders[0] if folders else node.kind
+    # A model in a folder called like a layer, which the layer's selection does not match.
+    return f"other_{name}" if name in matches or name in ("ingest", "sources") else name
+
+
+def _latest(test: Node, layers: Mapping[str, str], rank: Mapping[str, int]) -> str:
+    """A test belongs to the latest layer among what it reads, else where its first parent stands."""
+    reads = [layers[parent] for parent in test.parents if parent in layers]
+    if not reads:
+        return "tests"
+    return max(reads, key=lambda layer: rank.get(layer, -1))

@@ -1,0 +1,1 @@
+"""What a user writes: the spec of one pipeline."""

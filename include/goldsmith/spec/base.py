@@ -1,0 +1,66 @@
+"""What all spec models share: frozen, strict about keys, durations a person would write."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from difflib import get_close_matches
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, ValidationError
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+class SpecModel(BaseModel):
+    """A part of a pipeline spec: immutable, and no key but the known ones."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _duration(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(r"(\d+)\s*([smhd])", value.strip())
+    if not match:
+        raise ValueError(f"{value!r} is not a duration: write a number and s, m, h or d, such as 30m or 2h")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+def _seconds(value: timedelta) -> str:
+    return f"{int(value.total_seconds())}s"
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(_seconds, return_type=str)]
+"""A length of time, written as `45s`, `30m`, `2h` or `1d`."""
+
+
+def explain(error: ValidationError, model: type[BaseModel]) -> str:
+    """Say in one line per fault where it is, what is wrong, and the nearest valid key."""
+    return "\n".join(_explain_one(fault, model) for fault in error.errors())
+
+
+def _explain_one(fault: Any, model: type[BaseModel]) -> str:
+    where = ".".join(str(part) for part in fault["loc"]) or "(the whole spec)"
+    if fault["type"] != "extra_forbidden":
+        return f"  {where}: {fault['msg'].removeprefix('Value error, ')}"
+    known = sorted(_model_at(fault["loc"][:-1], model).model_fields)
+    near = get_close_matches(str(fault["loc"][-1]), known, n=1)
+    nearest = f"did you mean {near[0]!r}?" if near else f"valid keys: {', '.join(known)}"
+    return f"  {where}: unknown key; {nearest}"
+
+
+def _model_at(path: tuple[Any, ...], model: type[BaseModel]) -> type[BaseModel]:
+    """The spec model that holds the key at `path`, so that its keys can be offered."""
+    for part in path:
+        if isinstance(part, int) or part not in model.model_fields:
+            continue
+        inner = _models_in(model.model_fields[part].annotation)
+        model = inner[0] if inner else model
+    return model
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [found for arg in getattr(annotation, "__args__", ()) for found in _models_in(arg)]

@@ -1,0 +1,152 @@
+"""The spec of one pipeline: one dbt project, one connection, one Airflow DAG."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
+
+from goldsmith.errors import SpecError
+from goldsmith.spec.base import Duration, SpecModel, explain
+from goldsmith.spec.ingest import Ingest
+
+DEFAULT_LAYERS = {
+    "bronze": ("path:models/bronze/",),
+    "silver": ("path:models/silver/",),
+    "gold": ("path:models/gold/",),
+}
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+def _as_list(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+Selection = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
+"""dbt selection: one expression or several, of which a node has to match one."""
+
+
+class Profile(SpecModel):
+    """How dbt connects: everything but what the Airflow connection says itself."""
+
+    schema_: str = Field("analytics", alias="schema")
+    """dbt's `target.schema`: where nodes without a schema of their own go."""
+    threads: int = Field(4, ge=1, le=64)
+    extra: dict[str, str | int | bool] = {}
+    """More keys of the dbt profile, such as `catalog` on Databricks. Never secrets."""
+
+
+class Retries(SpecModel):
+    """How often and how soon a failed task is tried again."""
+
+    models: int = Field(2, ge=0)
+    """Retries of models, seeds and snapshots; the delay doubles each time."""
+    tests: int = Field(0, ge=0)
+    """Retries of tests and freshness checks: a red test stays red."""
+    delay: Duration = timedelta(minutes=5)
+    max_delay: Duration = timedelta(minutes=30)
+
+
+class Pipeline(SpecModel):
+    """One dbt project run as one Airflow DAG.
+
+    Example:
+        >>> Pipeline(name="shop", schedule="@daily", layers={"staging": "path:models/staging/"})
+    """
+
+    name: str
+    """DAG id; lower case letters, digits and underscores."""
+    description: str = ""
+    schedule: str | None = "@hourly"
+    """Cron expression or preset; none for manual runs only."""
+    start_date: date = date(2026, 1, 1)
+    owner: str = "data-platform"
+    """Owner of the DAG, and of nodes for which dbt names none."""
+    tags: tuple[str, ...] = ()
+
+    project: str | None = None
+    """Folder of the dbt project, from the repository's root; default `dbt_project`."""
+    connection: str = "warehouse"
+    """Airflow connection of the warehouse; its secrets reach dbt as environment variables."""
+    target: str | None = None
+    """dbt target; default is the setting GOLDSMITH_TARGET."""
+    profile: Profile = Profile()
+    select: Selection = ()
+    exclude: Selection = ("package:elementary",)
+
+    layers: dict[str, Selection] = DEFAULT_LAYERS
+    """Layer to dbt selection, in the order in which layers build."""
+    gate: Literal["layer", "node"] = "layer"
+    """`layer`: a layer starts when the gate before it passed; `node`: dbt's own order."""
+    engine: Literal["isolated"] = "isolated"
+    """`isolated`: one dbt process per task."""
+    ingest: tuple[Ingest, ...] = ()
+
+    retries: Retries = Retries()
+    task_timeout: Duration = timedelta(minutes=30)
+    run_timeout: Duration = timedelta(hours=2)
+    """No task starts or goes on after this time from the start of the run."""
+    max_active_runs: int = Field(1, ge=1)
+    catchup: bool = False
+
+    @field_validator("name")
+    @classmethod
+    def _plain_name(cls, name: str) -> str:
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is not a name: lower case letters, digits and underscores, a letter first")
+        if name.startswith("dbt_"):
+            # dbt imports every top-level module of that prefix as a plugin, DAG files included.
+            raise ValueError(f"{name!r} starts with dbt_, which dbt takes for a plugin; choose another name")
+        return name
+
+    @field_validator("layers")
+    @classmethod
+    def _plain_layers(cls, layers: dict[str, Selection]) -> dict[str, Selection]:
+        for name in layers:
+            if not _NAME.fullmatch(name) or name in ("ingest", "sources"):
+                raise ValueError(f"{name!r} cannot name a layer: lower case, and not `ingest` or `sources`")
+        return layers
+
+    @model_validator(mode="after")
+    def _one_ingest_per_source(self) -> Pipeline:
+        sources = [ingest.source for ingest in self.ingest]
+        twice = sorted({source for source in sources if sources.count(source) > 1})
+        if twice:
+            raise ValueError(f"two ingests fill {', '.join(twice)}; give each source one file")
+        return self
+
+    @classmethod
+    def parse(cls, values: Any, *, where: str = "the pipeline spec") -> Pipeline:
+        """Check plain values and make a pipeline of them.
+
+        Raises:
+            SpecError: With one line per fault, and the nearest valid key for an unknown one.
+        """
+        if not isinstance(values, dict):
+            raise SpecError(f"{where} holds no mapping.", hint="Start it with `name: my_pipeline`.")
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise SpecError(
+                f"{where} is not valid:\n{explain(error, cls)}",
+                hint="`goldsmith check` tests it again.",
+            ) from error
+
+    @classmethod
+    def from_yaml(cls, path: Path) -> Pipeline:
+        """Read a spec from a YAML file.
+
+        Raises:
+            SpecError: No such file, not YAML, or not a valid spec.
+        """
+        try:
+            values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise SpecError(f"No pipeline spec at {path}.", hint="Check the path in the DAG file.") from error
+        except yaml.YAMLError as error:
+            raise SpecError(f"{path} is not YAML: {error}", hint="Mind indentation and quotes.") from error
+        return cls.parse(values, where=str(path))

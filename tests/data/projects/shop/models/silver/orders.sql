@@ -1,0 +1,1 @@
+select id, customer, amount, 1 / {{ var('divisor', 1) }} as factor from {{ ref('positive_orders') }}

@@ -1,0 +1,1 @@
+select code as region from {{ ref('stg_currencies') }}
