@@ -1,0 +1,334 @@
+"""The local stack: PostgreSQL, and Airflow's components under a supervisor in the background."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+
+from goldsmith.errors import EnvironmentProblem
+from goldsmith.local.component import COMPONENTS
+from goldsmith.local.environment import METADATA_URL, USER, Needs, airflow_environment
+from goldsmith.local.postgres import EmbeddedPostgres
+from goldsmith.local.processes import ProcessName, end_all, of_stack, wait_for_end
+from goldsmith.local.record import Record
+from goldsmith.local.state import StateDir, write_private
+from goldsmith.local.supervisor import EMBEDDED, HEALTH_NAMES
+from goldsmith.rest import Login, RestClient
+
+PREFERRED_PORT = 8080
+START_TIMEOUT = 240.0
+STOP_TIMEOUT = 40.0
+STARTS_UNTIL_HOPELESS = 3
+LOCAL_SETTINGS = """\
+# Made by Goldsmith: see goldsmith/local/preload.py.
+import sys
+
+if "scheduler" in sys.argv:
+    import goldsmith.local.preload
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PartStatus:
+    """A part of the stack: `stopped`, `starting`, `healthy` or `unhealthy`."""
+
+    name: str
+    state: str
+    pid: int | None = None
+    starts: int = 0
+    detail: str = ""
+
+
+class Stack:
+    """The stack of one state folder.
+
+    Args:
+        root: The repository: its `dags` folder is Airflow's.
+        state_dir: Everything the stack writes; default `.goldsmith` in the root.
+        dags_dir: Another folder of DAG files.
+        extra_env: Environment variables over those of this process.
+        report: Called with a line for each step that takes time.
+
+    Example:
+        >>> stack = Stack(root=Path.cwd())
+        >>> stack.up()
+        >>> with stack.api() as api:
+        ...     api.trigger("customer_transactions")
+        >>> stack.down()
+    """
+
+    def __init__(
+        self,
+        *,
+        root: Path,
+        state_dir: Path | None = None,
+        dags_dir: Path | None = None,
+        extra_env: Mapping[str, str] | None = None,
+        report: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.root = root.absolute()
+        self.state = StateDir(path=(state_dir or self.root / ".goldsmith").absolute())
+        self.dags_dir = (dags_dir or self.root / "dags").absolute()
+        self.server = EmbeddedPostgres(self.state.postgres_home)
+        self._user_env = {**os.environ, **(extra_env or {})}
+        self._needs = Needs.of(self._user_env)
+        self._report = report
+
+    @property
+    def port(self) -> int:
+        """The port of Airflow's API server on loopback."""
+        return int(self.state.remembered().get("port", PREFERRED_PORT))
+
+    @property
+    def url(self) -> str:
+        """Airflow's web page."""
+        return f"http://localhost:{self.port}"
+
+    @property
+    def login(self) -> Login:
+        """The administrator of the local Airflow."""
+        return Login(user=USER, password=self.state.secrets().password)
+
+    def api(self) -> RestClient:
+        """A client of the running Airflow's REST API."""
+        return RestClient(f"http://127.0.0.1:{self.port}", self.login)
+
+    def env(self) -> dict[str, str]:
+        """The environment of the components and of every task; holds secrets."""
+        return airflow_environment(
+            user=self._user_env,
+            state=self.state,
+            secrets=self.state.secrets(),
+            server=self.server,
+            dags_dir=self.dags_dir,
+            port=self.port,
+        )
+
+    def is_up(self) -> bool:
+        """Whether the supervisor lives."""
+        return self._supervisor() is not None
+
+    def start_database(self) -> EmbeddedPostgres:
+        """Start the embedded PostgreSQL alone.
+
+        Raises:
+            EnvironmentProblem: It does not start.
+        """
+        self.state.create()
+        with self.state.locked():
+            self.server.start()
+        return self.server
+
+    def up(self) -> bool:
+        """Start what does not run yet, and wait until all of it is healthy.
+
+        Returns:
+            Whether anything had to be started.
+
+        Raises:
+            EnvironmentProblem: Something does not start; what had been started is stopped again.
+        """
+        self.state.create()
+        with self.state.locked():
+            if self.is_up():
+                self._wait_until_healthy(since=None)
+                return False
+            self._end_leftovers()
+            try:
+                self._start()
+            except BaseException:
+                self._stop()
+                raise
+        return True
+
+    def down(self) -> bool:
+        """Stop everything, also what a crash has left.
+
+        Returns:
+            Whether anything was running.
+        """
+        if not self.state.path.is_dir():
+            return False
+        with self.state.locked():
+            return self._stop()
+
+    def status(self) -> list[PartStatus]:
+        """The state of each part."""
+        record = Record.read(self.state)
+        parts = [self._database_status()] if self._needs.server else []
+        if self._supervisor() is None:
+            return [*parts, *(PartStatus(name=name, state="stopped") for name in COMPONENTS)]
+        health = self._health()
+        for name in COMPONENTS:
+            process = record.components.get(name)
+            is_alive = process is not None and process.find() is not None
+            state = "healthy" if name in health else "unhealthy" if health else "starting"
+            parts.append(
+                PartStatus(
+                    name=name,
+                    state=state if is_alive else "stopped",
+                    pid=process.pid if process and is_alive else None,
+                    starts=record.starts.get(name, 0),
+                )
+            )
+        return parts
+
+    def _database_status(self) -> PartStatus:
+        state = "healthy" if self.server.is_running() else "stopped"
+        return PartStatus(name="postgres", state=state, detail=str(self.server.socket_dir))
+
+    def _supervisor(self) -> ProcessName | None:
+        name = Record.read(self.state).supervisor
+        return name if name and name.find() else None
+
+    def _start(self) -> None:
+        self._check_dags_dir()
+        if self._needs.server:
+            self._report("Starting PostgreSQL")
+            self.server.start()
+        self.state.remember(port=self._free_port())
+        self._write_files()
+        env = self.env()
+        self._migrate(env)
+        self._report("Starting Airflow")
+        started = datetime.now(UTC)
+        self._start_supervisor(env)
+        self._wait_until_healthy(since=started)
+
+    def _check_dags_dir(self) -> None:
+        if not self.dags_dir.is_dir():
+            raise EnvironmentProblem(
+                f"No DAG folder at {self.dags_dir}.",
+                hint="Is this the repository's root? Create dags/ there.",
+            )
+
+    def _write_files(self) -> None:
+        write_private(self.state.passwords_file, {USER: self.login.password})
+        settings = self.state.airflow_home / "config" / "airflow_local_settings.py"
+        settings.write_text(LOCAL_SETTINGS)
+
+    def _migrate(self, env: Mapping[str, str]) -> None:
+        """Bring Airflow's tables up to date: once for a database and a version of Airflow."""
+        address = hashlib.sha256(env[METADATA_URL].encode()).hexdigest()[:16]
+        wanted = f"{importlib.metadata.version('apache-airflow')} {address}"
+        if self.state.remembered().get("migrated") == wanted and self._has_tables():
+            return
+        self._report("Creating Airflow's tables")
+        done = subprocess.run(
+            [sys.executable, "-m", "airflow", "db", "migrate"],
+            env=dict(env),
+            cwd=self.state.airflow_home,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        (self.state.logs / "migrate.log").write_text(done.stdout + done.stderr)
+        if done.returncode != 0:
+            raise EnvironmentProblem(
+                "Airflow could not create its tables:\n" + _last_lines(done.stderr or done.stdout),
+                hint=f"The whole output: {self.state.logs / 'migrate.log'}",
+            )
+        self.state.remember(migrated=wanted)
+
+    def _has_tables(self) -> bool:
+        if not self._needs.metadata:
+            return True
+        with psycopg.connect(self.server.conninfo("airflow")) as connection:
+            row = connection.execute("select to_regclass('alembic_version') is not null").fetchone()
+        return bool(row and row[0])
+
+    def _start_supervisor(self, env: Mapping[str, str]) -> None:
+        command = [sys.executable, "-m", "goldsmith.local.supervisor", str(self.state.path)]
+        Record.remove(self.state)
+        with (self.state.logs / "supervisor.log").open("ab") as log:
+            subprocess.Popen(
+                command + [EMBEDDED] * self._needs.server,
+                env=dict(env),
+                cwd=self.root,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def _wait_until_healthy(self, *, since: datetime | None) -> None:
+        """Wait for all components; a heartbeat from before `since` is a dead one's."""
+        deadline = time.monotonic() + START_TIMEOUT
+        while len(self._health(since=since)) < len(COMPONENTS):
+            hopeless = [
+                name for name, n in Record.read(self.state).starts.items() if n >= STARTS_UNTIL_HOPELESS
+            ]
+            if since is not None and hopeless:
+                self._give_up(hopeless[0], "ends right after its start")
+            if time.monotonic() > deadline:
+                missing = [name for name in COMPONENTS if name not in self._health(since=since)]
+                self._give_up(missing[0], f"is not healthy after {START_TIMEOUT:.0f} seconds")
+            time.sleep(0.25)
+
+    def _give_up(self, name: str, problem: str) -> None:
+        log = self.state.logs / f"{name}.log"
+        text = log.read_text(errors="replace") if log.is_file() else ""
+        raise EnvironmentProblem(
+            f"Airflow's {name} {problem}. Its last lines:\n{_last_lines(text)}", hint=f"goldsmith logs {name}"
+        )
+
+    def _health(self, *, since: datetime | None = None) -> set[str]:
+        """The components that Airflow calls healthy; empty while the API server does not answer."""
+        try:
+            with RestClient(f"http://127.0.0.1:{self.port}", timeout=5) as api:
+                found = api.health()
+        except EnvironmentProblem:
+            return set()
+        healthy = {
+            name
+            for name, key in HEALTH_NAMES.items()
+            if found[key].is_healthy and (since is None or (found[key].last_heartbeat or since) > since)
+        }
+        return healthy | {"api-server"}
+
+    def _free_port(self) -> int:
+        """The port of last time where it is free, else another."""
+        for port in (self.port, *range(PREFERRED_PORT, PREFERRED_PORT + 20), 0):
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind(("127.0.0.1", port))
+                except OSError:
+                    continue
+                return int(probe.getsockname()[1])
+        raise EnvironmentProblem("No TCP port is free on 127.0.0.1.")
+
+    def _stop(self) -> bool:
+        record = Record.read(self.state)
+        was_running = self.server.is_running()
+        supervisor = record.supervisor.find() if record.supervisor else None
+        if supervisor is not None:
+            was_running = True
+            supervisor.terminate()
+            wait_for_end([supervisor], timeout=STOP_TIMEOUT)
+        was_running |= self._end_leftovers()
+        self.server.stop()
+        return was_running
+
+    def _end_leftovers(self) -> bool:
+        """End what a killed supervisor has left; tell whether there was any."""
+        left = list(of_stack(self.state.path, Record.read(self.state).sessions))
+        end_all(left, grace=3)
+        Record.remove(self.state)
+        return bool(left)
+
+
+def _last_lines(text: str, count: int = 15) -> str:
+    return "\n".join([line for line in text.splitlines() if line.strip()][-count:])

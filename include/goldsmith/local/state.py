@@ -1,0 +1,121 @@
+"""The state folder of the local stack: what is where, the secrets, and what is remembered."""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from goldsmith.errors import EnvironmentProblem
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Secrets:
+    """Generated once for each state folder; not in `repr`."""
+
+    jwt: str = field(repr=False)
+    fernet: str = field(repr=False)
+    api: str = field(repr=False)
+    password: str = field(repr=False)
+    """Of the user `admin`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StateDir:
+    """The folder that everything of the local stack lives in."""
+
+    path: Path
+
+    @property
+    def airflow_home(self) -> Path:
+        """AIRFLOW_HOME of the components."""
+        return self.path / "airflow"
+
+    @property
+    def postgres_home(self) -> Path:
+        """The embedded PostgreSQL's folder."""
+        return self.path / "postgres"
+
+    @property
+    def logs(self) -> Path:
+        """The logs of the components; those of tasks are in `tasks` below it."""
+        return self.path / "logs"
+
+    @property
+    def passwords_file(self) -> Path:
+        """Airflow's own file of users and passwords."""
+        return self.airflow_home / "passwords.json"
+
+    def create(self) -> None:
+        """Make the folders, for this user only.
+
+        Raises:
+            EnvironmentProblem: They cannot be made, or another user's stack is here.
+        """
+        try:
+            for folder in (self.path, self.airflow_home, self.airflow_home / "config", self.logs):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            owner = self.path.stat().st_uid
+        except OSError as error:
+            raise EnvironmentProblem(
+                f"The state folder {self.path} cannot be used: {error}.",
+                hint="Name another: export GOLDSMITH_STATE_DIR=/path/to/folder",
+            ) from error
+        if owner != os.geteuid():
+            raise EnvironmentProblem(
+                f"The state folder {self.path} belongs to user {owner}, this is user {os.geteuid()}.",
+                hint="Work as that user, or name another folder: export GOLDSMITH_STATE_DIR=/path/to/folder",
+            )
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep a second `up` or `down` on this folder waiting."""
+        with (self.path / "lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def secrets(self) -> Secrets:
+        """The secrets, made at the first call."""
+        file = self.path / "secrets.json"
+        if not file.is_file():
+            made = Secrets(
+                jwt=secrets.token_urlsafe(64),
+                fernet=base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+                api=secrets.token_urlsafe(48),
+                password=secrets.token_urlsafe(12),
+            )
+            write_private(file, asdict(made))
+        return Secrets(**json.loads(file.read_text()))
+
+    def remember(self, **facts: Any) -> None:
+        """Keep facts for the next start."""
+        write_private(self.path / "remembered.json", {**self.remembered(), **facts})
+
+    def remembered(self) -> dict[str, Any]:
+        """What `remember` kept."""
+        return read_json(self.path / "remembered.json")
+
+
+def write_private(file: Path, content: Mapping[str, Any]) -> None:
+    """Write JSON that only this user may read; readers see the old or the new content, never a part."""
+    staging = file.with_name(f".{file.name}.{os.getpid()}")
+    descriptor = os.open(staging, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as stream:
+        json.dump(content, stream, indent=1)
+    staging.replace(file)
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """Read a JSON object; what is missing or broken counts as empty."""
+    try:
+        found = json.loads(file.read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,18 @@
+"""Airflow's REST API v2, typed; knows nothing of who started Airflow."""
+
+from goldsmith.rest.client import COMPONENTS, RestClient
+from goldsmith.rest.records import ComponentHealth, Dag, ImportFailure, LogLine, Run, TaskInstance
+from goldsmith.rest.transport import ApiRefused, Login
+
+__all__ = [
+    "COMPONENTS",
+    "ApiRefused",
+    "ComponentHealth",
+    "Dag",
+    "ImportFailure",
+    "LogLine",
+    "Login",
+    "RestClient",
+    "Run",
+    "TaskInstance",
+]

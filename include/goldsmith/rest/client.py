@@ -1,0 +1,163 @@
+"""A client of Airflow's REST API v2, without knowledge of who started Airflow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import httpx
+
+from goldsmith.rest.records import (
+    ComponentHealth,
+    Dag,
+    ImportFailure,
+    LogLine,
+    Run,
+    TaskInstance,
+    read_dag,
+    read_log_line,
+    read_run,
+    read_task_instance,
+    read_time,
+)
+from goldsmith.rest.transport import ApiRefused, Transport, quoted
+
+PAGE = 100  # Airflow's default [api] maximum_page_limit
+COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
+
+
+class RestClient(Transport):
+    """Airflow's REST API at one address.
+
+    Every method raises `EnvironmentProblem` where Airflow does not answer, and `ApiRefused` (a
+    kind of it) where it answers with an error. Use as a context manager, or call `close`.
+
+    Example:
+        >>> with RestClient("http://localhost:8080", Login(password="...")) as api:
+        ...     api.trigger("customer_transactions")
+    """
+
+    def version(self) -> str:
+        """The version of Airflow."""
+        return str(self.send("GET", "/api/v2/version", needs_login=False)["version"])
+
+    def health(self) -> dict[str, ComponentHealth]:
+        """Each component's health, by the names in `COMPONENTS`."""
+        found = self.send("GET", "/api/v2/monitor/health", needs_login=False)
+        return {
+            name: ComponentHealth(
+                is_healthy=(part := found.get(name) or {}).get("status") == "healthy",
+                last_heartbeat=read_time(part.get(f"latest_{name}_heartbeat")),
+            )
+            for name in COMPONENTS
+        }
+
+    def dags(self) -> list[Dag]:
+        """All DAGs that are not stale."""
+        return [read_dag(one) for one in self._pages("/api/v2/dags", "dags", order_by="dag_id")]
+
+    def dag(self, dag_id: str) -> Dag | None:
+        """One DAG, or None where Airflow knows none of that name."""
+        try:
+            return read_dag(self.send("GET", f"/api/v2/dags/{quoted(dag_id)}"))
+        except ApiRefused as error:
+            if error.status == httpx.codes.NOT_FOUND:
+                return None
+            raise
+
+    def unpause(self, dag_id: str) -> None:
+        """Let the DAG's runs go."""
+        self.send("PATCH", f"/api/v2/dags/{quoted(dag_id)}", body={"is_paused": False})
+
+    def parse_now(self, dag: Dag) -> None:
+        """Ask the dag-processor to parse the DAG's file before others."""
+        try:
+            self.send("PUT", f"/api/v2/parseDagFile/{quoted(dag.file_token)}")
+        except ApiRefused as error:
+            if error.status != httpx.codes.CONFLICT:  # already asked
+                raise
+
+    def import_errors(self) -> list[ImportFailure]:
+        """The DAG files that cannot be imported."""
+        return [
+            ImportFailure(
+                file=one["filename"],
+                stack_trace=one.get("stack_trace") or "",
+                time=read_time(one.get("timestamp")),
+            )
+            for one in self._pages("/api/v2/importErrors", "import_errors")
+        ]
+
+    def trigger(self, dag_id: str, *, conf: Mapping[str, Any] | None = None) -> Run:
+        """Start a run.
+
+        Raises:
+            ConfigurationError: `conf` does not fit the DAG's parameters.
+        """
+        body = {"logical_date": None, "conf": dict(conf or {})}
+        return read_run(self.send("POST", f"/api/v2/dags/{quoted(dag_id)}/dagRuns", body=body))
+
+    def run(self, dag_id: str, run_id: str) -> Run:
+        """One run."""
+        return read_run(self.send("GET", _run_path(dag_id, run_id)))
+
+    def runs(self, dag_id: str, *, limit: int = 10) -> list[Run]:
+        """The latest runs, newest first."""
+        query: dict[str, str | int] = {"limit": limit, "order_by": "-run_after"}
+        return [
+            read_run(one)
+            for one in self.send("GET", f"/api/v2/dags/{quoted(dag_id)}/dagRuns", query=query)["dag_runs"]
+        ]
+
+    def task_instances(
+        self, dag_id: str, run_id: str, *, since: datetime | None = None
+    ) -> list[TaskInstance]:
+        """The tasks of a run; with `since`, those that changed after it."""
+        query: dict[str, str | int] = {"order_by": "id"}
+        if since is not None:
+            query["updated_at_gte"] = since.isoformat()
+        path = f"{_run_path(dag_id, run_id)}/taskInstances"
+        return [read_task_instance(one) for one in self._pages(path, "task_instances", **query)]
+
+    def logs(self, dag_id: str, run_id: str, task: TaskInstance) -> list[LogLine]:
+        """The log of a task's latest try; empty where it never ran on a worker."""
+        path = (
+            f"{_run_path(dag_id, run_id)}/taskInstances/{quoted(task.task_id)}/logs/{max(task.try_number, 1)}"
+        )
+        query: dict[str, str | int] = {"full_content": "true", "map_index": task.map_index}
+        try:
+            found = self.send("GET", path, query=query)
+        except ApiRefused as error:
+            if error.status == httpx.codes.NOT_FOUND:
+                return []
+            raise
+        return [read_log_line(one) for one in found.get("content", [])]
+
+    def clear(
+        self, dag_id: str, run_id: str, task_ids: Sequence[str], *, downstream: bool = False
+    ) -> list[TaskInstance]:
+        """Let tasks of a run run again, whatever their state, and the run with them."""
+        body = {
+            "dry_run": False,
+            "dag_run_id": run_id,
+            "task_ids": list(task_ids),
+            "include_downstream": downstream,
+            "only_failed": False,
+            "reset_dag_runs": True,
+        }
+        found = self.send("POST", f"/api/v2/dags/{quoted(dag_id)}/clearTaskInstances", body=body)
+        return [read_task_instance(one) for one in found["task_instances"]]
+
+    def _pages(self, path: str, part: str, **query: str | int) -> Iterator[dict[str, Any]]:
+        offset = 0
+        while True:
+            found = self.send("GET", path, query={**query, "limit": PAGE, "offset": offset})
+            yield from found[part]
+            offset += len(found[part])
+            if not found[part] or offset >= found["total_entries"]:
+                return
+
+
+def _run_path(dag_id: str, run_id: str) -> str:
+    return f"/api/v2/dags/{quoted(dag_id)}/dagRuns/{quoted(run_id)}"
