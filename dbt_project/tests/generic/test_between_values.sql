@@ -1,0 +1,8 @@
+{# The column lies between two values, both allowed. #}
+{% test between_values(model, column_name, low, high) %}
+
+    select {{ column_name }}
+    from {{ model }}
+    where {{ column_name }} < {{ low }} or {{ column_name }} > {{ high }}
+
+{% endtest %}

@@ -1,0 +1,8 @@
+{# The column is zero or above wherever it has a value. #}
+{% test not_negative(model, column_name) %}
+
+    select {{ column_name }}
+    from {{ model }}
+    where {{ column_name }} < 0
+
+{% endtest %}
