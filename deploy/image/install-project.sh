@@ -7,4 +7,7 @@ if [ -e /etc/pip-constraints.txt ]; then
     uv pip install --system --no-cache --no-deps --editable .
 else
     pip install --no-cache-dir --no-deps --editable .
+    # Runtime may have settings of its own; here there are none yet.
+    mkdir -p "$AIRFLOW_HOME/config"
+    cp deploy/image/airflow_local_settings.py "$AIRFLOW_HOME/config/"
 fi

@@ -76,6 +76,9 @@ class Topology:
         subprocess.run(
             ["bash", str(ROOT / "deploy" / "secrets" / "generate.sh"), str(self.secrets)], check=True
         )
+        shutil.copy(
+            ROOT / "deploy" / "image" / "airflow_local_settings.py", self.state.airflow_home / "config"
+        )
         self.server.start()
         url = self.server.sqlalchemy_url("airflow")
         redis_password = (self.secrets / "redis_password").read_text()
