@@ -18,10 +18,10 @@ joined as (
         customers.customer_name,
         customers.email,
         customers.country,
-        coalesce(countries.country_name, 'unknown') as country_name,
-        coalesce(countries.region, 'unknown') as region,
         customers.signup_date,
-        customers.segment
+        customers.segment,
+        coalesce(countries.country_name, 'unknown') as country_name,
+        coalesce(countries.region, 'unknown') as region
     from customers
     left join countries
         on customers.country = countries.country

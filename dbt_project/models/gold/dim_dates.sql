@@ -1,19 +1,27 @@
-with spine as (
+{%- set first_date = modules.datetime.date.fromisoformat(var('first_date')) -%}
+{%- set last_date = modules.datetime.date.fromisoformat(var('last_date')) -%}
 
-    {{
-        dbt.date_spine(
-            'day',
-            "cast('" ~ var('first_date') ~ "' as date)",
-            "cast('" ~ var('last_date') ~ "' as date)"
-        )
-    }}
+with numbers as (
+
+    select series.generated_number
+    from ({{ dbt.generate_series((last_date - first_date).days) }}) as series
 
 ),
 
 days as (
 
-    select {{ dbt.cast('date_day', 'date') }} as date_day
-    from spine
+    select
+        {{
+            dbt.cast(
+                dbt.dateadd(
+                    'day',
+                    'generated_number - 1',
+                    "cast('" ~ first_date ~ "' as date)"
+                ),
+                'date'
+            )
+        }} as date_day
+    from numbers
 
 ),
 

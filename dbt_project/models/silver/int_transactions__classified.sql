@@ -27,7 +27,22 @@ exchange_rates as (
 joined as (
 
     select
-        transactions.*,
+        transactions.transaction_key,
+        transactions.transaction_id,
+        transactions.customer_id,
+        transactions.product_id,
+        transactions.quantity_text,
+        transactions.quantity,
+        transactions.unit_price,
+        transactions.unit_tax,
+        transactions.currency,
+        transactions.unit_price_text,
+        transactions.unit_tax_text,
+        transactions.transaction_time_text,
+        transactions.transaction_time,
+        transactions.updated_at,
+        transactions.loaded_at,
+        transactions.load_timestamp,
         customers.customer_key,
         products.product_key,
         exchange_rates.rate_to_eur

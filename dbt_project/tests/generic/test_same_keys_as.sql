@@ -1,4 +1,7 @@
-{# The column holds exactly the distinct values of another model's column: nothing lost, nothing added. #}
+{#
+    The column holds exactly the distinct values of another model's column:
+    nothing lost, nothing added.
+#}
 {% test same_keys_as(model, column_name, to, field) %}
 
     with here as (

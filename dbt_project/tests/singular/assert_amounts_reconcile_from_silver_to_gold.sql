@@ -1,4 +1,5 @@
--- Sales less returns in gold equal the accepted transactions of silver, but for the rounding of each row.
+-- Sales less returns in gold equal the accepted transactions of silver, but for
+-- the rounding of each row.
 with silver as (
 
     select
@@ -31,8 +32,8 @@ compared as (
 
     select
         silver.row_count as silver_rows,
-        sales.row_count + returns.row_count as gold_rows,
         silver.net_amount_eur as silver_amount,
+        sales.row_count + returns.row_count as gold_rows,
         sales.net_amount_eur - returns.net_amount_eur as gold_amount
     from silver
     cross join sales

@@ -1,6 +1,7 @@
 {{ config(severity='warn') }}
 
--- Rates that silver could not read. Rows of one hour collapse to the last one, so hours are compared.
+-- Rates that silver could not read. Rows of one hour collapse to the last one,
+-- so hours are compared.
 with bronze as (
 
     select

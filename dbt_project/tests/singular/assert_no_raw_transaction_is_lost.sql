@@ -1,4 +1,5 @@
--- Every transaction of bronze is in exactly one place: a fact, or one of the models that keep rows aside.
+-- Every transaction of bronze is in exactly one place: a fact, or one of the
+-- models that keep rows aside.
 with accounted as (
 
     select transaction_id from {{ ref('fct_transactions') }}

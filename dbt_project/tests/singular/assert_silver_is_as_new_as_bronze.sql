@@ -1,4 +1,5 @@
--- The incremental merge has missed nothing: silver holds the newest state of every raw transaction.
+-- The incremental merge has missed nothing: silver holds the newest state of
+-- every raw transaction.
 with bronze as (
 
     select

@@ -2,7 +2,7 @@ with sales as (
 
     select
         currency,
-        count(*) as sales,
+        count(*) as sale_count,
         sum(quantity * unit_price) as net_amount,
         sum(net_amount_eur) as net_amount_eur
     from {{ ref('fct_transactions') }}
@@ -22,7 +22,7 @@ joined as (
         currencies.currency,
         currencies.currency_name,
         currencies.latest_rate_to_eur,
-        coalesce(sales.sales, 0) as sales,
+        coalesce(sales.sale_count, 0) as sale_count,
         coalesce(sales.net_amount, 0) as net_amount,
         coalesce(sales.net_amount_eur, 0) as net_amount_eur,
         coalesce(sales.net_amount, 0)

@@ -8,7 +8,7 @@ sales as (
 
     select
         customer_key,
-        count(*) as sales,
+        count(*) as sale_count,
         sum(net_amount_eur) as net_amount_eur,
         min(transaction_date) as first_sale_on,
         max(transaction_date) as last_sale_on
@@ -37,7 +37,7 @@ joined as (
         customers.country_name,
         sales.first_sale_on,
         sales.last_sale_on,
-        coalesce(sales.sales, 0) as sales,
+        coalesce(sales.sale_count, 0) as sale_count,
         coalesce(sales.net_amount_eur, 0) as sold_amount_eur,
         coalesce(returns.returned_amount_eur, 0) as returned_amount_eur,
         coalesce(sales.net_amount_eur, 0)

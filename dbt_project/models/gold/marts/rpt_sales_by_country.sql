@@ -22,8 +22,8 @@ monthly as (
         dates.first_day_of_month,
         customers.country_name,
         customers.region,
-        count(*) as sales,
-        count(distinct sales.customer_key) as customers,
+        count(*) as sale_count,
+        count(distinct sales.customer_key) as customer_count,
         sum(sales.net_amount_eur) as net_amount_eur
     from sales
     inner join customers
