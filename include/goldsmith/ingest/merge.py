@@ -1,0 +1,292 @@
+"""All staged chunks of a run into the table, keyed, in one go.
+
+The keys are dealt out to a few parts by hash, so that parts never touch the same row and cannot deadlock.
+Each part is a transaction on its own connection. None commits before all have done their work, and the first
+commits last: an error in any part, or the end of this process, leaves the table as it was. Only a crash
+between the commits, which follow each other at once, leaves some parts merged; a retry then adds the others.
+One part, which small files have, leaves no such gap.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+
+from goldsmith.errors import IngestError
+from goldsmith.ingest.load import position_column
+from goldsmith.ingest.results import IngestResult, Loaded
+from goldsmith.ingest.tables import MERGE_LOCK, PART_LOCK, Connect, Names, discard, lock
+from goldsmith.spec.ingest import LOAD_TIMESTAMP, Ingest
+
+log = logging.getLogger(__name__)
+
+ROWS_PER_PART = 50_000
+"""Fewer rows than this are not worth another connection."""
+
+Connection = psycopg.Connection[tuple[object, ...]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Counts:
+    inserted: int
+    changed: int
+    unchanged: int
+
+    @property
+    def keys(self) -> int:
+        return self.inserted + self.changed + self.unchanged
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Job:
+    ingest: Ingest
+    names: Names
+    chunks: tuple[int, ...]
+    parts: int
+    stamp: object
+    """The `load_timestamp` of this merge, from the database's clock."""
+
+
+def merge(
+    connect: Connect, ingest: Ingest, *, run: str, loaded: Sequence[Loaded], parallel: int = 4
+) -> IngestResult:
+    """Upsert what was staged, file the malformed rows, and remove the staging tables.
+
+    May be repeated: what is merged already is not merged again, and the result is the same.
+
+    Args:
+        connect: Opens a connection.
+        ingest: The file and its table.
+        run: Name of the run.
+        loaded: What was loaded, for every chunk of the file.
+        parallel: Most connections at work at once.
+
+    Raises:
+        IngestError: Staged rows are gone, or the rows do not add up; nothing was merged then.
+    """
+    staged = sum(chunk.staged for chunk in loaded)
+    parts = max(1, min(parallel, staged // ROWS_PER_PART))
+    with ExitStack() as stack:
+        # Not opened in threads: Airflow's supervisor, which is asked for the connection, serves one.
+        connections = [stack.enter_context(connect()) for _ in range(parts)]
+        job = _Job(
+            ingest=ingest,
+            names=Names(ingest, run),
+            chunks=tuple(chunk.number for chunk in loaded),
+            parts=parts,
+            stamp=_begin(connections[0], ingest),
+        )
+        result = _merged_before(connections[0], job, loaded) or _merge_now(connections, job, loaded)
+        for connection in reversed(connections):
+            connection.commit()
+    discard(connect, ingest, run)
+    log.info("%s", result)
+    return result
+
+
+def _begin(connection: Connection, ingest: Ingest) -> object:
+    """Wait until no other run merges into the table; return the time from then on."""
+    lock(connection, MERGE_LOCK, ingest.source)
+    # The server may still be at work for a merge whose process was killed: its parts hold this lock.
+    connection.execute("select pg_advisory_lock(%s, hashtext(%s))", (PART_LOCK, ingest.source))
+    connection.execute("select pg_advisory_unlock(%s, hashtext(%s))", (PART_LOCK, ingest.source))
+    return _one(connection.execute("select clock_timestamp()"))[0]
+
+
+def _merged_before(connection: Connection, job: _Job, loaded: Sequence[Loaded]) -> IngestResult | None:
+    """The result of this run's merge, if an earlier try of it got through."""
+    done = _recorded(connection, job)
+    if 0 not in done:
+        return None
+    staged = sum(chunk.staged for chunk in loaded)
+    return _result(
+        job, loaded, list(done.values()), staged=staged, rejected=sum(chunk.rejected for chunk in loaded)
+    )
+
+
+def _merge_now(connections: Sequence[Connection], job: _Job, loaded: Sequence[Loaded]) -> IngestResult:
+    first = connections[0]
+    try:
+        staged = _count(first, [job.names.staging(number) for number in job.chunks])
+        rejected = _count(first, [job.names.staging_rejected(number) for number in job.chunks])
+        expected = sum(chunk.staged + chunk.rejected for chunk in loaded)
+    except psycopg.errors.UndefinedTable as fault:
+        raise _staging_lost(job, str(fault.diag.message_primary)) from fault
+    if staged + rejected != expected:
+        raise _staging_lost(job, f"{staged + rejected} of {expected} rows are there")
+    counts = _merge_parts(connections, job)
+    _file_rejected(first, job)
+    return _result(job, loaded, counts, staged=staged, rejected=rejected)
+
+
+def _result(
+    job: _Job, loaded: Sequence[Loaded], counts: Sequence[_Counts], *, staged: int, rejected: int
+) -> IngestResult:
+    return IngestResult(
+        source=job.ingest.source,
+        file=job.ingest.file,
+        rows=sum(chunk.staged + chunk.rejected for chunk in loaded),
+        inserted=sum(part.inserted for part in counts),
+        changed=sum(part.changed for part in counts),
+        unchanged=sum(part.unchanged for part in counts),
+        superseded=staged - sum(part.keys for part in counts),
+        rejected=rejected,
+    )
+
+
+def _staging_lost(job: _Job, detail: str) -> IngestError:
+    return IngestError(
+        f"What was staged of {job.ingest.file} for {job.ingest.source} is not there any more: {detail}."
+        " Nothing was merged.",
+        hint="Staging does not outlive a crash of the database, nor its merge. Run the ingest again from its"
+        " split: in Airflow, clear that task with its downstream tasks.",
+    )
+
+
+def _count(connection: Connection, tables: Sequence[sql.Identifier]) -> int:
+    counts = [sql.SQL("(select count(*) from {})").format(table) for table in tables]
+    return int(str(_one(connection.execute(sql.SQL("select {}").format(sql.SQL(" + ").join(counts))))[0]))
+
+
+def _merge_parts(connections: Sequence[Connection], job: _Job) -> list[_Counts]:
+    """Merge every part that no earlier try has merged, each on its connection; commit none."""
+    done = _recorded(connections[0], job)
+    with ThreadPoolExecutor(len(connections)) as threads:
+        merging = {
+            part: threads.submit(_merge_part, connection, job, part)
+            for part, connection in enumerate(connections)
+            if part not in done
+        }
+        try:
+            return [merging[part].result() if part in merging else done[part] for part in range(job.parts)]
+        except BaseException:
+            for connection in connections:
+                connection.cancel_safe()
+            raise
+
+
+def _recorded(connection: Connection, job: _Job) -> dict[int, _Counts]:
+    """Parts that an earlier try of this run's merge has committed."""
+    rows = connection.execute(
+        sql.SQL("select part, inserted, changed, unchanged from {} where run = %s and parts = %s").format(
+            job.names.merges
+        ),
+        (job.names.run, job.parts),
+    )
+    return {
+        part: _Counts(inserted=inserted, changed=changed, unchanged=unchanged)
+        for part, inserted, changed, unchanged in _integers(rows)
+    }
+
+
+def _merge_part(connection: Connection, job: _Job, part: int) -> _Counts:
+    connection.execute(
+        "select pg_advisory_xact_lock_shared(%s, hashtext(%s))", (PART_LOCK, job.ingest.source)
+    )
+    # A row that somebody else has locked could wait for us in turn, over two of our connections.
+    connection.execute("set local lock_timeout = '5min'")
+    connection.execute("set local work_mem = '64MB'")
+    keys, inserted, changed = next(_integers(connection.execute(_upsert(job, part), {"stamp": job.stamp})))
+    counts = _Counts(inserted=inserted, changed=changed, unchanged=keys - inserted - changed)
+    connection.execute(
+        sql.SQL(
+            "insert into {} (run, part, parts, inserted, changed, unchanged) values (%s, %s, %s, %s, %s, %s)"
+        ).format(job.names.merges),
+        (job.names.run, part, job.parts, counts.inserted, counts.changed, counts.unchanged),
+    )
+    return counts
+
+
+_UPSERT = sql.SQL("""
+with latest as (
+    select distinct on ({key}) {columns}
+    from ({staged}) as staged
+    {of_this_part}
+    order by {key}, chunk_ desc, {position} desc
+), merged as (
+    insert into {target} as old ({columns}, {stamp_column})
+    select {columns}, %(stamp)s from latest
+    on conflict ({key}) do {action}
+    returning xmax = 0 as is_new
+)
+select (select count(*) from latest), count(*) filter (where is_new), count(*) filter (where not is_new)
+from merged
+""")
+
+
+def _upsert(job: _Job, part: int) -> sql.Composed:
+    ingest = job.ingest
+    columns = sql.SQL(", ").join(map(sql.Identifier, ingest.columns))
+    position = sql.Identifier(position_column(ingest))
+    staged = [
+        sql.SQL("select {}, {}, {} as chunk_ from {}").format(
+            columns, position, number, job.names.staging(number)
+        )
+        for number in job.chunks
+    ]
+    return _UPSERT.format(
+        key=sql.SQL(", ").join(map(sql.Identifier, ingest.key)),
+        columns=columns,
+        staged=sql.SQL(" union all ").join(staged),
+        of_this_part=_of_part(job, part),
+        position=position,
+        target=job.names.target,
+        stamp_column=sql.Identifier(LOAD_TIMESTAMP),
+        action=_action(ingest),
+    )
+
+
+def _of_part(job: _Job, part: int) -> sql.Composable:
+    if job.parts == 1:
+        return sql.SQL("")
+    hashes = [sql.SQL("hashtext({})").format(sql.Identifier(name)) for name in job.ingest.key]
+    return sql.SQL("where (({}) & 2147483647) %% {} = {}").format(
+        sql.SQL(" # ").join(hashes), job.parts, part
+    )
+
+
+def _action(ingest: Ingest) -> sql.Composable:
+    """Update a row that differs; leave alone, `load_timestamp` included, one that does not."""
+    others = [sql.Identifier(name) for name in ingest.columns if name not in ingest.key]
+    if not others:
+        return sql.SQL("nothing")
+    return sql.SQL("update set {}, {} = excluded.{} where {}").format(
+        sql.SQL(", ").join(sql.SQL("{0} = excluded.{0}").format(name) for name in others),
+        sql.Identifier(LOAD_TIMESTAMP),
+        sql.Identifier(LOAD_TIMESTAMP),
+        sql.SQL(" or ").join(
+            sql.SQL("old.{0} is distinct from excluded.{0}").format(name) for name in others
+        ),
+    )
+
+
+def _file_rejected(connection: Connection, job: _Job) -> None:
+    """Keep malformed rows; those of a file that was loaded before are there already."""
+    ingest = job.ingest
+    for number in job.chunks:
+        connection.execute(
+            sql.SQL(
+                "insert into {} (file, line, reason, raw, table_name, load_timestamp)"
+                " select %s, line, reason, raw, %s, %s from {} on conflict do nothing"
+            ).format(job.names.rejected, job.names.staging_rejected(number)),
+            (ingest.file, ingest.source, job.stamp),
+        )
+
+
+def _one(cursor: psycopg.Cursor[tuple[object, ...]]) -> tuple[object, ...]:
+    row = cursor.fetchone()
+    if row is None:
+        raise IngestError(
+            "The warehouse answered a count with no row.", hint="Is it PostgreSQL, version 14 or later?"
+        )
+    return row
+
+
+def _integers(cursor: psycopg.Cursor[tuple[object, ...]]) -> Iterator[tuple[int, ...]]:
+    return (tuple(int(str(value)) for value in row) for row in cursor)

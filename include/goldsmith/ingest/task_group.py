@@ -1,0 +1,150 @@
+"""The steps of an ingest as Airflow tasks: split, load mapped over the chunks, merge.
+
+XCom carries chunks as offsets and results as counts. Connections are looked up when a task runs, so no secret
+reaches the DAG, its rendered templates or the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule, TaskGroup, get_current_context, task
+
+from goldsmith.errors import EnvironmentProblem, GoldsmithError
+from goldsmith.ingest.chunks import split
+from goldsmith.ingest.load import load
+from goldsmith.ingest.merge import merge
+from goldsmith.ingest.results import Chunk, Loaded
+from goldsmith.ingest.tables import Connect, prepare
+from goldsmith.settings import settings
+from goldsmith.spec.ingest import Ingest
+
+RETRIES = 3
+"""Tries after the first, for a warehouse that is away for a moment; a faulty file is not tried again."""
+
+
+def ingest_group(
+    ingests: Iterable[Ingest],
+    *,
+    connection: str,
+    root: str = "",
+    parallel: int = 4,
+    group_id: str = "ingest",
+) -> Mapping[str, Any]:
+    """Add the task group of a pipeline's ingests to the current DAG.
+
+    Args:
+        ingests: The files and their tables.
+        connection: Airflow connection of the warehouse, a PostgreSQL.
+        root: The folder relative paths start from; by default the repository's, found when a task runs.
+        parallel: Most chunks of a file loaded at once, and most connections of a merge.
+        group_id: Name of the group.
+
+    Returns:
+        For every source the task after which its table holds the file.
+    """
+    with TaskGroup(group_id=group_id, tooltip="Raw files into tables"):
+        return {
+            ingest.source: _ingest_tasks(ingest, connection=connection, root=root, parallel=parallel)
+            for ingest in ingests
+        }
+
+
+def _ingest_tasks(ingest: Ingest, *, connection: str, root: str, parallel: int) -> Any:
+    values = ingest.model_dump(mode="json")
+    tries: dict[str, Any] = {
+        "retries": RETRIES,
+        "retry_delay": timedelta(seconds=10),
+        "retry_exponential_backoff": True,
+        "max_retry_delay": timedelta(minutes=5),
+        "retry_policy": ExceptionRetryPolicy(
+            rules=[RetryRule(exception=GoldsmithError, action=RetryAction.FAIL)]
+        ),
+    }
+    common: dict[str, Any] = {"ingest": values, "connection": connection}
+    with TaskGroup(group_id=ingest.table_name, tooltip=f"{ingest.file} into {ingest.source}"):
+        chunks = task(task_id="split", doc_md=_SPLIT_DOC, **tries)(split_task)(root=root, **common)
+        loaded = (
+            task(
+                task_id="load",
+                map_index_template="{{ lines }}",
+                max_active_tis_per_dagrun=parallel,
+                doc_md=_LOAD_DOC,
+                **tries,
+            )(load_task)
+            .partial(root=root, **common)
+            .expand(chunk=chunks)
+        )
+        return task(task_id="merge", doc_md=_MERGE_DOC, **tries)(merge_task)(
+            loaded=loaded, parallel=parallel, **common
+        )
+
+
+def split_task(ingest: dict[str, Any], connection: str, root: str) -> list[dict[str, int]]:
+    """Check the file, cut it into chunks, and make the tables that are not there."""
+    spec = Ingest.model_validate(ingest)
+    chunks = split(spec, _root(root))
+    prepare(_connect(connection), spec, _run(spec))
+    return [asdict(chunk) for chunk in chunks]
+
+
+def load_task(ingest: dict[str, Any], connection: str, root: str, chunk: dict[str, int]) -> dict[str, int]:
+    """Copy one chunk into its staging table."""
+    spec, part = Ingest.model_validate(ingest), Chunk(**chunk)
+    get_current_context()["lines"] = f"lines {part.first_line} to {part.last_line}"  # type: ignore[typeddict-unknown-key]
+    return asdict(load(_connect(connection), spec, _root(root), run=_run(spec), chunk=part))
+
+
+def merge_task(ingest: dict[str, Any], connection: str, loaded: Any, parallel: int) -> dict[str, Any]:
+    """Upsert everything staged into the table, and say what became of every row.
+
+    `loaded` holds what each chunk's task returned, in Airflow's lazy sequence.
+    """
+    spec = Ingest.model_validate(ingest)
+    # Sliced: iterating asks until a chunk is not found, which the log shows as an error.
+    done = [Loaded(**chunk) for chunk in loaded[:]]
+    return asdict(merge(_connect(connection), spec, run=_run(spec), loaded=done, parallel=parallel))
+
+
+def _root(root: str) -> Path:
+    return Path(root) if root else settings().root
+
+
+def _run(ingest: Ingest) -> str:
+    """Name of the run, which its retries share."""
+    context = get_current_context()
+    dag_run = context["dag_run"]
+    return f"{dag_run.dag_id}/{dag_run.run_id}/{ingest.source}"
+
+
+def _connect(connection: str) -> Connect:
+    from airflow.providers.postgres.hooks.postgres import PostgresHook
+
+    hook = PostgresHook(postgres_conn_id=connection)
+    return partial(_open, hook, connection)
+
+
+def _open(hook: Any, name: str) -> psycopg.Connection[tuple[object, ...]]:
+    opened = hook.get_conn()
+    if not isinstance(opened, psycopg.Connection):
+        raise EnvironmentProblem(
+            f"Airflow connection {name!r} opens with {type(opened).__module__}; the ingest needs psycopg 3.",
+            hint="Install apache-airflow-providers-postgres 7.1 or later with SQLAlchemy 2.",
+        )
+    return opened
+
+
+_SPLIT_DOC = (
+    "Checks header and encoding, cuts the file into byte ranges at record boundaries, makes missing tables."
+)
+_LOAD_DOC = "COPY of one byte range into a staging table of this run; malformed rows go to one of their own."
+_MERGE_DOC = (
+    "Upserts what was staged on the key: of two lines with one key the later wins, `load_timestamp` is set on"
+    " insert and on change only. Malformed rows go to `rejected_rows`. The result counts every row."
+)
