@@ -1,16 +1,19 @@
 #!/bin/sh
 # Install Debian and Python packages into the image, as root, in the folder that holds packages.txt.
-# Astro Runtime brings Airflow in its system Python: it gets requirements.txt within its own constraints.
+# Astro Runtime brings Airflow in its system Python: it gets requirements.txt, and keeps its own Airflow.
 # Any other image with Python 3.11 to 3.13 gets the whole set, by hash, in a virtual environment of its own.
 set -eu
 
-runtime_constraints=/etc/pip-constraints.txt
 venv=/opt/goldsmith
 
-if [ -e "$runtime_constraints" ]; then
+if [ -e /etc/pip-constraints.txt ]; then
     install-system-packages
-    uv pip install --system --no-cache --constraint "$runtime_constraints" \
-        --override deploy/overrides.txt --requirement requirements.txt
+    # Runtime's Airflow and providers stay as they are and take part in the search for versions. The other pins of
+    # its constraints do not: one of them may exclude dbt, which for example asks for an older protobuf.
+    uv pip freeze --system | grep '^apache-airflow' > /tmp/airflow.txt
+    uv pip install --system --no-cache --override deploy/overrides.txt \
+        --requirement /tmp/airflow.txt --requirement requirements.txt
+    rm /tmp/airflow.txt
     exit
 fi
 
