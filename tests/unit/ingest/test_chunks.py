@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from goldsmith.errors import IngestError
+from goldsmith.ingest.chunks import split
+from goldsmith.ingest.reader import read_blocks
+from goldsmith.spec.ingest import Ingest
+
+THINGS = Ingest(
+    source="data_lake.things", file="raw/things.csv", key=("id",), columns=("id", "name"), chunk_mb=1
+)
+
+
+@pytest.fixture
+def things(tmp_path: Path) -> Path:
+    """Where the file of the ingest belongs."""
+    (tmp_path / "raw").mkdir()
+    return tmp_path / THINGS.file
+
+
+def _records(path: Path, *, start: int, end: int) -> int:
+    blocks = read_blocks(path, start=start, end=end, line=1, delimiter=ord(","), name="things")
+    return sum(block.records for block in blocks)
+
+
+def test_chunks_meet_at_record_boundaries(things: Path, tmp_path: Path) -> None:
+    """Chunks follow each other without a gap, count lines right, and cut no quoted field of many lines."""
+    text = "id,name\n" + "".join(f'{row},"first\nsecond, {row:0100d}\nthird"\n' for row in range(40_000))
+    things.write_text(text)
+
+    chunks = split(THINGS, tmp_path)
+
+    assert len(chunks) > 2
+    assert [chunk.start for chunk in chunks] == [8, *(chunk.end for chunk in chunks[:-1])]
+    assert chunks[-1].end == len(text)
+    for chunk in chunks:
+        assert chunk.first_line == text.count("\n", 0, chunk.start) + 1
+        assert chunk.last_line == text.count("\n", 0, chunk.end)
+        assert text[chunk.end - 7 : chunk.end] == 'third"\n'
+    assert sum(_records(things, start=chunk.start, end=chunk.end) for chunk in chunks) == 40_000
+
+
+def test_a_header_alone_is_a_file_without_rows(things: Path, tmp_path: Path) -> None:
+    """No row is no fault: there is one chunk, an empty one, so that later steps run."""
+    things.write_text("id,name\n")
+
+    (chunk,) = split(THINGS, tmp_path)
+
+    assert (chunk.start, chunk.end) == (8, 8)
+
+
+@pytest.mark.parametrize("header", [b"\xef\xbb\xbfid,name\n", b"id,name\r\n", b'"id","name"\n'])
+def test_the_header_may_have_a_mark_windows_ends_or_quotes(
+    header: bytes, things: Path, tmp_path: Path
+) -> None:
+    """A UTF-8 byte order mark, a carriage return and quotes leave the header's meaning alone."""
+    things.write_bytes(header + b"1,a\n")
+
+    (chunk,) = split(THINGS, tmp_path)
+
+    assert (chunk.start, chunk.end, chunk.first_line) == (len(header), len(header) + 4, 2)
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint", "hint"),
+    [
+        (None, "line 1: no such file; expected a file with the header 'id,name'", "Put the file there"),
+        (
+            b"",
+            "line 1: the file is empty (0 bytes); expected a file with the header 'id,name'",
+            "header line",
+        ),
+        (
+            b"name,id\n1,a\n",
+            "line 1: the header is 'name,id'; expected 'id,name' (the order differs)",
+            "`columns`",
+        ),
+        (b"id,nam\n", "'id,nam'; expected 'id,name' (missing: name; not expected: nam)", "`columns`"),
+        (b"id;name\n1;a\n", "line 1: the header is 'id;name'; expected 'id,name'", "separated by ';'"),
+        ("id,name\n1,a\n".encode("utf-16"), "line 1: the file is in UTF-16", "iconv -f UTF-16 -t UTF-8"),
+        ("id,name\n1,a\n".encode("utf-16-le"), "line 1: the file is in UTF-16", "iconv -f UTF-16 -t UTF-8"),
+        (
+            "id,naïve\n1,a\n".encode("latin-1"),
+            "line 1: byte 0xef at position 6 of the header is not utf-8",
+            "iconv",
+        ),
+        (
+            b"id,name\n1,a\n" + "2,é\n3,ü\n".encode("latin-1"),
+            "line 3: the text is not utf-8, nor is that of 1 more of 3 rows",
+            "iconv -f ISO-8859-1",
+        ),
+    ],
+)
+def test_a_file_that_cannot_be_loaded_says_where_and_what_was_expected(
+    content: bytes | None, complaint: str, hint: str, things: Path, tmp_path: Path
+) -> None:
+    """The error names the file, the line and the expectation, and what to do."""
+    if content is not None:
+        things.write_bytes(content)
+
+    with pytest.raises(IngestError) as error:
+        split(THINGS, tmp_path)
+
+    assert error.value.message.startswith("raw/things.csv, line ")
+    assert complaint in error.value.message
+    assert hint in error.value.hint
+
+
+def test_a_few_damaged_rows_are_not_another_encoding(things: Path, tmp_path: Path) -> None:
+    """Among rows that decode, one that does not is left to be rejected on its own."""
+    things.write_bytes(b"id,name\n" + "1,é\n2,ü\n3,x\n".encode() + b"4,\xff\n")
+
+    assert len(split(THINGS, tmp_path)) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"source": "things"}, "is not schema.table"),
+        ({"columns": ("id", "load_timestamp")}, "is set by the database"),
+        ({"columns": ("id", "name", "name")}, "column name is listed twice"),
+        ({"columns": ("id", "the name")}, "'the name' is not a name"),
+        ({"key": ("number",)}, "key number is not among the columns"),
+        ({"key": ()}, "at least 1 item"),
+        ({"delimiter": '"'}, "cannot separate fields"),
+        ({"chunks": 3}, "Extra inputs"),
+    ],
+)
+def test_an_ingest_that_makes_no_sense_is_refused(change: dict[str, object], complaint: str) -> None:
+    """The spec is checked when it is written, not when the file is loaded."""
+    with pytest.raises(ValueError, match=complaint):
+        Ingest.model_validate({**THINGS.model_dump(), **change})
