@@ -155,7 +155,9 @@ def _specs_of(file: Path) -> list[Pipeline]:
     except GoldsmithError:
         raise
     except Exception as error:
-        raise SpecError(f"{file} cannot be run: {type(error).__name__}: {error}", hint="Run it with python.") from error
+        raise SpecError(
+            f"{file} cannot be run: {type(error).__name__}: {error}", hint="Run it with python."
+        ) from error
     finally:
         sys.path.remove(str(file.parent))
         _collecting.reset(token)

@@ -1,14 +1,14 @@
 """Where things are: the only reader of environment variables and of Airflow's configuration.
 
-    variable                      meaning                                   default
-    GOLDSMITH_DBT_PROJECT_DIR     the dbt project                           `dbt_project` beside the dags folder
-    GOLDSMITH_TARGET              dbt target of pipeline runs               prod
-    GOLDSMITH_STATE_DIR           state of the local stack                  `.goldsmith` beside the dags folder
-    GOLDSMITH_SCHEDULE            `off`: pipelines run by hand only          on
-    GOLDSMITH_AIRFLOW_URL         a running Airflow to use, not our own     none
-    GOLDSMITH_AIRFLOW_USER        login there                               admin
-    GOLDSMITH_AIRFLOW_PASSWORD    password there                            none
-    GOLDSMITH_AIRFLOW_TOKEN       bearer token there, instead of a login    none
+variable                      meaning                                   default
+GOLDSMITH_DBT_PROJECT_DIR     the dbt project                           `dbt_project` beside the dags folder
+GOLDSMITH_TARGET              dbt target of pipeline runs               prod
+GOLDSMITH_STATE_DIR           state of the local stack                  `.goldsmith` beside the dags folder
+GOLDSMITH_SCHEDULE            `off`: pipelines run by hand only          on
+GOLDSMITH_AIRFLOW_URL         a running Airflow to use, not our own     none
+GOLDSMITH_AIRFLOW_USER        login there                               admin
+GOLDSMITH_AIRFLOW_PASSWORD    password there                            none
+GOLDSMITH_AIRFLOW_TOKEN       bearer token there, instead of a login    none
 """
 
 from __future__ import annotations

@@ -13,7 +13,6 @@ from goldsmith.dbt.project import DbtProject
 from goldsmith.engine.base import Engine
 from goldsmith.engine.isolated import IsolatedEngine
 from goldsmith.gates.operator import GateTask
-from goldsmith.ingest.task_group import ingest_group
 from goldsmith.plan.model import Plan, PlannedNode
 from goldsmith.settings import Settings
 from goldsmith.spec.pipeline import Pipeline
@@ -46,7 +45,7 @@ def render(plan: Plan, spec: Pipeline, project: DbtProject, here: Settings) -> D
         default_args={"owner": spec.owner},
     ) as dag:
         tasks: dict[str, BaseOperator] = {}
-        ingest_group(spec.ingest, connection=spec.connection) if spec.ingest else None
+        _ingest(spec)
         wanted = get_parsing_context().task_id
         groups: dict[tuple[str, str], TaskGroup] = {}
         for node in plan.nodes:
@@ -66,6 +65,13 @@ def render(plan: Plan, spec: Pipeline, project: DbtProject, here: Settings) -> D
     return dag
 
 
+def _ingest(spec: Pipeline) -> None:
+    if spec.ingest:
+        from goldsmith.ingest.task_group import ingest_group
+
+        ingest_group(spec.ingest, connection=spec.connection)
+
+
 def _engine(plan: Plan, spec: Pipeline, project: DbtProject, here: Settings) -> Engine:
     return IsolatedEngine(
         dag_id=spec.name,
@@ -73,7 +79,7 @@ def _engine(plan: Plan, spec: Pipeline, project: DbtProject, here: Settings) -> 
         profile_name=plan.project_profile,
         target=spec.target or here.target,
         connection=spec.connection,
-        profile_args={"schema": spec.profile.schema_, "threads": spec.profile.threads, **spec.profile.extra},
+        profile_args=spec.profile.for_dbt(),
         run_timeout=spec.run_timeout,
     )
 

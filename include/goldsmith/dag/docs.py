@@ -16,16 +16,23 @@ def pipeline_docs(plan: Plan, spec: Pipeline) -> str:
     parts = [spec.description.strip(), _counts(plan), _gate_line(spec), _RERUN]
     if plan.exposures:
         parts.append("**Who uses it**\n\n" + "\n".join(f"- {line}" for line in plan.exposures))
-    parts.append(f"dbt project `{plan.project_name}`, dbt {plan.dbt_version}, connection `{spec.connection}`.")
+    parts.append(
+        f"dbt project `{plan.project_name}`, dbt {plan.dbt_version}, connection `{spec.connection}`."
+    )
     return "\n\n".join(part for part in parts if part)
 
 
 def _counts(plan: Plan) -> str:
     layers = {node.layer: None for node in plan.nodes}
-    ordered = [layer for layer in layers if layer not in plan.layers] + [x for x in plan.layers if x in layers]
+    ordered = [layer for layer in layers if layer not in plan.layers] + [
+        x for x in plan.layers if x in layers
+    ]
     counts = Counter((node.layer, node.kind) for node in plan.nodes)
     rows = ["| layer | " + " | ".join(_HEADS) + " |", "|---" * (len(_HEADS) + 1) + "|"]
-    rows += [f"| {layer} | " + " | ".join(str(counts[layer, kind] or "") for kind in _KINDS) + " |" for layer in ordered]
+    rows += [
+        f"| {layer} | " + " | ".join(str(counts[layer, kind] or "") for kind in _KINDS) + " |"
+        for layer in ordered
+    ]
     return "\n".join(rows)
 
 
@@ -33,7 +40,9 @@ def _gate_line(spec: Pipeline) -> str:
     if spec.gate == "node":
         return "Each task starts when what it reads is built and tested, whatever its layer."
     chain = " → ".join(spec.layers)
-    return f"Layers build in order: {chain}. A gate after each lets the next start when all its tasks are green."
+    return (
+        f"Layers build in order: {chain}. A gate after each lets the next start when all its tasks are green."
+    )
 
 
 _RERUN = (

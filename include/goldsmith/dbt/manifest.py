@@ -86,19 +86,22 @@ def read_document(path: Path, project_dir: Path) -> dict[str, Any]:
     """
     remedy = _REMEDY.format(project=project_dir)
     try:
-        document = json.loads(path.read_bytes())
+        document: Any = json.loads(path.read_bytes())
     except FileNotFoundError as error:
         raise ManifestError(f"No manifest at {path}.", hint=remedy) from error
     except ValueError as error:
         raise ManifestError(f"The manifest {path} is truncated or not JSON: {error}", hint=remedy) from error
     if not isinstance(document, dict) or "nodes" not in document or "metadata" not in document:
-        raise ManifestError(f"{path} is JSON, but not a dbt manifest: no `nodes` or no `metadata`.", hint=remedy)
-    version = str(document["metadata"].get("dbt_version", "unknown"))
+        raise ManifestError(
+            f"{path} is JSON, but not a dbt manifest: no `nodes` or no `metadata`.", hint=remedy
+        )
+    whole: dict[str, Any] = document
+    version = str(whole["metadata"].get("dbt_version", "unknown"))
     if not version.startswith(f"{SUPPORTED_DBT}."):
         raise ManifestError(
             f"The manifest {path} was made by dbt {version}; Goldsmith runs dbt {SUPPORTED_DBT}.", hint=remedy
         )
-    return document
+    return whole
 
 
 def load(path: Path, project_dir: Path, document: dict[str, Any] | None = None) -> Manifest:
@@ -131,6 +134,7 @@ def load(path: Path, project_dir: Path, document: dict[str, Any] | None = None) 
 
 
 def _cosmos_nodes(path: Path, project_dir: Path, project_name: str) -> dict[str, DbtNode]:
+    import airflow  # noqa: F401 - Cosmos, imported first, fails in a circle with its own Airflow plugin
     from cosmos.config import ExecutionConfig, ProjectConfig, RenderConfig
     from cosmos.constants import ExecutionMode, LoadMode
     from cosmos.dbt.graph import DbtGraph
@@ -141,7 +145,8 @@ def _cosmos_nodes(path: Path, project_dir: Path, project_name: str) -> dict[str,
         execution_config=ExecutionConfig(dbt_project_path=project_dir),
     )
     graph.load(method=LoadMode.DBT_MANIFEST, execution_mode=ExecutionMode.LOCAL)
-    return graph.nodes
+    nodes: dict[str, DbtNode] = graph.nodes
+    return nodes
 
 
 def _from_cosmos(node: DbtNode, raw: dict[str, Any], owners: dict[str, str]) -> Node:
@@ -178,7 +183,11 @@ def _name(node: DbtNode, raw: dict[str, Any]) -> str:
 
 def _columns(raw: dict[str, Any]) -> tuple[Column, ...]:
     return tuple(
-        Column(name=name, type=str(column.get("data_type") or ""), description=str(column.get("description") or ""))
+        Column(
+            name=name,
+            type=str(column.get("data_type") or ""),
+            description=str(column.get("description") or ""),
+        )
         for name, column in (raw.get("columns") or {}).items()
     )
 

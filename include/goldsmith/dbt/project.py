@@ -61,7 +61,9 @@ def find_project(path: Path) -> DbtProject:
         raise ProjectError(f"{file} is not YAML: {error}", hint="`dbt parse` says the same.") from error
     if not isinstance(config, dict) or "name" not in config:
         raise ProjectError(f"{file} names no project.", hint="Add `name: my_project`.")
-    return DbtProject(path=path.resolve(), name=str(config["name"]), profile=str(config.get("profile", "default")))
+    return DbtProject(
+        path=path.resolve(), name=str(config["name"]), profile=str(config.get("profile", "default"))
+    )
 
 
 def dbt_executable() -> str:

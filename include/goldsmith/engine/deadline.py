@@ -11,7 +11,9 @@ from datetime import UTC, datetime, timedelta
 from airflow.sdk.exceptions import AirflowFailException
 
 
-def bounded(own: timedelta, *, run_started: datetime | None, run_timeout: timedelta, now: datetime | None = None) -> timedelta:
+def bounded(
+    own: timedelta, *, run_started: datetime | None, run_timeout: timedelta, now: datetime | None = None
+) -> timedelta:
     """The time a task may take: its own limit, or what is left of the run's where that is less.
 
     Args:

@@ -12,6 +12,7 @@ from typing import Any
 from airflow.sdk import BaseOperator, Context
 from cosmos import settings as cosmos_settings
 from cosmos.constants import InvocationMode
+from cosmos.fs import safe_copy
 from cosmos.operators.local import (
     DbtLocalBaseOperator,
     DbtRunLocalOperator,
@@ -36,6 +37,8 @@ class NodeTask(DbtLocalBaseOperator):
         run_timeout: The run's time limit.
     """
 
+    execution_timeout: timedelta | None
+
     def __init__(self, *, unique_id: str, run_timeout: timedelta, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.unique_id = unique_id
@@ -49,6 +52,13 @@ class NodeTask(DbtLocalBaseOperator):
         if self.cache_dir is not None:
             (self.cache_dir / "target").mkdir(parents=True, exist_ok=True)
         log.info("dbt node %s", self.unique_id)
+
+    def _update_partial_parse_cache(self, tmp_dir_path: Path) -> None:
+        """Keep what dbt parsed for the next task; Cosmos would also keep a manifest, which is not written here."""
+        parsed = tmp_dir_path / "target" / "partial_parse.msgpack"
+        if self.cache_dir is not None and parsed.is_file():
+            kept = self.cache_dir / "target" / parsed.name
+            safe_copy(parsed, kept)
 
     def calculate_openlineage_events_completes(self, *_: Any, **__: Any) -> bool:
         """Leave out Cosmos's lineage step: it reads the manifest again and puts secrets into os.environ."""
@@ -74,6 +84,15 @@ class TestTask(NodeTask, DbtTestLocalOperator):
 class FreshnessTask(NodeTask, DbtSourceLocalOperator):
     """`dbt source freshness` of one source."""
 
+
+# One node needs neither the artifacts of the whole project nor a list of every relation in the warehouse.
+_FLAGS = (
+    "--no-version-check",
+    "--no-use-colors",
+    "--no-write-json",
+    "--no-populate-cache",
+    *("--log-level-file", "none"),
+)
 
 _TASKS: Mapping[str, type[NodeTask]] = {
     "model": ModelTask,
@@ -118,10 +137,10 @@ class IsolatedEngine:
             install_deps=False,
             emit_datasets=False,
             cache_dir=Path(cosmos_settings.cache_dir) / self.dag_id,
-            dbt_cmd_global_flags=["--no-version-check", "--no-use-colors", "--log-level-file", "none"],
+            dbt_cmd_global_flags=list(_FLAGS),
             **{**airflow, **node.operator_kwargs},
         )
 
-    def layer_tasks(self, layer: str, **airflow: Any) -> Mapping[str, BaseOperator]:
+    def layer_tasks(self, layer: str, **airflow: Any) -> Mapping[str, BaseOperator]:  # noqa: ARG002
         """None: every node runs by itself."""
         return {}

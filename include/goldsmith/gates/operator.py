@@ -37,7 +37,9 @@ class GateTask(BaseOperator):
             AirflowFailException: The gate blocks; the message names the tasks.
         """
         run_id = context["run_id"]
-        states = RuntimeTaskInstance.get_task_states(dag_id=self.dag_id, task_ids=list(self.tasks), run_ids=[run_id])
+        states = RuntimeTaskInstance.get_task_states(
+            dag_id=self.dag_id, task_ids=list(self.tasks), run_ids=[run_id]
+        )
         verdict = judge(self.layer, self.tasks, states.get(run_id, {}))
         for line in verdict.lines():
             self.log.info(line)

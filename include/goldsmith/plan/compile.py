@@ -57,7 +57,14 @@ def compile_plan(pipeline: Pipeline, selected: Selected) -> Plan:
     gates = _gates(pipeline, upstream, layers, names)
     selects = selections(executable)
     planned = tuple(
-        _planned(node, layers[uid], names[uid], upstream[uid], pipeline, selects[uid], nodes.get(node.attached))
+        _planned(
+            node,
+            layer=layers[uid],
+            name=names[uid],
+            upstream=upstream[uid],
+            owner=_owner(node, nodes) or pipeline.owner,
+            select=selects[uid],
+        )
         for uid, node in sorted(executable.items(), key=lambda item: names[item[0]].task_id)
     )
     topological_order({**{n.task_id: n.upstream for n in planned}, **{g.task_id: g.upstream for g in gates}})
@@ -129,7 +136,10 @@ def _readers(uid: str, nodes: Mapping[str, Node]) -> set[str]:
 
 
 def _gates(
-    pipeline: Pipeline, upstream: dict[str, set[str]], layers: Mapping[str, str], names: Mapping[str, TaskName]
+    pipeline: Pipeline,
+    upstream: dict[str, set[str]],
+    layers: Mapping[str, str],
+    names: Mapping[str, TaskName],
 ) -> tuple[PlannedGate, ...]:
     """A gate after each layer; the first tasks of the next layer wait for it."""
     if pipeline.gate == "node":
@@ -148,14 +158,20 @@ def _gates(
     return tuple(gates)
 
 
+def _owner(node: Node, nodes: Mapping[str, Node]) -> str:
+    """A test belongs to whoever owns the node it is defined on."""
+    defined_on = nodes.get(node.attached)
+    return node.owner or (defined_on.owner if defined_on else "")
+
+
 def _planned(
     node: Node,
+    *,
     layer: str,
     name: TaskName,
     upstream: set[str],
-    pipeline: Pipeline,
+    owner: str,
     select: str,
-    defined_on: Node | None,
 ) -> PlannedNode:
     return PlannedNode(
         unique_id=node.unique_id,
@@ -167,7 +183,7 @@ def _planned(
         display_name=name.display,
         select=select,
         upstream=tuple(sorted(upstream)),
-        owner=node.owner or (defined_on.owner if defined_on else "") or pipeline.owner,
+        owner=owner,
         tags=node.tags,
         severity=node.severity,
         relation=node.relation,

@@ -16,9 +16,14 @@ def node_docs(node: Node) -> str:
         "tags": ", ".join(node.tags),
         "file": f"`{node.file}`",
     }
-    parts = [node.description.strip(), "\n".join(f"- {key}: {value}" for key, value in facts.items() if value)]
+    parts = [
+        node.description.strip(),
+        "\n".join(f"- {key}: {value}" for key, value in facts.items() if value),
+    ]
     if node.columns:
-        parts.append("\n".join(["| column | type | description |", "|---|---|---|", *map(_row, node.columns)]))
+        parts.append(
+            "\n".join(["| column | type | description |", "|---|---|---|", *map(_row, node.columns)])
+        )
     return "\n\n".join(part for part in parts if part)
 
 

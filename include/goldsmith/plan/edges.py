@@ -46,10 +46,14 @@ def topological_order(parents: Mapping[str, Iterable[str]]) -> list[str]:
         PlanError: Names the cycle.
     """
     try:
-        return list(TopologicalSorter({uid: sorted(before) for uid, before in sorted(parents.items())}).static_order())
+        return list(
+            TopologicalSorter({uid: sorted(before) for uid, before in sorted(parents.items())}).static_order()
+        )
     except CycleError as error:
         cycle = " -> ".join(reversed(error.args[1]))
-        raise PlanError(f"The tasks form a cycle: {cycle}.", hint="Break one of these edges in the dbt project.") from error
+        raise PlanError(
+            f"The tasks form a cycle: {cycle}.", hint="Break one of these edges in the dbt project."
+        ) from error
 
 
 def _test_edges(
@@ -73,7 +77,9 @@ def _test_edges(
     return waits
 
 
-def _ancestor_sets(flow: list[str], parents: Mapping[str, set[str]], bit: Mapping[str, int]) -> dict[str, int]:
+def _ancestor_sets(
+    flow: list[str], parents: Mapping[str, set[str]], bit: Mapping[str, int]
+) -> dict[str, int]:
     """Each node's ancestors as the bits of one integer: unions of thousands at the price of an `or`."""
     above: dict[str, int] = {}
     for uid in flow:
@@ -111,7 +117,9 @@ def _unit_test_edges(nodes: Mapping[str, Node], parents: dict[str, set[str]]) ->
             parents[node.attached].add(uid)
 
 
-def _bridged(nodes: Mapping[str, Node], parents: Mapping[str, set[str]], order: list[str]) -> dict[str, set[str]]:
+def _bridged(
+    nodes: Mapping[str, Node], parents: Mapping[str, set[str]], order: list[str]
+) -> dict[str, set[str]]:
     reach: dict[str, set[str]] = {}
     for uid in order:
         reach[uid] = set()

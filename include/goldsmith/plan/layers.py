@@ -21,7 +21,9 @@ def assign_layers(nodes: Mapping[str, Node], matches: Mapping[str, set[str]]) ->
     Raises:
         PlanError: A node matches two layers.
     """
-    layers = {uid: _layer_of(node, matches) for uid, node in nodes.items() if node.kind not in ("test", "unit_test")}
+    layers = {
+        uid: _layer_of(node, matches) for uid, node in nodes.items() if node.kind not in ("test", "unit_test")
+    }
     rank = {layer: index for index, layer in enumerate(matches)}
     for uid, node in nodes.items():
         if node.kind == "unit_test":

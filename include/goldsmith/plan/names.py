@@ -36,10 +36,12 @@ class TaskName:
     @property
     def task_id(self) -> str:
         """The whole id, with the groups it stands in."""
-        return ".".join((self.layer, self.group, self.label))
+        return f"{self.layer}.{self.group}.{self.label}"
 
 
-def name_tasks(executable: Mapping[str, Node], layers: Mapping[str, str], nodes: Mapping[str, Node]) -> dict[str, TaskName]:
+def name_tasks(
+    executable: Mapping[str, Node], layers: Mapping[str, str], nodes: Mapping[str, Node]
+) -> dict[str, TaskName]:
     """Give every executable node its task name.
 
     Args:
@@ -50,9 +52,7 @@ def name_tasks(executable: Mapping[str, Node], layers: Mapping[str, str], nodes:
     groups = _group_names(nodes, layers)
     names = {uid: _name(node, layers[uid], groups, nodes) for uid, node in executable.items()}
     times = Counter(name.task_id for name in names.values())
-    return {
-        uid: name if times[name.task_id] == 1 else _with_hash(name, uid) for uid, name in names.items()
-    }
+    return {uid: name if times[name.task_id] == 1 else _with_hash(name, uid) for uid, name in names.items()}
 
 
 def _group_names(nodes: Mapping[str, Node], layers: Mapping[str, str]) -> dict[str, str]:
@@ -61,7 +61,9 @@ def _group_names(nodes: Mapping[str, Node], layers: Mapping[str, str]) -> dict[s
     times = Counter((layers[uid], node.name) for uid, node in own.items())
     names = {}
     for uid, node in own.items():
-        name = node.name if times[layers[uid], node.name] == 1 else f"{node.package}__{node.kind}__{node.name}"
+        name = (
+            node.name if times[layers[uid], node.name] == 1 else f"{node.package}__{node.kind}__{node.name}"
+        )
         names[uid] = _short(_clean(name), _MAX_GROUP, uid)
     return names
 

@@ -23,7 +23,10 @@ def selections(executable: Mapping[str, Node]) -> dict[str, str]:
     for uid, node in executable.items():
         for end in range(1, len(node.fqn) + 1):
             by_prefix[_command(node), node.fqn[:end]].append(uid)
-    return {uid: _selection(node, by_prefix[_command(node), node.fqn], executable) for uid, node in executable.items()}
+    return {
+        uid: _selection(node, by_prefix[_command(node), node.fqn], executable)
+        for uid, node in executable.items()
+    }
 
 
 def _command(node: Node) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,7 +77,7 @@ def write_plan(plan: Plan, stamp: tuple[int, int], paths: tuple[Path, ...]) -> P
             with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, suffix=".part") as part:
                 part.write(text)
             Path(part.name).chmod(0o644)
-            os.replace(part.name, path)
+            Path(part.name).replace(path)
         except OSError:
             continue
         return path

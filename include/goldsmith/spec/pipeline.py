@@ -14,7 +14,7 @@ from goldsmith.errors import SpecError
 from goldsmith.spec.base import Duration, SpecModel, explain
 from goldsmith.spec.ingest import Ingest
 
-DEFAULT_LAYERS = {
+DEFAULT_LAYERS: dict[str, tuple[str, ...]] = {
     "bronze": ("path:models/bronze/",),
     "silver": ("path:models/silver/",),
     "gold": ("path:models/gold/",),
@@ -36,8 +36,12 @@ class Profile(SpecModel):
     schema_: str = Field("analytics", alias="schema")
     """dbt's `target.schema`: where nodes without a schema of their own go."""
     threads: int = Field(4, ge=1, le=64)
-    extra: dict[str, str | int | bool] = {}
+    extra: dict[str, str | int | bool] = Field(default_factory=dict)
     """More keys of the dbt profile, such as `catalog` on Databricks. Never secrets."""
+
+    def for_dbt(self) -> dict[str, str | int | bool]:
+        """Keys of the dbt profile."""
+        return {"schema": self.schema_, "threads": self.threads, **self.extra}
 
 
 class Retries(SpecModel):
@@ -97,7 +101,9 @@ class Pipeline(SpecModel):
     @classmethod
     def _plain_name(cls, name: str) -> str:
         if not _NAME.fullmatch(name):
-            raise ValueError(f"{name!r} is not a name: lower case letters, digits and underscores, a letter first")
+            raise ValueError(
+                f"{name!r} is not a name: lower case letters, digits and underscores, a letter first"
+            )
         if name.startswith("dbt_"):
             # dbt imports every top-level module of that prefix as a plugin, DAG files included.
             raise ValueError(f"{name!r} starts with dbt_, which dbt takes for a plugin; choose another name")

@@ -1,0 +1,159 @@
+"""`goldsmith check`: everything that can be told before a run, each point with its own verdict."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from goldsmith.dbt.project import DbtProject
+from goldsmith.errors import ConfigurationError, GoldsmithError
+from goldsmith.pipeline import load_plan, pipelines_in, project_of
+from goldsmith.settings import Settings
+from goldsmith.spec.pipeline import Pipeline
+
+OK, WARN, FAIL = "ok", "warn", "fail"
+_SEEDS = ("1", "2")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """What one check found."""
+
+    subject: str
+    """The pipeline, and which check."""
+    status: str
+    """`ok`, `warn` or `fail`."""
+    text: str
+    hint: str = ""
+
+
+def check(here: Settings, env: Mapping[str, str], *, strict: bool, connections: bool) -> list[Finding]:
+    """Check every pipeline in the dags folder.
+
+    Args:
+        here: Settings of this process.
+        env: Environment in which Airflow runs, with its connections.
+        strict: Count warnings as failures.
+        connections: Connect to the warehouse as dbt will.
+    """
+    try:
+        found = pipelines_in(here.dags_dir)
+    except GoldsmithError as error:
+        return [Finding(subject="specs", status=FAIL, text=error.message, hint=error.hint)]
+    if not found:
+        return [
+            Finding(
+                subject="specs",
+                status=FAIL,
+                text=f"No pipeline: no DAG file in {here.dags_dir} calls goldsmith.build_dag.",
+                hint="See the README for a DAG file of ten lines.",
+            )
+        ]
+    findings = [
+        each
+        for spec, file in found.values()
+        for each in _check_one(spec, file, here, env, connections=connections)
+    ]
+    return [_strictly(each) for each in findings] if strict else findings
+
+
+def _strictly(finding: Finding) -> Finding:
+    if finding.status != WARN:
+        return finding
+    return Finding(subject=finding.subject, status=FAIL, text=finding.text, hint=finding.hint)
+
+
+def _check_one(
+    spec: Pipeline, file: Path, here: Settings, env: Mapping[str, str], *, connections: bool
+) -> list[Finding]:
+    def try_it(what: str, test: Callable[[], tuple[str, str]]) -> Finding:
+        try:
+            status, text = test()
+        except GoldsmithError as error:
+            return Finding(subject=f"{spec.name}: {what}", status=FAIL, text=error.message, hint=error.hint)
+        hint = "goldsmith manifest" if what == "manifest" and status != OK else ""
+        return Finding(subject=f"{spec.name}: {what}", status=status, text=text, hint=hint)
+
+    findings = [
+        Finding(subject=f"{spec.name}: spec", status=OK, text=f"{file} is valid"),
+        try_it("manifest", lambda: _manifest(project_of(spec, here))),
+        try_it("plan", lambda: _plan(spec, here)),
+    ]
+    if all(each.status != FAIL for each in findings):
+        findings.append(try_it("determinism", lambda: _determinism(file, env)))
+        if connections:
+            findings.append(try_it("connection", lambda: _connection(spec, here, env)))
+    return findings
+
+
+def _manifest(project: DbtProject) -> tuple[str, str]:
+    if not project.manifest_path.is_file():
+        raise ConfigurationError(f"No manifest at {project.manifest_path}.", hint="goldsmith manifest")
+    changed = project.changed_since_manifest()
+    if not changed:
+        return OK, f"{project.manifest_path} is as new as the project's files"
+    named = ", ".join(str(path.relative_to(project.path)) for path in changed[:5])
+    more = f" and {len(changed) - 5} more" if len(changed) > 5 else ""
+    return WARN, f"the manifest is older than {named}{more}"
+
+
+def _plan(spec: Pipeline, here: Settings) -> tuple[str, str]:
+    plan = load_plan(spec, project_of(spec, here), here)
+    return OK, f"{len(plan.nodes)} tasks of dbt nodes, {len(plan.gates)} gates"
+
+
+def _determinism(file: Path, env: Mapping[str, str]) -> tuple[str, str]:
+    """Serialise the DAG in two fresh interpreters and compare."""
+    one, two = (_fingerprint(file, env, seed) for seed in _SEEDS)
+    if one["errors"]:
+        raise ConfigurationError(f"Airflow cannot import {file}: {' '.join(one['errors'].values())}")
+    if one["dags"] != two["dags"]:
+        raise ConfigurationError(
+            f"{file} serialises differently in two processes, so Airflow writes a new DAG version again and again.",
+            hint="Look for the clock, random values and sets in the file.",
+        )
+    return OK, "the DAG serialises alike in two processes"
+
+
+def _fingerprint(file: Path, env: Mapping[str, str], seed: str) -> dict[str, dict[str, str]]:
+    done = subprocess.run(
+        [sys.executable, "-m", "goldsmith.dag.fingerprint", str(file)],
+        env={**env, "PYTHONHASHSEED": seed},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise ConfigurationError(f"Airflow cannot load {file}:\n{done.stderr[-2000:]}")
+    found: dict[str, dict[str, str]] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def _connection(spec: Pipeline, here: Settings, env: Mapping[str, str]) -> tuple[str, str]:
+    """Let dbt itself connect, with the profile that the tasks will have."""
+    project = project_of(spec, here)
+    asked = {
+        "project_dir": str(project.path),
+        "profile": project.profile,
+        "target": spec.target or here.target,
+        "connection": spec.connection,
+        "profile_args": spec.profile.for_dbt(),
+    }
+    with tempfile.TemporaryDirectory() as scratch:
+        answer = Path(scratch) / "answer"
+        command = [sys.executable, "-m", "goldsmith.dbt.debug", str(answer)]
+        done = subprocess.run(
+            command, input=json.dumps(asked), env=dict(env), capture_output=True, text=True, check=False
+        )
+        text = answer.read_text(encoding="utf-8") if answer.is_file() else done.stderr[-1000:]
+    if text:
+        raise ConfigurationError(
+            f"dbt cannot connect with the Airflow connection {spec.connection!r}: {text}",
+            hint=f"goldsmith up --warehouse, or set AIRFLOW_CONN_{spec.connection.upper()}.",
+        )
+    return OK, f"dbt connects with the Airflow connection {spec.connection!r}"

@@ -1,0 +1,55 @@
+"""Fixtures that several kinds of tests share."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from goldsmith.dbt.project import DbtProject, find_project, make_manifest
+
+ROOT = Path(__file__).parents[1]
+SHOP = ROOT / "tests" / "data" / "projects" / "shop"
+_MADE_BY_DBT = shutil.ignore_patterns("target", "logs", "dbt_packages", ".user.yml")
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep a developer's own settings out of the tests."""
+    for name in [key for key in os.environ if key.startswith(("GOLDSMITH_", "WAREHOUSE_", "AIRFLOW_CONN_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("DBT_SEND_ANONYMOUS_USAGE_STATS", "false")
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the repository."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> DbtProject:
+    r"""A private copy of the small dbt project, with its manifest.
+
+    raw_orders (seed) -> stg_orders -> positive_orders (ephemeral) -> orders -> revenue v1, v2
+                                   \-> customers -> customers_snapshot, revenue v2
+    lake.currencies (source, freshness) -> stg_currencies -> regions            notes (in no layer)
+    """
+    return parsed_copy(SHOP, tmp_path_factory.mktemp("shop") / "dbt_project")
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> DbtProject:
+    """A private copy of the repository's own dbt project, with its manifest."""
+    return parsed_copy(ROOT / "dbt_project", tmp_path_factory.mktemp("sample") / "dbt_project")
+
+
+def parsed_copy(source: Path, copy: Path) -> DbtProject:
+    """Copy a dbt project without what dbt made in it, and parse the copy with target prod."""
+    shutil.copytree(source, copy, ignore=_MADE_BY_DBT)
+    project = find_project(copy)
+    warehouse = {"WAREHOUSE_HOST": "localhost", "WAREHOUSE_USER": "nobody", "WAREHOUSE_DATABASE": "warehouse"}
+    make_manifest(project, target="prod", env={**os.environ, **warehouse})
+    return project

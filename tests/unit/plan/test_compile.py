@@ -1,0 +1,165 @@
+"""Layers, gates and names put together."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import pytest
+
+from goldsmith.dbt.node import Node
+from goldsmith.errors import PlanError
+from goldsmith.plan.compile import Selected, compile_plan
+from goldsmith.plan.model import Plan
+from goldsmith.plan.names import MAX_TASK_ID
+from goldsmith.spec.pipeline import Pipeline
+
+MakeNodes = Callable[..., dict[str, Node]]
+Select = Callable[..., Selected]
+
+SPEC = Pipeline(name="shop")
+BY_NODE = Pipeline(name="shop", gate="node")
+
+
+def upstream(plan: Plan) -> dict[str, set[str]]:
+    """Unique id to the ids of the tasks right before it."""
+    return {node.unique_id: set(node.upstream) for node in plan.nodes}
+
+
+def test_a_layer_starts_at_the_gate_and_its_inner_edges_stay(nodes: MakeNodes, selected: Select) -> None:
+    """Only the first tasks of a layer wait for the gate; the others follow from them."""
+    plan = compile_plan(SPEC, selected(nodes(a="bronze/", t_a="bronze/a", b="silver/a", c="silver/b")))
+    assert upstream(plan)["b"] == {"bronze.gate", "bronze.a.run"}
+    assert upstream(plan)["c"] == {"silver.b.run"}
+    assert [(gate.task_id, gate.upstream) for gate in plan.gates] == [
+        ("bronze.gate", ("bronze.a.run", "bronze.a.t")),
+        ("silver.gate", ("silver.b.run", "silver.c.run")),
+    ]
+
+
+def test_tests_reach_the_next_layer_through_the_gate_only(nodes: MakeNodes, selected: Select) -> None:
+    """A later, tolerant gate must be able to let a run pass although a test is red."""
+    graph = nodes(a="bronze/", t_a="bronze/a", b="silver/a")
+    assert "bronze.a.t" not in upstream(compile_plan(SPEC, selected(graph)))["b"]
+    assert "bronze.a.t" in upstream(compile_plan(BY_NODE, selected(graph)))["b"]
+
+
+def test_a_test_belongs_to_the_latest_layer_it_reads_and_stands_there_once(
+    nodes: MakeNodes, selected: Select
+) -> None:
+    """It waits for all it reads, whichever of them defines it."""
+    plan = compile_plan(SPEC, selected(nodes(a="bronze/", b="gold/a", t_ab="bronze/a b")))
+    (test,) = (node for node in plan.nodes if node.kind == "test")
+    assert test.layer == "gold"
+    assert set(test.upstream) == {"bronze.a.run", "gold.b.run"}
+
+
+def test_nodes_outside_the_layers_are_kept_in_a_group_of_their_folder(
+    nodes: MakeNodes, selected: Select
+) -> None:
+    """Nothing of a project is dropped."""
+    plan = compile_plan(SPEC, selected(nodes(a="bronze/", loose="staging/a", alone="")))
+    assert {node.unique_id: node.task_id for node in plan.nodes} == {
+        "a": "bronze.a.run",
+        "loose": "staging.loose.run",
+        "alone": "models.alone.run",
+    }
+
+
+def test_an_edge_against_the_layers_offers_dbts_own_order(nodes: MakeNodes, selected: Select) -> None:
+    """The error names both nodes and the way out, and the way out works."""
+    graph = selected(nodes(g="gold/", s="silver/g"))
+    with pytest.raises(PlanError, match=r"s \(silver\) reads g \(gold\)") as caught:
+        compile_plan(SPEC, graph)
+    assert "gate: node" in caught.value.hint
+    assert upstream(compile_plan(BY_NODE, graph))["s"] == {"gold.g.run"}
+
+
+def test_a_way_against_the_layers_through_a_loose_node_is_a_cycle(nodes: MakeNodes, selected: Select) -> None:
+    """gold -> loose -> silver would wait for itself at the gate."""
+    with pytest.raises(PlanError, match="cycle"):
+        compile_plan(SPEC, selected(nodes(g="gold/", loose="other/g", s="silver/loose")))
+
+
+def test_a_node_in_two_layers_is_an_error(nodes: MakeNodes, selected: Select) -> None:
+    """Both layers are named."""
+    graph = selected(nodes(a="bronze/"))
+    both = dataclasses.replace(graph, layer_matches={"bronze": {"a"}, "silver": {"a"}})
+    with pytest.raises(PlanError, match="bronze and silver"):
+        compile_plan(SPEC, both)
+
+
+def test_any_name_fits_airflow_and_stays_unique(nodes: MakeNodes, selected: Select) -> None:
+    """Ids are within 250 characters, and two tests that shorten to the same text stay apart."""
+    long = "t_" + "x" * 400
+    graph = nodes(a="bronze/", **{long: "bronze/a", f"{long}y": "bronze/a"})
+    ids = [node.task_id for node in compile_plan(SPEC, selected(graph)).nodes]
+    assert len(ids) == len(set(ids)) == 3
+    assert max(map(len, ids)) <= MAX_TASK_ID
+
+
+def test_models_of_one_name_in_two_packages_are_told_apart(nodes: MakeNodes, selected: Select) -> None:
+    """The package joins the id only where it is needed."""
+    graph = nodes(a="bronze/", b="bronze/")
+    twin = dataclasses.replace(graph["b"], name="a", package="other", fqn=("other", "bronze", "a"))
+    ids = {n.task_id for n in compile_plan(SPEC, selected({"a": graph["a"], "b": twin})).nodes}
+    assert ids == {"bronze.shop__model__a.run", "bronze.other__model__a.run"}
+
+
+def test_what_reads_an_ingested_source_waits_for_its_load(selected: Select) -> None:
+    """The freshness check comes right after the load, and the rest after the check."""
+    source = Node(
+        unique_id="source.shop.data_lake.orders",
+        kind="source",
+        name="data_lake_orders",
+        package="shop",
+        fqn=("shop", "bronze", "data_lake", "orders"),
+        file="models/bronze/sources.yml",
+        parents=(),
+    )
+    stg = Node(
+        unique_id="model.shop.stg",
+        kind="model",
+        name="stg",
+        package="shop",
+        fqn=("shop", "bronze", "stg"),
+        file="models/bronze/stg.sql",
+        parents=(source.unique_id,),
+    )
+    ingest = {"source": "data_lake.orders", "file": "orders.csv", "key": ["id"], "columns": ["id"]}
+    spec = Pipeline.parse({"name": "shop", "ingest": [ingest]})
+    load = spec.ingest[0].last_task_id
+    plain = compile_plan(spec, selected({n.unique_id: n for n in (source, stg)}))
+    assert upstream(plain) == {"model.shop.stg": {load}}
+    fresh = dataclasses.replace(source, has_freshness=True)
+    checked = compile_plan(spec, selected({n.unique_id: n for n in (fresh, stg)}))
+    assert upstream(checked) == {
+        source.unique_id: {load},
+        stg.unique_id: {"sources.data_lake_orders.freshness"},
+    }
+
+
+def test_one_node_is_selected_alone_where_names_are_prefixes(nodes: MakeNodes, selected: Select) -> None:
+    """dbt matches an fqn as a prefix: a model named like a folder needs its path too."""
+    graph = nodes(orders="bronze/", late="bronze/orders/")
+    selects = {node.unique_id: node.select for node in compile_plan(SPEC, selected(graph)).nodes}
+    assert selects == {
+        "orders": "fqn:shop.bronze.orders,path:models/bronze/orders.sql",
+        "late": "fqn:shop.bronze.orders.late",
+    }
+
+
+def test_two_tests_that_dbt_cannot_tell_apart_are_an_error(nodes: MakeNodes, selected: Select) -> None:
+    """Running one would run both."""
+    graph = nodes(a="bronze/", t_one="bronze/a", t_two="bronze/a")
+    twin = dataclasses.replace(graph["t_two"], fqn=graph["t_one"].fqn, file=graph["t_one"].file)
+    with pytest.raises(PlanError, match="same name"):
+        compile_plan(SPEC, selected(graph | {"t_two": twin}))
+
+
+def test_a_plan_survives_its_way_through_json(nodes: MakeNodes, selected: Select) -> None:
+    """What the DAG file loads is what was compiled."""
+    import json
+
+    plan = compile_plan(SPEC, selected(nodes(a="bronze/", t_a="bronze/a", b="silver/a")))
+    assert Plan.from_dict(json.loads(json.dumps(plan.to_dict()))) == plan

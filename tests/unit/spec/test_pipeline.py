@@ -1,0 +1,73 @@
+"""Bad specs get texts that lead to the right line."""
+
+from __future__ import annotations
+
+import pickle
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from goldsmith.errors import SpecError
+from goldsmith.spec.pipeline import Pipeline
+
+
+def test_the_defaults_are_those_of_the_readme() -> None:
+    """Hourly, bounded, models retried and tests not."""
+    spec = Pipeline(name="shop")
+    assert list(spec.layers) == ["bronze", "silver", "gold"]
+    assert (spec.schedule, spec.max_active_runs, spec.catchup) == ("@hourly", 1, False)
+    assert (spec.retries.models, spec.retries.tests) == (2, 0)
+    assert (spec.retries.delay, spec.retries.max_delay) == (timedelta(minutes=5), timedelta(minutes=30))
+    assert (spec.task_timeout, spec.run_timeout) == (timedelta(minutes=30), timedelta(hours=2))
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"name": "shop", "scedule": "@daily"}, "scedule: unknown key; did you mean 'schedule'?"),
+        ({"name": "shop", "retries": {"modls": 1}}, "retries.modls: unknown key; did you mean 'models'?"),
+        ({"name": "shop", "zzz": 1}, "zzz: unknown key; valid keys: catchup"),
+        ({"name": "Shop-1"}, "'Shop-1' is not a name"),
+        ({"name": "dbt_shop"}, "takes for a plugin"),
+        ({"name": "shop", "task_timeout": "soon"}, "'soon' is not a duration"),
+        ({"name": "shop", "gate": "maybe"}, "gate: Input should be 'layer' or 'node'"),
+        ({"name": "shop", "layers": {"sources": "tag:x"}}, "'sources' cannot name a layer"),
+        (
+            {"name": "shop", "retries": {"models": -1}},
+            "retries.models: Input should be greater than or equal to 0",
+        ),
+        ({}, "name: Field required"),
+        (["name"], "holds no mapping"),
+    ],
+)
+def test_a_fault_is_named_with_its_place(values: Any, said: str) -> None:
+    """One line per fault: where it is, what is wrong, the nearest valid key."""
+    with pytest.raises(SpecError) as caught:
+        Pipeline.parse(values)
+    assert said in str(caught.value)
+
+
+def test_two_ingests_of_one_table_are_refused() -> None:
+    """They would overwrite each other."""
+    one = {"source": "data_lake.orders", "file": "a.csv", "key": ["id"], "columns": ["id"]}
+    with pytest.raises(SpecError, match=r"two ingests fill data_lake\.orders"):
+        Pipeline.parse({"name": "shop", "ingest": [one, {**one, "file": "b.csv"}]})
+
+
+def test_yaml_that_is_missing_or_broken_is_said(tmp_path: Path) -> None:
+    """The path stands in both texts."""
+    path = tmp_path / "shop.yml"
+    with pytest.raises(SpecError, match=f"No pipeline spec at {path}"):
+        Pipeline.from_yaml(path)
+    path.write_text("name: [", encoding="utf-8")
+    with pytest.raises(SpecError, match="is not YAML"):
+        Pipeline.from_yaml(path)
+
+
+def test_an_error_survives_pickling() -> None:
+    """Airflow ships exceptions between processes."""
+    error = SpecError("what happened", hint="what to do")
+    copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
+    assert (type(copy), str(copy)) == (SpecError, "what happened\nwhat to do")
