@@ -82,7 +82,7 @@ class Stack:
         self.dags_dir = (dags_dir or self.root / "dags").absolute()
         self.server = EmbeddedPostgres(self.state.postgres_home)
         self._user_env = {**os.environ, **(extra_env or {})}
-        self._needs = Needs.of(self._user_env)
+        self.needs = Needs.of(self._user_env)
         self._report = report
 
     @property
@@ -166,7 +166,7 @@ class Stack:
     def status(self) -> list[PartStatus]:
         """The state of each part."""
         record = Record.read(self.state)
-        parts = [self._database_status()] if self._needs.server else []
+        parts = [self._database_status()] if self.needs.server else []
         if self._supervisor() is None:
             return [*parts, *(PartStatus(name=name, state="stopped") for name in COMPONENTS)]
         health = self._health()
@@ -194,7 +194,7 @@ class Stack:
 
     def _start(self) -> None:
         self._check_dags_dir()
-        if self._needs.server:
+        if self.needs.server:
             self._report("Starting PostgreSQL")
             self.server.start()
         self.state.remember(port=self._free_port())
@@ -243,7 +243,7 @@ class Stack:
         self.state.remember(migrated=wanted)
 
     def _has_tables(self) -> bool:
-        if not self._needs.metadata:
+        if not self.needs.metadata:
             return True
         with psycopg.connect(self.server.conninfo("airflow")) as connection:
             row = connection.execute("select to_regclass('alembic_version') is not null").fetchone()
@@ -254,7 +254,7 @@ class Stack:
         Record.remove(self.state)
         with (self.state.logs / "supervisor.log").open("ab") as log:
             subprocess.Popen(
-                command + [EMBEDDED] * self._needs.server,
+                command + [EMBEDDED] * self.needs.server,
                 env=dict(env),
                 cwd=self.root,
                 stdin=subprocess.DEVNULL,

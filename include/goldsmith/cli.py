@@ -1,0 +1,242 @@
+"""The command `goldsmith`: arguments, and which function they go to."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from goldsmith.errors import GoldsmithError
+from goldsmith.settings import settings
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Run a dbt project on Apache Airflow: every model and every test its own task.",
+    epilog="Example: goldsmith run",
+)
+
+PipelineArgument = Annotated[
+    str | None, typer.Argument(help="Name of the pipeline; needed where there are several.")
+]
+PipelineOption = Annotated[
+    str | None, typer.Option("--pipeline", help="Name of the pipeline; needed where there are several.")
+]
+RunOption = Annotated[str | None, typer.Option("--run", help="Id of the run; default is the latest.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document; progress goes to stderr.")]
+INTERRUPTED = 130
+
+
+def main() -> None:
+    """Run the command line; a mistake ends with a message, a hint and an exit code, never with a traceback."""
+    try:
+        app()
+    except GoldsmithError as error:
+        _say_error(error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+@app.command(epilog="Example: goldsmith run customer_transactions --down")
+def run(
+    pipeline: PipelineArgument = None,
+    *,
+    as_json: JsonOption = False,
+    down: Annotated[bool, typer.Option("--down", help="Stop the local stack after the run.")] = False,
+) -> None:
+    """Start what is needed, run a pipeline and show its progress. Exit code: 0 success, 1 the run failed."""
+    from goldsmith.local.airflow import started_airflow
+    from goldsmith.local.follow import display_on
+    from goldsmith.local.run import choose_pipeline, group_order, refresh_manifest, run_pipeline
+    from goldsmith.local.session import ending_with, reporter
+
+    here, console = settings(), Console(stderr=as_json)
+    report = reporter(console)
+    spec, _ = choose_pipeline(here, pipeline)
+    if here.airflow is None:
+        refresh_manifest(spec, here, report)
+    airflow = started_airflow(here, report)
+    with ending_with(airflow, console, down=down):
+        display = display_on(console, group_order(spec))
+        done = run_pipeline(airflow, spec, here, display=display, report=report)
+        done.print_on(console)
+    if as_json:
+        _print_json(done.to_dict())
+    raise typer.Exit(0 if done.is_success else 1)
+
+
+@app.command(epilog="Example: goldsmith retry stg_transactions --downstream")
+def retry(
+    node: Annotated[str, typer.Argument(help="A dbt node's name or unique id, or a task id.")],
+    *,
+    downstream: Annotated[bool, typer.Option("--downstream", help="Also run what depends on it.")] = False,
+    run_id: RunOption = None,
+    pipeline: PipelineOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run one node again in its run, and nothing before it. Exit code as of `run`."""
+    from goldsmith.local.airflow import running_airflow
+    from goldsmith.local.follow import display_on
+    from goldsmith.local.run import choose_pipeline, group_order, retry_node
+    from goldsmith.local.session import ending_with, reporter
+
+    here, console = settings(), Console(stderr=as_json)
+    spec, _ = choose_pipeline(here, pipeline)
+    airflow = running_airflow(here)
+    with ending_with(airflow, console, down=False):
+        done = retry_node(
+            airflow,
+            spec,
+            here,
+            node=node,
+            run_id=run_id,
+            downstream=downstream,
+            display=display_on(console, group_order(spec)),
+            report=reporter(console),
+        )
+        done.print_on(console)
+    if as_json:
+        _print_json(done.to_dict())
+    raise typer.Exit(0 if done.is_success else 1)
+
+
+@app.command(epilog="Example: goldsmith up --warehouse && cd dbt_project && dbt build")
+def up(
+    *,
+    warehouse: Annotated[
+        bool, typer.Option("--warehouse", help="Only the database, with the sample data, and .env for dbt.")
+    ] = False,
+) -> None:
+    """Start the local stack in the background: PostgreSQL and Airflow."""
+    from goldsmith.local.airflow import local_stack
+    from goldsmith.local.session import reporter, say_how_to_get_in
+    from goldsmith.local.warehouse import start_warehouse
+
+    here, console = settings(), Console()
+    if warehouse:
+        server = start_warehouse(here, reporter(console))
+        console.print(f"PostgreSQL: {server.conninfo('warehouse')}", highlight=False, soft_wrap=True)
+        console.print("Stop it with: goldsmith down", highlight=False)
+        return
+    stack = local_stack(here, reporter(console))
+    if not stack.up():
+        console.print("The local stack is already running.")
+    say_how_to_get_in(stack, console)
+
+
+@app.command(epilog="Example: goldsmith down")
+def down() -> None:
+    """Stop the local stack, and whatever a crash has left of it."""
+    from goldsmith.local.airflow import local_stack
+
+    was_running = local_stack(settings()).down()
+    Console().print("Stopped." if was_running else "Nothing was running.")
+
+
+@app.command(epilog="Example: goldsmith status")
+def status() -> None:
+    """Show what runs, and where. Exit code: 0 all is healthy, 3 it is not."""
+    from goldsmith.local.airflow import local_stack, running_airflow
+    from goldsmith.local.session import say_how_to_get_in, status_table
+
+    here, console = settings(), Console()
+    if here.airflow is not None:
+        airflow = running_airflow(here)
+        console.print(f"Airflow {airflow.api.version()} at {airflow.url}", highlight=False, soft_wrap=True)
+        for name, health in airflow.api.health().items():
+            console.print(f"{name}: {'healthy' if health.is_healthy else 'not healthy'}", highlight=False)
+        return
+    stack = local_stack(here)
+    parts = stack.status()
+    console.print(status_table(parts))
+    if stack.is_up():
+        say_how_to_get_in(stack, console)
+    raise typer.Exit(0 if all(part.state == "healthy" for part in parts) else 3)
+
+
+@app.command(epilog="Example: goldsmith logs silver.stg_transactions.run")
+def logs(
+    name: Annotated[str | None, typer.Argument(help="A part of the stack, or a task or dbt node.")] = None,
+    *,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many lines of a part's log.")] = 100,
+    run_id: RunOption = None,
+    pipeline: PipelineOption = None,
+) -> None:
+    """Print the end of a part's log, or a task's log; without a name, where the logs are."""
+    from goldsmith.local.airflow import local_stack, running_airflow
+    from goldsmith.local.logs import NAMES, component_log, log_files, task_log
+    from goldsmith.local.run import choose_pipeline
+
+    here = settings()
+    if name is None:
+        shown = [f"{part:14} {file}" for part, file in log_files(local_stack(here)).items()]
+    elif name in NAMES:
+        shown = component_log(local_stack(here), name, lines=lines)
+    else:
+        spec, _ = choose_pipeline(here, pipeline)
+        airflow = running_airflow(here)
+        with airflow.api:
+            shown = task_log(airflow, spec.name, name, run_id=run_id)
+    for line in shown:
+        typer.echo(line)
+
+
+@app.command(epilog="Example: goldsmith manifest")
+def manifest(pipeline: PipelineArgument = None) -> None:
+    """Make the dbt manifest that the DAG is built from (`dbt parse` with the pipeline's target)."""
+    from goldsmith.dbt.project import make_manifest
+    from goldsmith.local.run import choose_pipeline
+    from goldsmith.pipeline import project_of
+
+    here = settings()
+    spec, _ = choose_pipeline(here, pipeline)
+    typer.echo(f"Wrote {make_manifest(project_of(spec, here), target=spec.target or here.target)}")
+
+
+@app.command(epilog="Example: goldsmith deps")
+def deps() -> None:
+    """Install the dbt packages that packages.yml at the top of the repository lists."""
+    from goldsmith.dbt.packages import install
+
+    here = settings()
+    installed = install(here.dbt_project_dir, here.root / "packages.yml")
+    typer.echo(f"Installed: {', '.join(installed)}")
+
+
+@app.command(epilog="Example: goldsmith sample --rows 1000000 --seed 7 --out /tmp/sample")
+def sample(
+    *,
+    rows: Annotated[int, typer.Option("--rows", min=1, help="How many transactions.")] = 5000,
+    seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same files.")] = 1,
+    out: Annotated[Path, typer.Option("--out", file_okay=False, help="Folder of the files.")],
+) -> None:
+    """Make raw files of the sample pipeline, with the faults of real ones."""
+    from goldsmith.sample import generate
+
+    generate(rows, seed, out)
+    typer.echo(f"Wrote the files to {out}")
+
+
+def _print_json(document: object) -> None:
+    typer.echo(json.dumps(document, indent=2))
+
+
+def _say_error(error: GoldsmithError) -> None:
+    console = Console(stderr=True)
+    console.print(Text(error.message, style="bold red"), soft_wrap=True)
+    if error.hint:
+        console.print(Text(error.hint), soft_wrap=True)
+    if "--json" in sys.argv:
+        _print_json({"error": error.message, "hint": error.hint, "exit_code": error.exit_code})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""Which Airflow a command talks to: the one the user named, else the local stack."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from goldsmith.errors import EnvironmentProblem
+from goldsmith.local.stack import Stack
+from goldsmith.rest import Login, RestClient
+from goldsmith.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Airflow:
+    """An Airflow that runs."""
+
+    api: RestClient
+    url: str
+    """Of its web page."""
+    stack: Stack | None
+    """None where the user named it."""
+    was_started: bool = False
+    """Whether this command started it."""
+
+    def task_url(self, dag_id: str, run_id: str, task_id: str) -> str:
+        """The page of a task in a run, with its log."""
+        return f"{self.url}/dags/{dag_id}/runs/{run_id}/tasks/{task_id}"
+
+
+def local_stack(here: Settings, report: Callable[[str], None] = lambda _: None) -> Stack:
+    """The stack of this repository, whether it runs or not."""
+    return Stack(root=here.root, state_dir=here.state_dir, dags_dir=here.dags_dir, report=report)
+
+
+def running_airflow(here: Settings) -> Airflow:
+    """Reach the Airflow that runs.
+
+    Raises:
+        EnvironmentProblem: None does.
+    """
+    if here.airflow is not None:
+        return _named(here)
+    stack = local_stack(here)
+    if not stack.is_up():
+        raise EnvironmentProblem("The local stack is not running.", hint="Start it: goldsmith up")
+    return Airflow(api=stack.api(), url=stack.url, stack=stack)
+
+
+def started_airflow(here: Settings, report: Callable[[str], None]) -> Airflow:
+    """Reach the Airflow that runs; start the local stack where it does not.
+
+    Raises:
+        EnvironmentProblem: It does not start, or the named one does not answer.
+    """
+    if here.airflow is not None:
+        return _named(here)
+    stack = local_stack(here, report)
+    was_started = stack.up()
+    return Airflow(api=stack.api(), url=stack.url, stack=stack, was_started=was_started)
+
+
+def _named(here: Settings) -> Airflow:
+    access = here.airflow
+    if access is None:
+        raise EnvironmentProblem("No Airflow is named.", hint="export GOLDSMITH_AIRFLOW_URL=https://...")
+    login = Login(user=access.user, password=access.password, token=access.token)
+    api = RestClient(access.url, login)
+    api.version()
+    return Airflow(api=api, url=access.url, stack=None)

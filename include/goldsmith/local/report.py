@@ -1,0 +1,157 @@
+"""What is said at the end of a run: what failed and why, where to look, and the sums."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from goldsmith.local.airflow import Airflow
+from goldsmith.local.follow import clock, progress_table
+from goldsmith.local.progress import Progress
+from goldsmith.rest import LogLine, RestClient, TaskInstance
+
+SHOWN = 10  # failures that are printed in full
+_NO_LOG = "No log: the task did not run on a worker. The scheduler's log may say why."
+# Airflow names the exception, Cosmos says that dbt failed: both before what dbt itself says.
+_PREFIX = re.compile(r"^[\w.]+: (?:dbt invocation completed with errors: )?")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failure:
+    """A task that failed, and why."""
+
+    task_id: str
+    map_index: int
+    unique_id: str
+    """dbt's name of the node; empty for what is no dbt node."""
+    try_number: int
+    message: str
+    url: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Report:
+    """A run that has ended."""
+
+    pipeline: str
+    url: str
+    progress: Progress
+    failures: tuple[Failure, ...]
+    order: tuple[str, ...]
+    """The groups in the order in which they are shown."""
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the run ended well."""
+        return self.progress.run.state == "success"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON document of `goldsmith run --json`."""
+        run = self.progress.run
+        return {
+            "pipeline": self.pipeline,
+            "run_id": run.run_id,
+            "state": run.state,
+            "url": self.url,
+            "started": run.started.isoformat() if run.started else None,
+            "ended": run.ended.isoformat() if run.ended else None,
+            "seconds": round(self.progress.seconds, 3),
+            "groups": [asdict(tally) for tally in self.progress.tallies(self.order)],
+            "failures": [asdict(failure) for failure in self.failures],
+            "tasks": [_task(task) for task in sorted(self.progress.tasks, key=lambda task: task.key)],
+        }
+
+    def print_on(self, console: Console) -> None:
+        """Print the failures, the sums and the verdict."""
+        for failure in self.failures[:SHOWN]:
+            _print_failure(failure, console)
+        if len(self.failures) > SHOWN:
+            console.print(f"... and {len(self.failures) - SHOWN} more failures: {self.url}", highlight=False)
+        console.print()
+        console.print(progress_table(self.progress, self.order))
+        console.print()
+        total = self.progress.total()
+        took = clock(self.progress.seconds)
+        if self.is_success:
+            verdict = Text(f"{self.pipeline}: success, {total.done} tasks in {took}", style="bold green")
+        else:
+            parts = [f"{total.failed} failed"] + (
+                [f"{total.not_reached} not run"] if total.not_reached else []
+            )
+            verdict = Text(
+                f"{self.pipeline}: {self.progress.run.state}, {', '.join(parts)}, {took}", style="bold red"
+            )
+        console.print(verdict)
+
+
+def make_report(
+    airflow: Airflow, progress: Progress, *, order: Sequence[str], unique_ids: Mapping[str, str]
+) -> Report:
+    """Collect what is to be said, with the logs of what failed.
+
+    Args:
+        airflow: Where the run was.
+        progress: The run at its end.
+        order: The groups in the order in which they are to be shown.
+        unique_ids: Task id to dbt's unique id.
+    """
+    run = progress.run
+    failed = sorted(progress.failed, key=lambda task: (task.ended is None, task.ended, task.key))
+    return Report(
+        pipeline=run.dag_id,
+        url=f"{airflow.url}/dags/{run.dag_id}/runs/{run.run_id}",
+        progress=progress,
+        order=tuple(order),
+        failures=tuple(
+            Failure(
+                task_id=task.task_id,
+                map_index=task.map_index,
+                unique_id=unique_ids.get(task.task_id, ""),
+                try_number=task.try_number,
+                message=failure_message(airflow.api, run.dag_id, run.run_id, task),
+                url=airflow.task_url(run.dag_id, run.run_id, task.task_id),
+            )
+            for task in failed
+        ),
+    )
+
+
+def failure_message(api: RestClient, dag_id: str, run_id: str, task: TaskInstance) -> str:
+    """Why a task failed: the exception in its log, without what stands before dbt's own words."""
+    return message_in(api.logs(dag_id, run_id, task))
+
+
+def message_in(lines: Sequence[LogLine]) -> str:
+    """The reason of a failure in a task's log."""
+    errors = [line.error or line.text for line in lines if line.level in {"error", "critical"}]
+    raised = [line.error for line in lines if line.error]
+    if not errors and not raised:
+        return _NO_LOG
+    return _PREFIX.sub("", (raised or errors)[-1].strip())
+
+
+def _print_failure(failure: Failure, console: Console) -> None:
+    index = f"[{failure.map_index}]" if failure.map_index >= 0 else ""
+    console.print()
+    console.print(Text(f"FAILED {failure.task_id}{index}", style="bold red"))
+    console.print(Text("\n".join(f"  {line}" for line in failure.message.splitlines()[:20])), soft_wrap=True)
+    console.print(Text(f"  log: {failure.url}", style="dim"), soft_wrap=True)
+    if failure.unique_id:
+        name = failure.unique_id.split(".")[2] if failure.unique_id.count(".") >= 2 else failure.unique_id
+        console.print(Text(f"  again: goldsmith retry {name} --downstream", style="dim"), soft_wrap=True)
+
+
+def _task(task: TaskInstance) -> dict[str, Any]:
+    seconds = (task.ended - task.started).total_seconds() if task.started and task.ended else None
+    return {
+        "task_id": task.task_id,
+        "map_index": task.map_index,
+        "state": task.state,
+        "try_number": task.try_number,
+        "seconds": seconds,
+    }

@@ -1,0 +1,220 @@
+"""`goldsmith run` and `goldsmith retry`: from a pipeline's name to the report of its run."""
+
+from __future__ import annotations
+
+import difflib
+import time
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from goldsmith.dbt.project import make_manifest
+from goldsmith.errors import ConfigurationError, EnvironmentProblem, GoldsmithError, SelectionError
+from goldsmith.local.airflow import Airflow
+from goldsmith.local.follow import Display, follow
+from goldsmith.local.report import Report, make_report
+from goldsmith.pipeline import load_plan, pipelines_in, project_of
+from goldsmith.plan.model import Plan, PlannedNode
+from goldsmith.rest import Dag, ImportFailure, RestClient
+from goldsmith.settings import Settings
+from goldsmith.spec.pipeline import Pipeline
+
+PARSE_TIMEOUT = 180.0
+BEFORE_LAYERS = ("ingest", "sources", "seeds")
+
+
+def choose_pipeline(here: Settings, name: str | None) -> tuple[Pipeline, Path]:
+    """The pipeline of a name, or the only one; with the DAG file that builds it.
+
+    Raises:
+        ConfigurationError: There is none of that name, or more than one to choose from.
+    """
+    found = pipelines_in(here.dags_dir)
+    if not found:
+        raise ConfigurationError(
+            f"No pipeline: no DAG file in {here.dags_dir} calls goldsmith.build_dag.",
+            hint="See the README for a DAG file of ten lines.",
+        )
+    if name is None and len(found) == 1:
+        return next(iter(found.values()))
+    if name is None:
+        raise ConfigurationError(
+            f"There are {len(found)} pipelines: {', '.join(found)}.",
+            hint=f"Name one: goldsmith run {next(iter(found))}",
+        )
+    if name not in found:
+        raise ConfigurationError(f"No pipeline is called {name!r}.{_nearest(name, found)}")
+    return found[name]
+
+
+def refresh_manifest(spec: Pipeline, here: Settings, report: Callable[[str], None]) -> None:
+    """Run `dbt parse` where there is no manifest or the project's files are newer.
+
+    Raises:
+        ConfigurationError: dbt cannot parse the project.
+    """
+    project = project_of(spec, here)
+    if project.manifest_path.is_file() and not project.changed_since_manifest():
+        return
+    report("Making the dbt manifest")
+    make_manifest(project, target=spec.target or here.target)
+
+
+def run_pipeline(
+    airflow: Airflow, spec: Pipeline, here: Settings, *, display: Display, report: Callable[[str], None]
+) -> Report:
+    """Trigger a pipeline and follow its run to the end.
+
+    Raises:
+        ConfigurationError: Airflow cannot import the DAG file.
+        EnvironmentProblem: Airflow does not answer, or does not parse the DAG.
+    """
+    changed = _last_change(spec, here) if airflow.stack else None
+    report("Waiting for Airflow to parse the DAG")
+    dag = wait_until_parsed(airflow.api, spec.name, here.dags_dir, changed=changed)
+    busy = [run for run in airflow.api.runs(spec.name) if not run.is_finished]
+    if busy:
+        report(f"Run {busy[-1].run_id} is not finished: this one may have to wait for it")
+    # Triggered first: the schedule may start a run of its own as soon as the DAG is not paused.
+    run = airflow.api.trigger(spec.name)
+    if dag.is_paused:
+        airflow.api.unpause(spec.name)
+    report(f"Run {run.run_id}")
+    return _followed(airflow, run.run_id, spec, here, display)
+
+
+def retry_node(
+    airflow: Airflow,
+    spec: Pipeline,
+    here: Settings,
+    *,
+    node: str,
+    run_id: str | None,
+    downstream: bool,
+    display: Display,
+    report: Callable[[str], None],
+) -> Report:
+    """Clear a node's task in a run, the latest unless one is named, and follow the run to its end.
+
+    Raises:
+        SelectionError: No task, or more than one, is meant by `node`.
+        ConfigurationError: The pipeline has no run.
+    """
+    api = airflow.api
+    runs = api.runs(spec.name, limit=1) if run_id is None else [api.run(spec.name, run_id)]
+    if not runs:
+        raise ConfigurationError(f"{spec.name} has not run yet.", hint=f"goldsmith run {spec.name}")
+    task_id = _task_of(
+        node, _plan(spec, here), [task.task_id for task in api.task_instances(spec.name, runs[0].run_id)]
+    )
+    cleared = api.clear(spec.name, runs[0].run_id, [task_id], downstream=downstream)
+    api.unpause(spec.name)
+    report(
+        f"Cleared {len(cleared)} tasks of run {runs[0].run_id}: {task_id}{' and downstream' if downstream else ''}"
+    )
+    return _followed(airflow, runs[0].run_id, spec, here, display)
+
+
+def wait_until_parsed(api: RestClient, dag_id: str, dags_dir: Path, *, changed: datetime | None) -> Dag:
+    """Wait until Airflow has parsed the DAG as it is now.
+
+    Args:
+        api: Airflow.
+        dag_id: The DAG.
+        dags_dir: The folder of its file, to tell its import errors from others'.
+        changed: When its file, spec or manifest last changed; None to take the DAG as it is.
+
+    Raises:
+        ConfigurationError: Airflow cannot import the DAG file.
+        EnvironmentProblem: It takes too long.
+    """
+    deadline = time.monotonic() + PARSE_TIMEOUT
+    has_asked = False
+    while time.monotonic() < deadline:
+        dag = api.dag(dag_id)
+        since = changed or datetime.min.replace(tzinfo=UTC)
+        broken = [
+            one for one in api.import_errors() if one.time and one.time > since and _is_of(one, dag, dags_dir)
+        ]
+        if broken:
+            raise _import_problem(broken[0])
+        if dag and not dag.is_stale and not dag.has_import_errors and (dag.last_parsed or since) >= since:
+            return dag
+        if dag and not has_asked:
+            api.parse_now(dag)
+            has_asked = True
+        time.sleep(0.5)
+    raise EnvironmentProblem(
+        f"Airflow has not parsed the DAG {dag_id} within {PARSE_TIMEOUT:.0f} seconds.",
+        hint="goldsmith logs dag-processor",
+    )
+
+
+def _is_of(failure: ImportFailure, dag: Dag | None, dags_dir: Path) -> bool:
+    """Whether an import error can be that of the DAG: of its file, or while there is no DAG, of any file."""
+    return dag is None or (dags_dir / failure.file) == Path(dag.file) or failure.file == dag.file
+
+
+def _import_problem(failure: ImportFailure) -> ConfigurationError:
+    lines = [line for line in failure.stack_trace.strip().splitlines() if line.strip()]
+    # The last frame and the message; the frames above are Airflow's and Goldsmith's own.
+    frames = [number for number, line in enumerate(lines) if line.startswith("  File ")]
+    shown = lines[frames[-1] :] if frames else lines
+    return ConfigurationError(
+        f"Airflow cannot import {failure.file}:\n" + "\n".join(shown[-12:]), hint="goldsmith check"
+    )
+
+
+def _last_change(spec: Pipeline, here: Settings) -> datetime:
+    """When something last changed that the DAG is made of."""
+    manifest = project_of(spec, here).manifest_path
+    files = [manifest, *here.dags_dir.rglob("*.py"), *here.dags_dir.rglob("*.y*ml")]
+    newest = max(file.stat().st_mtime for file in files if file.is_file())
+    return datetime.fromtimestamp(newest, tz=UTC)
+
+
+def _followed(airflow: Airflow, run_id: str, spec: Pipeline, here: Settings, display: Display) -> Report:
+    progress = follow(airflow.api, spec.name, run_id, display)
+    unique_ids = {node.task_id: node.unique_id for node in _nodes(spec, here)}
+    return make_report(airflow, progress, order=group_order(spec), unique_ids=unique_ids)
+
+
+def group_order(spec: Pipeline) -> tuple[str, ...]:
+    """The task groups in the order of the pipeline."""
+    return (*BEFORE_LAYERS, *spec.layers)
+
+
+def _plan(spec: Pipeline, here: Settings) -> Plan:
+    return load_plan(spec, project_of(spec, here), here)
+
+
+def _nodes(spec: Pipeline, here: Settings) -> Iterable[PlannedNode]:
+    """The plan's nodes; none where the project is not on this machine, as with a named Airflow."""
+    try:
+        return _plan(spec, here).nodes
+    except GoldsmithError:
+        return ()
+
+
+def _task_of(node: str, plan: Plan, task_ids: Iterable[str]) -> str:
+    """The task that a person means: by task id, by dbt's unique id, or by the name of a node."""
+    known = sorted(set(task_ids))
+    if node in known:
+        return node
+    meant = [one.task_id for one in plan.nodes if node in {one.unique_id, one.name}]
+    # A model and its tests may share words, not names; of a model and a snapshot the person has to choose.
+    if len(meant) == 1:
+        return meant[0]
+    if meant:
+        raise SelectionError(f"{node!r} means {len(meant)} tasks.", hint=f"Name one: {', '.join(meant)}")
+    names = {one.name: None for one in plan.nodes}
+    raise SelectionError(
+        f"No node and no task is called {node!r}.{_nearest(node, [*names, *known])}",
+        hint=f"goldsmith plan {plan.pipeline}",
+    )
+
+
+def _nearest(name: str, known: Iterable[str] | Mapping[str, Any]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=3)
+    return f" Nearest: {', '.join(near)}." if near else f" There are: {', '.join(list(known)[:10])}."
