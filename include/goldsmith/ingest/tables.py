@@ -151,7 +151,7 @@ def _create_tables(connection: psycopg.Connection[tuple[object, ...]], ingest: I
             sql.SQL(
                 "create table {} (run text, part int, parts int not null, inserted bigint not null,"
                 " changed bigint not null, unchanged bigint not null,"
-                " finished_at timestamptz not null default now(), primary key (run, part))"
+                " finished_at timestamptz not null default now(), primary key (run, parts, part))"
             ).format(names.merges)
         )
 
