@@ -150,8 +150,8 @@ class EmbeddedPostgres:
         self.home.parent.mkdir(parents=True, exist_ok=True)
         if account.is_other and not self.home.is_symlink():
             make_root_home()
-            # The state folder was deleted: what it belonged to is gone, so the cluster starts anew.
-            EmbeddedPostgres(real).destroy() if real.is_dir() else None
+            # The state folder was deleted by hand: a server of then may still run, and its data is not ours.
+            self.destroy()
             self.home.symlink_to(real)
         if not real.is_dir():
             real.mkdir()

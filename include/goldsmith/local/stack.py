@@ -84,6 +84,7 @@ class Stack:
         self._user_env = {**os.environ, **(extra_env or {})}
         self.needs = Needs.of(self._user_env)
         self._report = report
+        self._launched: subprocess.Popen[bytes] | None = None
 
     @property
     def port(self) -> int:
@@ -253,7 +254,7 @@ class Stack:
         command = [sys.executable, "-m", "goldsmith.local.supervisor", str(self.state.path)]
         Record.remove(self.state)
         with (self.state.logs / "supervisor.log").open("ab") as log:
-            subprocess.Popen(
+            self._launched = subprocess.Popen(
                 command + [EMBEDDED] * self.needs.server,
                 env=dict(env),
                 cwd=self.root,
@@ -319,6 +320,9 @@ class Stack:
             supervisor.terminate()
             wait_for_end([supervisor], timeout=STOP_TIMEOUT)
         was_running |= self._end_leftovers()
+        if self._launched is not None:
+            self._launched.wait()
+            self._launched = None
         self.server.stop()
         return was_running
 

@@ -1,0 +1,341 @@
+"""The embedded PostgreSQL and the local Airflow, with real processes that are really killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+from rich.console import Console
+
+from goldsmith.errors import EnvironmentProblem
+from goldsmith.local.airflow import Airflow
+from goldsmith.local.component import COMPONENTS
+from goldsmith.local.follow import display_on, follow
+from goldsmith.local.logs import task_log
+from goldsmith.local.postgres import EmbeddedPostgres
+from goldsmith.local.processes import of_stack
+from goldsmith.local.record import Record
+from goldsmith.local.report import make_report
+from goldsmith.local.run import wait_until_parsed
+from goldsmith.local.stack import Stack
+
+pytestmark = pytest.mark.integration
+
+DAG = """
+from pathlib import Path
+from airflow.sdk import DAG, TaskGroup, task
+
+with DAG("small", schedule=None):
+    with TaskGroup("bronze"):
+        @task
+        def first(): pass
+        begin = first()
+    with TaskGroup("silver"):
+        @task
+        def second():
+            if not Path({ok!r}).exists():
+                raise RuntimeError("Database Error in model second")
+        middle = second()
+        @task
+        def third(): pass
+        middle >> third()
+    begin >> middle
+
+with DAG("long", schedule=None):
+    @task
+    def wait():
+        import time
+        time.sleep(600)
+    wait()
+"""
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
+    """A PostgreSQL of its own."""
+    made = EmbeddedPostgres(tmp_path / "state" / "postgres", databases=("warehouse",))
+    yield made
+    made.destroy()
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two small DAGs; the file `ok` in it decides whether `small` succeeds."""
+    root = tmp_path_factory.mktemp("stack")
+    (root / "dags").mkdir()
+    (root / "dags" / "small.py").write_text(DAG.format(ok=str(root / "ok")))
+    return root
+
+
+@pytest.fixture(scope="module")
+def any_stack(repository: Path) -> Iterator[Stack]:
+    """The stack that the tests of this module start and stop."""
+    made = Stack(root=repository)
+    yield made
+    made.down()
+    made.server.destroy()
+
+
+@pytest.fixture
+def stack(any_stack: Stack) -> Stack:
+    """The stack, running."""
+    any_stack.up()
+    return any_stack
+
+
+def until(condition: Callable[[], bool], *, seconds: float) -> bool:
+    """Wait for something; tell whether it came."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.2)
+    return True
+
+
+def postmaster(server: EmbeddedPostgres) -> int:
+    """The number of the server's process."""
+    return int((server.log_file.parent / "data" / "postmaster.pid").read_text().split()[0])
+
+
+def rows(server: EmbeddedPostgres) -> int:
+    """How many rows the test's table has."""
+    with psycopg.connect(server.conninfo("warehouse")) as connection:
+        found = connection.execute("select count(*) from kept").fetchone()
+    return found[0] if found else 0
+
+
+def test_postgres_starts_again_after_a_kill_and_a_reboot(server: EmbeddedPostgres) -> None:
+    """What was committed is there after kill -9, and a stale process number does not keep it from starting."""
+    server.start()
+    with psycopg.connect(server.conninfo("warehouse")) as connection:
+        connection.execute("create table kept as select 1 as id")
+    os.kill(postmaster(server), signal.SIGKILL)
+    assert until(lambda: not server.is_running(), seconds=5)
+    server.start()
+    assert rows(server) == 1
+    server.stop()
+    assert not server.is_running()
+    # After a reboot the number in the file may be that of any process, here of this one.
+    (server.log_file.parent / "data" / "postmaster.pid").write_text(f"{os.getpid()}\n")
+    server.start()
+    assert rows(server) == 1
+
+
+def test_postgres_is_private(server: EmbeddedPostgres) -> None:
+    """Nobody else can read the files or enter the socket's folder, and there is no TCP port."""
+    server.start()
+    for folder in (server.socket_dir, server.log_file.parent):
+        assert folder.stat().st_mode & 0o077 == 0
+    connections = psutil.Process(postmaster(server)).net_connections(kind="inet")
+    assert [one for one in connections if one.status == psutil.CONN_LISTEN] == []
+
+
+def test_a_deleted_state_folder_means_an_empty_database(tmp_path: Path) -> None:
+    """Deleting the folder by hand, while the server runs, is a fresh start and leaves no second server."""
+    home = tmp_path / "state" / "postgres"
+    before = EmbeddedPostgres(home, databases=("warehouse",))
+    before.start()
+    old = psutil.Process(postmaster(before))
+    with psycopg.connect(before.conninfo("warehouse")) as connection:
+        connection.execute("create table kept as select 1 as id")
+    shutil.rmtree(home.parent)
+    after = EmbeddedPostgres(home, databases=("warehouse",))
+    after.start()
+    try:
+        with pytest.raises(psycopg.errors.UndefinedTable):
+            rows(after)
+    finally:
+        after.destroy()
+    assert until(lambda: not old.is_running() or old.status() == psutil.STATUS_ZOMBIE, seconds=20)
+
+
+def test_a_killed_component_is_started_again(stack: Stack) -> None:
+    """The supervisor starts a component that died; `status` shows the new process."""
+    before = {part.name: part for part in stack.status()}
+    assert {part.state for part in before.values()} == {"healthy"}
+    killed = before["triggerer"].pid
+    assert killed
+    os.kill(killed, signal.SIGKILL)
+
+    def is_back() -> bool:
+        now = {part.name: part for part in stack.status()}["triggerer"]
+        return now.pid not in (None, killed) and now.starts > before["triggerer"].starts
+
+    assert until(is_back, seconds=30)
+
+
+def test_a_run_is_followed_reported_and_healed(stack: Stack, repository: Path) -> None:
+    """The report holds the failure's own words; after the cause is gone, clearing the task turns the run green."""
+    ok = repository / "ok"
+    ok.unlink(missing_ok=True)
+    console = Console(file=None, quiet=True)
+    with stack.api() as api:
+        airflow = Airflow(api=api, url=stack.url, stack=stack)
+        wait_until_parsed(api, "small", repository / "dags", changed=None)
+        run = api.trigger("small")
+        api.unpause("small")
+        progress = follow(api, "small", run.run_id, display_on(console, ()))
+        report = make_report(airflow, progress, order=("bronze", "silver"), unique_ids={})
+        assert not report.is_success
+        assert [(one.task_id, one.message) for one in report.failures] == [
+            ("silver.second", "Database Error in model second")
+        ]
+        assert [
+            (one.group, one.done, one.failed, one.not_reached) for one in progress.tallies(report.order)
+        ] == [
+            ("bronze", 1, 0, 0),
+            ("silver", 0, 1, 1),
+        ]
+        assert any(
+            "Database Error" in line for line in task_log(airflow, "small", "silver.second", run_id=None)
+        )
+
+        ok.touch()
+        cleared = api.clear("small", run.run_id, ["silver.second"], downstream=True)
+        assert {task.task_id for task in cleared} == {"silver.second", "silver.third"}
+        healed = follow(api, "small", run.run_id, display_on(console, ()))
+        assert healed.run.state == "success"
+        assert {task.task_id: task.try_number for task in healed.tasks} == {
+            "bronze.first": 1,
+            "silver.second": 2,
+            "silver.third": 1,
+        }
+
+
+def test_down_leaves_nothing_also_with_a_task_at_work(stack: Stack, repository: Path) -> None:
+    """`down` ends the components, the task that runs, and PostgreSQL, within seconds."""
+    start_long_task(stack, repository)
+    record = Record.read(stack.state)
+    began = time.monotonic()
+    assert stack.down()
+    assert time.monotonic() - began < 30
+    assert list(of_stack(stack.state.path, record.sessions)) == []
+    assert not stack.server.is_running()
+    assert {part.state for part in stack.status()} == {"stopped"}
+    assert not stack.down()
+
+
+def test_a_killed_supervisor_leaves_nothing_that_down_does_not_end(stack: Stack, repository: Path) -> None:
+    """After kill -9 of the supervisor, `down` finds the components and the task they left, and PostgreSQL."""
+    start_long_task(stack, repository)
+    record = Record.read(stack.state)
+    assert record.supervisor
+    os.kill(record.supervisor.pid, signal.SIGKILL)
+    assert stack.down()
+    assert list(of_stack(stack.state.path, record.sessions)) == []
+    assert not stack.server.is_running()
+
+
+def start_long_task(stack: Stack, repository: Path) -> None:
+    """Leave a task at work."""
+    with stack.api() as api:
+        wait_until_parsed(api, "long", repository / "dags", changed=None)
+        run = api.trigger("long")
+        api.unpause("long")
+        assert until(
+            lambda: [task.state for task in api.task_instances("long", run.run_id)] == ["running"], seconds=60
+        )
+
+
+def test_a_stack_of_another_user_is_refused(tmp_path: Path) -> None:
+    """A state folder that belongs to somebody else is not touched."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can make a folder of another user")
+    state = tmp_path / "state"
+    state.mkdir()
+    os.chown(state, 65534, 65534)
+    (tmp_path / "dags").mkdir()
+    with pytest.raises(EnvironmentProblem, match="belongs to user 65534"):
+        Stack(root=tmp_path, state_dir=state).up()
+    assert list(state.iterdir()) == []
+
+
+AS_NORMAL_USER = """
+import json, os, signal, sys, time
+from pathlib import Path
+from goldsmith.local.record import Record
+from goldsmith.local.stack import Stack
+
+stack = Stack(root=Path(sys.argv[1]))
+stack.up()
+with stack.api() as api:
+    while api.dag("long") is None:
+        time.sleep(0.5)
+    run = api.trigger("long")
+    api.unpause("long")
+    while [task.state for task in api.task_instances("long", run.run_id)] != ["running"]:
+        time.sleep(0.5)
+states = sorted({part.state for part in stack.status()})
+os.kill(Record.read(stack.state).supervisor.pid, signal.SIGKILL)
+stack.down()
+print(json.dumps({"states": states, "home": str(stack.server.socket_dir), "uid": os.geteuid()}))
+"""
+
+
+@pytest.fixture
+def normal_user() -> Iterator[tuple[str, Path]]:
+    """A Python that an unprivileged user can run, and a private folder of that user."""
+    if os.geteuid() != 0:
+        pytest.skip("the other tests already run as a normal user")
+    nobody = pwd.getpwnam("nobody")
+    folder = Path(tempfile.mkdtemp(prefix="gs-"))
+    os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+    system = Path(f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}")
+    reachable = [python for python in (Path(sys.executable), system) if _can_import(python, folder)]
+    if not reachable:
+        pytest.skip("no Python with the installed packages is reachable for a normal user here")
+    yield str(reachable[0]), folder
+    shutil.rmtree(folder)
+
+
+def _can_import(python: Path, folder: Path) -> bool:
+    try:
+        return as_nobody([str(python), "-c", "import airflow, goldsmith"], folder).returncode == 0
+    except OSError:
+        return False
+
+
+def as_nobody(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a program as the user nobody."""
+    nobody = pwd.getpwnam("nobody")
+    packages = os.pathsep.join(path for path in sys.path if path.endswith(("site-packages", "include")))
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env={"PATH": os.defpath, "HOME": str(folder), "PYTHONPATH": packages},
+        user=nobody.pw_uid,
+        group=nobody.pw_gid,
+        extra_groups=(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_normal_user_has_the_same_stack(normal_user: tuple[str, Path]) -> None:
+    """Without root, all of it runs in the state folder, and a crash leaves nothing, unreadable tasks included."""
+    python, folder = normal_user
+    (folder / "dags").mkdir()
+    (folder / "dags" / "small.py").write_text(DAG.format(ok=str(folder / "ok")))
+    done = as_nobody([python, "-c", AS_NORMAL_USER, str(folder)], folder)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == {
+        "states": ["healthy"],
+        "home": str(folder / ".goldsmith" / "postgres"),
+        "uid": pwd.getpwnam("nobody").pw_uid,
+    }
+    assert list(of_stack(folder / ".goldsmith", [])) == []  # root sees every process
+    assert set(COMPONENTS) <= {path.stem for path in (folder / ".goldsmith" / "logs").glob("*.log")}

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from rich.console import Console
+
+from goldsmith.local.follow import LineDisplay, _merged
+from goldsmith.local.progress import Progress, Tally
+from goldsmith.local.report import message_in
+from goldsmith.rest import LogLine, Run, TaskInstance
+
+BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def task(
+    task_id: str, state: str | None, *, start: int | None = None, end: int | None = None, index: int = -1
+) -> TaskInstance:
+    """A task instance with its times in seconds from the begin."""
+    return TaskInstance(
+        task_id=task_id,
+        name=task_id,
+        map_index=index,
+        state=state,
+        try_number=1,
+        started=None if start is None else BEGIN + timedelta(seconds=start),
+        ended=None if end is None else BEGIN + timedelta(seconds=end),
+    )
+
+
+def progress(*tasks: TaskInstance, state: str = "failed") -> Progress:
+    """A run that took 100 seconds."""
+    run = Run(
+        dag_id="shop",
+        run_id="r1",
+        state=state,
+        run_type="manual",
+        started=BEGIN,
+        ended=BEGIN + timedelta(seconds=100),
+    )
+    return Progress(run=run, tasks=tasks)
+
+
+TASKS = (
+    task("gold.facts.run", "upstream_failed"),
+    task("silver.orders.run", "failed", start=20, end=50),
+    task("silver.orders.unique_id", "up_for_retry", start=30, end=40),
+    task("bronze.orders.run", "success", start=5, end=10),
+    task("bronze.items.run", "skipped"),
+    task("notify", None),
+)
+
+
+def test_tasks_are_counted_by_layer_in_the_order_of_the_pipeline() -> None:
+    """Each task counts once, in its outermost group, and groups without a place come last."""
+    assert progress(*TASKS).tallies(["bronze", "silver", "gold"]) == [
+        Tally(group="bronze", total=2, done=2, skipped=1, seconds=5.0),
+        Tally(group="silver", total=2, retrying=1, failed=1, seconds=30.0),
+        Tally(group="gold", total=1, not_reached=1),
+        Tally(group="other", total=1),
+    ]
+
+
+def test_lines_say_only_what_changed() -> None:
+    """In a pipe, a group is printed when something in it ended, and not again while it stands still."""
+    console = Console(record=True, width=200, quiet=False, file=None)
+    with console.capture() as captured, LineDisplay(console, ["bronze", "silver", "gold"]) as display:
+        display.show(progress(*TASKS))
+        display.show(progress(*TASKS))
+    assert captured.get().splitlines() == [
+        "1:40 bronze: 2/2 done",
+        "1:40 silver: 0/2 done, 1 waiting for a retry, 1 failed",
+        "1:40 gold: 0/1 done, 1 not run",
+    ]
+
+
+def test_an_expanded_task_replaces_its_placeholder() -> None:
+    """A mapped task counts once before it is expanded and as its copies afterwards."""
+    before = task("ingest.load", None)
+    known = {before.key: before}
+    merged = _merged(
+        known, [task("ingest.load", "success", index=0), task("ingest.load", "running", index=1)]
+    )
+    assert sorted(merged) == [("ingest.load", 0), ("ingest.load", 1)]
+
+
+def test_the_message_of_a_failure_is_dbts_own() -> None:
+    """The reason is the exception, without the names Airflow and Cosmos put before dbt's text."""
+    lines = [
+        LogLine(time=None, level="info", text="Running with dbt", error=""),
+        LogLine(
+            time=None,
+            level="error",
+            text="Task failed with exception",
+            error="CosmosDbtRunError: dbt invocation completed with errors: orders: Database Error\n  no",
+        ),
+    ]
+    assert message_in(lines) == "orders: Database Error\n  no"
+    assert message_in([]).startswith("No log")
