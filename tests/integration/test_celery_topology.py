@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+import psutil
 import pytest
 import yaml
 
@@ -25,7 +26,7 @@ from goldsmith.dbt.project import find_project, make_manifest
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.local.environment import airflow_environment, warehouse_connection
 from goldsmith.local.postgres import EmbeddedPostgres
-from goldsmith.local.processes import ProcessName, end_all, of_stack
+from goldsmith.local.processes import end_all
 from goldsmith.local.state import StateDir
 from goldsmith.rest import Login, RestClient, Run
 
@@ -57,7 +58,7 @@ class Topology:
     api_port: int = field(default_factory=_free_port)
     health_port: int = field(default_factory=_free_port)
     redis_port: int = field(default_factory=_free_port)
-    started: list[ProcessName] = field(default_factory=list)
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def local(self, text: str) -> str:
         """Translate a string of the compose file to this machine."""
@@ -122,7 +123,7 @@ class Topology:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self.started.append(ProcessName.of(process.pid))
+        self.processes.append(process)
 
     def start_all(self) -> None:
         """Start everything in the order of the compose file's dependencies."""
@@ -138,6 +139,16 @@ class Topology:
                 service="worker",
                 AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT=str(_free_port()),
             )
+
+    def stop(self) -> None:
+        """End every process that was started, and what it started, and delete the database."""
+        # By descent: Celery and Redis overwrite their environment with a title, and with it a mark in there.
+        parents = [psutil.Process(process.pid) for process in self.processes if process.poll() is None]
+        children = [child for parent in parents for child in parent.children(recursive=True)]
+        end_all([*parents, *children], grace=15)
+        for process in self.processes:
+            process.wait(timeout=10)
+        self.server.destroy()
 
     def check_health(self, service: str, **env: str) -> None:
         """Run the health check of a service as Docker would."""
@@ -191,8 +202,7 @@ def topology() -> Iterator[Topology]:
             made.start_all()
             yield made
         finally:
-            end_all(of_stack(state.path, made.started), grace=15)
-            made.server.destroy()
+            made.stop()
 
 
 def _copy_project(root: Path) -> Path:
