@@ -81,7 +81,7 @@ class EmbeddedPostgres:
         Raises:
             EnvironmentProblem: The server does not start.
         """
-        if self.is_running():
+        if self.is_running() and self.home.exists():
             return
         account = server_account()
         programs = server_programs(account)

@@ -159,8 +159,8 @@ class Stack:
         Returns:
             Whether anything was running.
         """
-        if not self.state.path.is_dir():
-            return False
+        if not self.state.path.is_dir():  # deleted by hand, maybe under a running stack
+            return self._stop()
         with self.state.locked():
             return self._stop()
 

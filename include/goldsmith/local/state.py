@@ -60,9 +60,11 @@ class StateDir:
             EnvironmentProblem: They cannot be made, or another user's stack is here.
         """
         try:
-            for folder in (self.path, self.airflow_home, self.airflow_home / "config", self.logs):
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             owner = self.path.stat().st_uid
+            if owner == os.geteuid():
+                for folder in (self.airflow_home, self.airflow_home / "config", self.logs):
+                    folder.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise EnvironmentProblem(
                 f"The state folder {self.path} cannot be used: {error}.",
