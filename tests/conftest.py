@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from goldsmith.dbt.project import DbtProject, find_project, make_manifest
+
+# Before anything imports Airflow, which reads its configuration once and writes into its home.
+os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="goldsmith-airflow-")
+os.environ["AIRFLOW__COSMOS__ENABLE_DAG_VERSIONING"] = "False"
 
 ROOT = Path(__file__).parents[1]
 SHOP = ROOT / "tests" / "data" / "projects" / "shop"

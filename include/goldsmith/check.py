@@ -10,6 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.table import Table
+from rich.text import Text
+
 from goldsmith.dbt.project import DbtProject
 from goldsmith.errors import ConfigurationError, GoldsmithError
 from goldsmith.pipeline import load_plan, pipelines_in, project_of
@@ -18,6 +21,7 @@ from goldsmith.spec.pipeline import Pipeline
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 _SEEDS = ("1", "2")
+_STYLES = {OK: "green", WARN: "yellow", FAIL: "bold red"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,7 +36,7 @@ class Finding:
     hint: str = ""
 
 
-def check(here: Settings, env: Mapping[str, str], *, strict: bool, connections: bool) -> list[Finding]:
+def check_all(here: Settings, env: Mapping[str, str], *, strict: bool, connections: bool) -> list[Finding]:
     """Check every pipeline in the dags folder.
 
     Args:
@@ -60,6 +64,19 @@ def check(here: Settings, env: Mapping[str, str], *, strict: bool, connections: 
         for each in _check_one(spec, file, here, env, connections=connections)
     ]
     return [_strictly(each) for each in findings] if strict else findings
+
+
+def findings_table(findings: list[Finding]) -> Table:
+    """The findings for people: what failed stands out, and below it what to do."""
+    table = Table(box=None, pad_edge=False)
+    for head in ("", "check", "found"):
+        table.add_column(head, overflow="fold")
+    for each in findings:
+        found = Text(each.text)
+        if each.hint:
+            found.append(f"\n{each.hint}", style="italic")
+        table.add_row(Text(each.status, style=_STYLES[each.status]), each.subject, found)
+    return table
 
 
 def _strictly(finding: Finding) -> Finding:

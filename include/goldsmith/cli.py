@@ -189,6 +189,40 @@ def logs(
         typer.echo(line)
 
 
+@app.command(epilog="Example: goldsmith plan --json")
+def plan(pipeline: PipelineArgument = None, *, as_json: JsonOption = False) -> None:
+    """Show the tasks a pipeline becomes: layers, nodes, tests and gates."""
+    from goldsmith.local.run import choose_pipeline
+    from goldsmith.pipeline import load_plan, project_of
+    from goldsmith.plan.show import plan_tree
+
+    here = settings()
+    spec, _ = choose_pipeline(here, pipeline)
+    found = load_plan(spec, project_of(spec, here), here)
+    if as_json:
+        _print_json(found.listing())
+    else:
+        Console().print(plan_tree(found), highlight=False)
+
+
+@app.command(epilog="Example: goldsmith check --strict")
+def check(
+    *,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings count as failures.")] = False,
+    connections: Annotated[
+        bool, typer.Option("--connections/--no-connections", help="Let dbt connect to the warehouse.")
+    ] = True,
+) -> None:
+    """Check specs, manifests, determinism and connections. Exit code: 0 all is well, 2 it is not."""
+    from goldsmith.check import FAIL, check_all, findings_table
+    from goldsmith.local.airflow import local_stack
+
+    here = settings()
+    findings = check_all(here, local_stack(here).env(), strict=strict, connections=connections)
+    Console().print(findings_table(findings), highlight=False)
+    raise typer.Exit(2 if any(finding.status == FAIL for finding in findings) else 0)
+
+
 @app.command(epilog="Example: goldsmith manifest")
 def manifest(pipeline: PipelineArgument = None) -> None:
     """Make the dbt manifest that the DAG is built from (`dbt parse` with the pipeline's target)."""

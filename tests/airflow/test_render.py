@@ -1,0 +1,136 @@
+"""What Airflow sees of a plan."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG
+from cosmos.operators.local import DbtLocalBaseOperator
+
+from goldsmith.dag.build import render
+from goldsmith.dbt.project import DbtProject
+from goldsmith.pipeline import load_plan
+from goldsmith.plan.model import Plan
+from goldsmith.settings import Settings
+from goldsmith.spec.pipeline import Pipeline
+
+SAMPLE_SPEC = Path("dags/pipelines/customer_transactions.yml")
+
+
+@pytest.fixture
+def here(tmp_path: Path, repository: Path) -> Settings:
+    """Settings as a worker would have them."""
+    return Settings(
+        root=repository,
+        dags_dir=repository / "dags",
+        dbt_project_dir=repository / "dbt_project",
+        state_dir=tmp_path / "state",
+        plan_dir=tmp_path / "airflow",
+        target="prod",
+        is_scheduled=True,
+        airflow=None,
+    )
+
+
+@pytest.fixture
+def spec(repository: Path) -> Pipeline:
+    """The sample pipeline."""
+    return Pipeline.from_yaml(repository / SAMPLE_SPEC)
+
+
+@pytest.fixture
+def plan(spec: Pipeline, sample: DbtProject, here: Settings) -> Plan:
+    """The sample pipeline's plan."""
+    return load_plan(spec, sample, here)
+
+
+@pytest.fixture
+def dag(plan: Plan, spec: Pipeline, sample: DbtProject, here: Settings) -> DAG:
+    """The sample pipeline's DAG."""
+    return render(plan, spec, sample, here)
+
+
+def test_every_planned_node_is_a_task_on_a_cosmos_local_operator(dag: DAG, plan: Plan) -> None:
+    """Nodes, gates and ingest: nothing else, and the edges are the plan's."""
+    planned = {node.task_id: node for node in plan.nodes}
+    gates = {gate.task_id: gate for gate in plan.gates}
+    others = {task for task in dag.task_dict if task not in planned and task not in gates}
+    assert all(task.startswith("ingest.") for task in others)
+    for task_id, node in planned.items():
+        task = dag.get_task(task_id)
+        assert isinstance(task, DbtLocalBaseOperator)
+        assert task.upstream_task_ids == set(node.upstream)
+        assert (task.owner, task.doc_md, task.trigger_rule.value) == (node.owner, node.docs, "none_failed")
+    for task_id, gate in gates.items():
+        assert dag.get_task(task_id).upstream_task_ids == set(gate.upstream)
+        assert dag.get_task(task_id).trigger_rule.value == "all_done"
+
+
+def test_ingest_comes_before_what_reads_its_tables(dag: DAG) -> None:
+    """Loaded first, checked for freshness next, read after that."""
+    merge = dag.get_task("ingest.transactions.merge")
+    assert merge.downstream_task_ids == {"sources.data_lake_transactions.freshness"}
+    assert "bronze" in dag.task_group.children
+    assert "ingest" in dag.task_group.children
+
+
+def test_models_are_retried_and_tests_are_not(dag: DAG, plan: Plan) -> None:
+    """The spec's defaults reach the operators."""
+    by_kind: dict[str, set[tuple[int, timedelta | None]]] = {}
+    for node in plan.nodes:
+        task = dag.get_task(node.task_id)
+        by_kind.setdefault(node.kind, set()).add((task.retries or 0, task.execution_timeout))
+    half_hour = timedelta(minutes=30)
+    assert by_kind["model"] == by_kind["seed"] == by_kind["snapshot"] == {(2, half_hour)}
+    assert by_kind["test"] == by_kind["unit_test"] == by_kind["source"] == {(0, half_hour)}
+    model: Any = dag.get_task("silver.gate") and next(
+        dag.get_task(node.task_id) for node in plan.nodes if node.kind == "model"
+    )
+    assert (model.retry_delay, model.max_retry_delay) == (timedelta(minutes=5), half_hour)
+    assert model.retry_exponential_backoff
+
+
+def test_the_dag_follows_the_spec_and_explains_itself(dag: DAG, plan: Plan, spec: Pipeline) -> None:
+    """One run at a time, hourly, nothing caught up; the page says what is in it."""
+    assert (dag.max_active_runs, dag.catchup, dag.dagrun_timeout) == (1, False, None)
+    assert dag.doc_md is not None
+    for word in ("bronze → silver → gold", "| gold |", *(line.split("**")[1] for line in plan.exposures)):
+        assert word in dag.doc_md
+    assert spec.description.split("\n")[0] == dag.description
+
+
+def test_a_task_process_builds_its_own_task_only(
+    plan: Plan, spec: Pipeline, sample: DbtProject, here: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow runs the DAG file again for each task; building all of them there would cost more than dbt."""
+    wanted = next(node.task_id for node in plan.nodes if node.kind == "test")
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", spec.name)
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_TASK_ID", wanted)
+    dag = render(plan, spec, sample, here)
+    nodes = {task for task in dag.task_dict if isinstance(dag.get_task(task), DbtLocalBaseOperator)}
+    assert nodes == {wanted}
+
+
+def test_no_secret_and_no_path_of_this_process_is_serialised(dag: DAG) -> None:
+    """What is stored in Airflow's database is the same in every process, and harmless."""
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    text = json.dumps(DagSerialization.to_dict(dag))
+    assert "/tmp/" not in text.replace(str(dag.get_task("bronze.gate").dag.fileloc), "")  # noqa: S108
+    assert "password" not in text.lower()
+
+
+def test_the_dag_files_are_short_and_found_by_airflow(repository: Path) -> None:
+    """Airflow drops a file, silently, that lacks the words `airflow` and `dag`."""
+    files = list((repository / "dags").glob("*.py"))
+    assert files
+    for file in files:
+        text = file.read_text(encoding="utf-8")
+        assert len(text.splitlines()) <= 15
+        assert "airflow" in text.lower()
+        assert "dag" in text.lower()
+        assert f"{file.stem} = " in text

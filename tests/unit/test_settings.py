@@ -1,0 +1,60 @@
+"""Where the project is found, and what is said when it is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from goldsmith.errors import ProjectError
+from goldsmith.settings import settings
+
+
+@pytest.fixture(autouse=True)
+def _outside_airflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look at the folders as the command line does."""
+    monkeypatch.setattr("goldsmith.settings._airflow_dags_dir", lambda: None)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A repository with a dbt project and a folder inside it."""
+    (tmp_path / "dbt_project" / "models").mkdir(parents=True)
+    (tmp_path / "dbt_project" / "dbt_project.yml").touch()
+    return tmp_path
+
+
+@pytest.mark.parametrize("inside", [".", "dbt_project", "dbt_project/models"])
+def test_the_root_is_found_from_any_folder_in_it(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, inside: str
+) -> None:
+    """People call the command where they happen to be."""
+    monkeypatch.chdir(repository / inside)
+    here = settings()
+    assert (here.root, here.dbt_project_dir) == (repository, repository / "dbt_project")
+    assert (here.dags_dir, here.state_dir) == (repository / "dags", repository / ".goldsmith")
+
+
+def test_outside_any_project_the_error_says_where_it_looked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And how to name one."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ProjectError, match=str(tmp_path)) as caught:
+        settings()
+    assert "GOLDSMITH_DBT_PROJECT_DIR" in caught.value.hint
+
+
+def test_a_named_airflow_keeps_its_password_out_of_sight(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A settings object ends up in logs and tracebacks."""
+    monkeypatch.chdir(repository)
+    monkeypatch.setenv("GOLDSMITH_AIRFLOW_URL", "https://airflow.example.com/")
+    monkeypatch.setenv("GOLDSMITH_AIRFLOW_PASSWORD", "hunter2")
+    monkeypatch.setenv("GOLDSMITH_AIRFLOW_TOKEN", "token-1")
+    here = settings()
+    assert here.airflow is not None
+    assert (here.airflow.url, here.airflow.password) == ("https://airflow.example.com", "hunter2")
+    assert "hunter2" not in repr(here)
+    assert "token-1" not in repr(here)
