@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,37 +44,43 @@ def of_stack(state_dir: Path, sessions: Collection[ProcessName]) -> Iterator[psu
 
     Args:
         state_dir: The stack's state folder.
-        sessions: The components, each the leader of a session. Airflow makes the processes that run
-            tasks unreadable for their own user; those are known by their session.
+        sessions: The components, each the leader of a session. Some of their processes cannot be known by
+            the mark: those that set a title overwrite their environment, and Airflow makes the ones that run
+            tasks unreadable for their own user.
     """
-    leaders = {one.pid: one.created for one in sessions}
+    leaders = [one for one in sessions if _may_lead(one)]
     for process in psutil.process_iter():
-        if process.pid == os.getpid():
-            continue
-        try:
-            is_ours = process.environ().get(MARK) == str(state_dir)
-        except (psutil.AccessDenied, PermissionError):
-            is_ours = _is_of_session(process, leaders)
-        except (psutil.Error, OSError):
-            continue
-        if is_ours:
+        if process.pid != os.getpid() and (_has_mark(process, state_dir) or _is_of_session(process, leaders)):
             yield process
 
 
-def of_session(leader: ProcessName, state_dir: Path) -> Iterator[psutil.Process]:
+def of_session(leader: ProcessName) -> Iterator[psutil.Process]:
     """Find the processes of one component, of which the leader itself may have ended."""
-    for process in of_stack(state_dir, [leader]):
-        if _is_of_session(process, {leader.pid: leader.created}):
-            yield process
+    leaders = [leader] if _may_lead(leader) else []
+    return (process for process in psutil.process_iter() if _is_of_session(process, leaders))
 
 
-def _is_of_session(process: psutil.Process, leaders: Mapping[int, float]) -> bool:
+def _has_mark(process: psutil.Process, state_dir: Path) -> bool:
     try:
-        created = leaders.get(os.getsid(process.pid))
+        return process.environ().get(MARK) == str(state_dir)
+    except (psutil.Error, OSError):
+        return False
+
+
+def _may_lead(leader: ProcessName) -> bool:
+    """Whether a session of that number is still the component's: no later process has got the number."""
+    try:
+        return abs(psutil.Process(leader.pid).create_time() - leader.created) < 1
+    except psutil.NoSuchProcess:
+        return True
+
+
+def _is_of_session(process: psutil.Process, leaders: Collection[ProcessName]) -> bool:
+    try:
+        session = os.getsid(process.pid)
+        created = [one.created for one in leaders if one.pid == session]
         return (
-            created is not None
-            and process.uids().real == os.geteuid()
-            and process.create_time() >= created - 1
+            bool(created) and process.uids().real == os.geteuid() and process.create_time() >= created[0] - 1
         )
     except (psutil.Error, OSError):
         return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
+import json
 import os
 import socket
 import subprocess
@@ -14,11 +14,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import psycopg
-
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.local.component import COMPONENTS
-from goldsmith.local.environment import METADATA_URL, USER, Needs, airflow_environment
+from goldsmith.local.environment import USER, Needs, airflow_environment
+from goldsmith.local.metadata import last_lines, migrate
 from goldsmith.local.postgres import EmbeddedPostgres
 from goldsmith.local.processes import ProcessName, end_all, of_stack, wait_for_end
 from goldsmith.local.record import Record
@@ -143,6 +142,8 @@ class Stack:
         self.state.create()
         with self.state.locked():
             if self.is_up():
+                if self.state.remembered().get("settings") != _fingerprint(self.env()):
+                    self._report("It was started with other settings; to apply yours: goldsmith down")
                 self._wait_until_healthy(since=None)
                 return False
             self._end_leftovers()
@@ -201,7 +202,8 @@ class Stack:
         self.state.remember(port=self._free_port())
         self._write_files()
         env = self.env()
-        self._migrate(env)
+        migrate(self.state, env, server=self.server if self.needs.metadata else None, report=self._report)
+        self.state.remember(settings=_fingerprint(env))
         self._report("Starting Airflow")
         started = datetime.now(UTC)
         self._start_supervisor(env)
@@ -218,37 +220,6 @@ class Stack:
         write_private(self.state.passwords_file, {USER: self.login.password})
         settings = self.state.airflow_home / "config" / "airflow_local_settings.py"
         settings.write_text(LOCAL_SETTINGS)
-
-    def _migrate(self, env: Mapping[str, str]) -> None:
-        """Bring Airflow's tables up to date: once for a database and a version of Airflow."""
-        address = hashlib.sha256(env[METADATA_URL].encode()).hexdigest()[:16]
-        wanted = f"{importlib.metadata.version('apache-airflow')} {address}"
-        if self.state.remembered().get("migrated") == wanted and self._has_tables():
-            return
-        self._report("Creating Airflow's tables")
-        done = subprocess.run(
-            [sys.executable, "-m", "airflow", "db", "migrate"],
-            env=dict(env),
-            cwd=self.state.airflow_home,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        (self.state.logs / "migrate.log").write_text(done.stdout + done.stderr)
-        if done.returncode != 0:
-            raise EnvironmentProblem(
-                "Airflow could not create its tables:\n" + _last_lines(done.stderr or done.stdout),
-                hint=f"The whole output: {self.state.logs / 'migrate.log'}",
-            )
-        self.state.remember(migrated=wanted)
-
-    def _has_tables(self) -> bool:
-        if not self.needs.metadata:
-            return True
-        with psycopg.connect(self.server.conninfo("airflow")) as connection:
-            row = connection.execute("select to_regclass('alembic_version') is not null").fetchone()
-        return bool(row and row[0])
 
     def _start_supervisor(self, env: Mapping[str, str]) -> None:
         command = [sys.executable, "-m", "goldsmith.local.supervisor", str(self.state.path)]
@@ -282,7 +253,7 @@ class Stack:
         log = self.state.logs / f"{name}.log"
         text = log.read_text(errors="replace") if log.is_file() else ""
         raise EnvironmentProblem(
-            f"Airflow's {name} {problem}. Its last lines:\n{_last_lines(text)}", hint=f"goldsmith logs {name}"
+            f"Airflow's {name} {problem}. Its last lines:\n{last_lines(text)}", hint=f"goldsmith logs {name}"
         )
 
     def _health(self, *, since: datetime | None = None) -> set[str]:
@@ -334,5 +305,8 @@ class Stack:
         return bool(left)
 
 
-def _last_lines(text: str, count: int = 15) -> str:
-    return "\n".join([line for line in text.splitlines() if line.strip()][-count:])
+def _fingerprint(env: Mapping[str, str]) -> str:
+    """Tell one environment of the components from another, as far as it matters to them."""
+    prefixes = ("AIRFLOW", "GOLDSMITH", "WAREHOUSE", "DBT")
+    text = json.dumps(sorted(item for item in env.items() if item[0].startswith(prefixes)))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -70,7 +70,7 @@ class Supervisor:
             if component.note_end() and component.leader:
                 _logger.info("%s ended", component.name)
                 # What it had started would run beside what the next one starts.
-                end_all(of_session(component.leader, self.state.path), grace=0)
+                end_all(of_session(component.leader), grace=0)
                 has_changed = True
             if component.is_due and not self.is_ending:
                 component.start(in_child)
@@ -94,7 +94,7 @@ class Supervisor:
             # Counted in checks, not in seconds: after a laptop's sleep all heartbeats are old.
             if component.failed_checks >= CHECKS_UNTIL_STUCK and component.leader:
                 _logger.warning("%s lives but does not work: ending it", component.name)
-                end_all(of_session(component.leader, self.state.path), grace=GRACE)
+                end_all(of_session(component.leader), grace=GRACE)
 
     def _well(self) -> set[str]:
         """The components that work; where the API server does not answer, the others count as well."""
