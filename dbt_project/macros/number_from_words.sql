@@ -14,7 +14,9 @@
     {%- set below_thousand = '(' ~ hundreds ~ '|' ~ below_hundred ~ ')' -%}
     {%- set number = below_thousand ~ '( thousand( (and )?' ~ below_thousand ~ ')?)?' -%}
 
-    {%- set words = 'trim(' ~ replace_pattern('lower(' ~ column ~ ')', '[ ,-]+', ' ') ~ ')' -%}
+    {#- `replace` and not a pattern: this expression is repeated below. Runs of up to eight blanks become one. -#}
+    {%- set words = 'replace(replace(lower(' ~ column ~ "), '-', ' '), ',', ' ')" -%}
+    {%- set words = 'trim(replace(replace(replace(' ~ words ~ ", '  ', ' '), '  ', ' '), '  ', ' '))" -%}
     {%- set plain = 'replace(' ~ words ~ ", ' and ', ' ')" -%}
     {%- set thousands = dbt.split_part(plain, "' thousand'", 1) -%}
     {%- set rest = 'trim(' ~ dbt.split_part(plain, "' thousand'", 2) ~ ')' -%}
