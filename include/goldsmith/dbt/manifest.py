@@ -6,8 +6,12 @@ columns, severities, groups or relations, so those are taken from the same file.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import logging
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,7 +45,8 @@ class Manifest:
         Raises:
             SelectionError: The selection is not understood or matches nothing.
         """
-        from cosmos.dbt.selector import select_nodes
+        with _quiet():
+            from cosmos.dbt.selector import select_nodes
 
         try:
             found = set(select_nodes(self.project_dir, self.cosmos_nodes, list(select), list(exclude)))
@@ -73,8 +78,6 @@ def checksum(document: dict[str, Any]) -> str:
 
 
 def _without_times(text: str) -> str:
-    import re
-
     return re.sub(r'"created_at":[0-9.]+', '"created_at":0', text)
 
 
@@ -133,11 +136,23 @@ def load(path: Path, project_dir: Path, document: dict[str, Any] | None = None) 
     )
 
 
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Leave out what Airflow and Cosmos say while they are imported: it is of no use to who asked for a plan."""
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+@_quiet()
 def _cosmos_nodes(path: Path, project_dir: Path, project_name: str) -> dict[str, DbtNode]:
-    import airflow  # noqa: F401 - Cosmos, imported first, fails in a circle with its own Airflow plugin
     from cosmos.config import ExecutionConfig, ProjectConfig, RenderConfig
     from cosmos.constants import ExecutionMode, LoadMode
     from cosmos.dbt.graph import DbtGraph
+
+    import airflow  # noqa: F401 - Cosmos, imported first, fails in a circle with its own Airflow plugin
 
     graph = DbtGraph(
         project=ProjectConfig(manifest_path=path, project_name=project_name, install_dbt_deps=False),
