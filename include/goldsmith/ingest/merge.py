@@ -1,6 +1,6 @@
 """All staged chunks of a run into the table, keyed, in one go.
 
-The keys are dealt out to a few parts by hash, so that parts never touch the same row and cannot deadlock.
+The keys are dealt out to a few parts by ranges, so that parts never touch the same row and cannot deadlock.
 Each part is a transaction on its own connection. None commits before all have done their work, and the first
 commits last: an error in any part, or the end of this process, leaves the table as it was. Only a crash
 between the commits, which follow each other at once, leaves some parts merged; a retry then adds the others.
@@ -19,10 +19,10 @@ import psycopg
 from psycopg import sql
 
 from goldsmith.errors import IngestError
-from goldsmith.ingest.load import position_column
 from goldsmith.ingest.results import IngestResult, Loaded
 from goldsmith.ingest.tables import MERGE_LOCK, PART_LOCK, Connect, Names, discard, lock
-from goldsmith.spec.ingest import LOAD_TIMESTAMP, Ingest
+from goldsmith.ingest.upsert import Upsert, key_bounds
+from goldsmith.spec.ingest import Ingest
 
 log = logging.getLogger(__name__)
 
@@ -43,18 +43,6 @@ class _Counts:
         return self.inserted + self.changed + self.unchanged
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Job:
-    ingest: Ingest
-    names: Names
-    chunks: tuple[int, ...]
-    parts: int
-    stamp: object
-    """The `load_timestamp` of this merge, from the database's clock."""
-    is_first: bool
-    """Whether the table is empty: then nothing can conflict, and a plain insert is a third faster."""
-
-
 def merge(
     connect: Connect, ingest: Ingest, *, run: str, loaded: Sequence[Loaded], parallel: int = 4
 ) -> IngestResult:
@@ -72,20 +60,18 @@ def merge(
     Raises:
         IngestError: Staged rows are gone, or the rows do not add up; nothing was merged then.
     """
-    staged = sum(chunk.staged for chunk in loaded)
-    parts = max(1, min(parallel, staged // ROWS_PER_PART))
+    names = Names(ingest, run)
+    most = max(1, min(parallel, sum(chunk.staged for chunk in loaded) // ROWS_PER_PART))
     with ExitStack() as stack:
         # Not opened in threads: Airflow's supervisor, which is asked for the connection, serves one.
-        connections = [stack.enter_context(connect()) for _ in range(parts)]
-        job = _Job(
-            ingest=ingest,
-            names=Names(ingest, run),
-            chunks=tuple(chunk.number for chunk in loaded),
-            parts=parts,
-            stamp=_begin(connections[0], ingest),
-            is_first=_is_empty(connections[0], Names(ingest, run).target),
-        )
-        result = _merged_before(connections[0], job, loaded) or _merge_now(connections, job, loaded)
+        connections = [stack.enter_context(connect()) for _ in range(most)]
+        stamp = _begin(connections[0], ingest)
+        result = _merged_before(connections[0], ingest, names, loaded)
+        if result is None:
+            job, rejected = _prepare(connections[0], ingest, names, loaded, parts=most, stamp=stamp)
+            counts = _merge_parts(connections[: job.parts], job)
+            _file_rejected(connections[0], job)
+            result = _result(ingest, loaded, counts, rejected=rejected)
         for connection in reversed(connections):
             connection.commit()
     discard(connect, ingest, run)
@@ -106,39 +92,53 @@ def _is_empty(connection: Connection, table: sql.Identifier) -> bool:
     return not _one(connection.execute(sql.SQL("select exists (select from {})").format(table)))[0]
 
 
-def _merged_before(connection: Connection, job: _Job, loaded: Sequence[Loaded]) -> IngestResult | None:
-    """The result of this run's merge, if an earlier try of it got through."""
-    done = _recorded(connection, job)
-    if 0 not in done:
+def _merged_before(
+    connection: Connection, ingest: Ingest, names: Names, loaded: Sequence[Loaded]
+) -> IngestResult | None:
+    """The result of this run's merge, if an earlier try of it got through: its first part commits last."""
+    row = connection.execute(
+        sql.SQL("select parts from {} where run = %s and part = 0").format(names.merges), (names.run,)
+    ).fetchone()
+    if row is None:
         return None
-    staged = sum(chunk.staged for chunk in loaded)
-    return _result(
-        job, loaded, list(done.values()), staged=staged, rejected=sum(chunk.rejected for chunk in loaded)
-    )
+    done = _recorded(connection, names, parts=int(str(row[0])))
+    return _result(ingest, loaded, list(done.values()), rejected=sum(chunk.rejected for chunk in loaded))
 
 
-def _merge_now(connections: Sequence[Connection], job: _Job, loaded: Sequence[Loaded]) -> IngestResult:
-    first = connections[0]
+def _prepare(
+    connection: Connection,
+    ingest: Ingest,
+    names: Names,
+    loaded: Sequence[Loaded],
+    *,
+    parts: int,
+    stamp: object,
+) -> tuple[Upsert, int]:
+    """Check that everything staged is there, and deal it out; return the malformed rows' number too."""
+    chunks = tuple(chunk.number for chunk in loaded)
+    expected = sum(chunk.staged + chunk.rejected for chunk in loaded)
     try:
-        staged = _count(first, [job.names.staging(number) for number in job.chunks])
-        rejected = _count(first, [job.names.staging_rejected(number) for number in job.chunks])
-        expected = sum(chunk.staged + chunk.rejected for chunk in loaded)
+        staged = _count(connection, [names.staging(number) for number in chunks])
+        rejected = _count(connection, [names.staging_rejected(number) for number in chunks])
     except psycopg.errors.UndefinedTable as fault:
-        raise _staging_lost(job, str(fault.diag.message_primary)) from fault
+        raise _staging_lost(ingest, str(fault.diag.message_primary)) from fault
     if staged + rejected != expected:
-        raise _staging_lost(job, f"{staged + rejected} of {expected} rows are there")
-    counts = _merge_parts(connections, job)
-    _file_rejected(first, job)
-    return _result(job, loaded, counts, staged=staged, rejected=rejected)
+        raise _staging_lost(ingest, f"{staged + rejected} of {expected} rows are there")
+    bounds = key_bounds(connection, ingest, names, chunks, staged=staged, parts=parts)
+    is_first = _is_empty(connection, names.target)
+    return Upsert(
+        ingest=ingest, names=names, chunks=chunks, bounds=bounds, stamp=stamp, is_first=is_first
+    ), rejected
 
 
 def _result(
-    job: _Job, loaded: Sequence[Loaded], counts: Sequence[_Counts], *, staged: int, rejected: int
+    ingest: Ingest, loaded: Sequence[Loaded], counts: Sequence[_Counts], *, rejected: int
 ) -> IngestResult:
+    staged = sum(chunk.staged for chunk in loaded)
     return IngestResult(
-        source=job.ingest.source,
-        file=job.ingest.file,
-        rows=sum(chunk.staged + chunk.rejected for chunk in loaded),
+        source=ingest.source,
+        file=ingest.file,
+        rows=staged + sum(chunk.rejected for chunk in loaded),
         inserted=sum(part.inserted for part in counts),
         changed=sum(part.changed for part in counts),
         unchanged=sum(part.unchanged for part in counts),
@@ -147,9 +147,9 @@ def _result(
     )
 
 
-def _staging_lost(job: _Job, detail: str) -> IngestError:
+def _staging_lost(ingest: Ingest, detail: str) -> IngestError:
     return IngestError(
-        f"What was staged of {job.ingest.file} for {job.ingest.source} is not there any more: {detail}."
+        f"What was staged of {ingest.file} for {ingest.source} is not there any more: {detail}."
         " Nothing was merged.",
         hint="Staging does not outlive a crash of the database, nor its merge. Run the ingest again from its"
         " split: in Airflow, clear that task with its downstream tasks.",
@@ -161,9 +161,9 @@ def _count(connection: Connection, tables: Sequence[sql.Identifier]) -> int:
     return int(str(_one(connection.execute(sql.SQL("select {}").format(sql.SQL(" + ").join(counts))))[0]))
 
 
-def _merge_parts(connections: Sequence[Connection], job: _Job) -> list[_Counts]:
+def _merge_parts(connections: Sequence[Connection], job: Upsert) -> list[_Counts]:
     """Merge every part that no earlier try has merged, each on its connection; commit none."""
-    done = _recorded(connections[0], job)
+    done = _recorded(connections[0], job.names, parts=job.parts)
     with ThreadPoolExecutor(len(connections)) as threads:
         merging = {
             part: threads.submit(_merge_part, connection, job, part)
@@ -178,13 +178,13 @@ def _merge_parts(connections: Sequence[Connection], job: _Job) -> list[_Counts]:
             raise
 
 
-def _recorded(connection: Connection, job: _Job) -> dict[int, _Counts]:
+def _recorded(connection: Connection, names: Names, *, parts: int) -> dict[int, _Counts]:
     """Parts that an earlier try of this run's merge has committed."""
     rows = connection.execute(
         sql.SQL("select part, inserted, changed, unchanged from {} where run = %s and parts = %s").format(
-            job.names.merges
+            names.merges
         ),
-        (job.names.run, job.parts),
+        (names.run, parts),
     )
     return {
         part: _Counts(inserted=inserted, changed=changed, unchanged=unchanged)
@@ -192,14 +192,15 @@ def _recorded(connection: Connection, job: _Job) -> dict[int, _Counts]:
     }
 
 
-def _merge_part(connection: Connection, job: _Job, part: int) -> _Counts:
+def _merge_part(connection: Connection, job: Upsert, part: int) -> _Counts:
     connection.execute(
         "select pg_advisory_xact_lock_shared(%s, hashtext(%s))", (PART_LOCK, job.ingest.source)
     )
     # A row that somebody else has locked could wait for us in turn, over two of our connections.
     connection.execute("set local lock_timeout = '5min'")
     connection.execute("set local work_mem = '64MB'")
-    keys, inserted, changed = next(_integers(connection.execute(_upsert(job, part), {"stamp": job.stamp})))
+    done = connection.execute(job.statement(part), job.parameters(part))
+    keys, inserted, changed = next(_integers(done))
     counts = _Counts(inserted=inserted, changed=changed, unchanged=keys - inserted - changed)
     connection.execute(
         sql.SQL(
@@ -210,72 +211,7 @@ def _merge_part(connection: Connection, job: _Job, part: int) -> _Counts:
     return counts
 
 
-_UPSERT = sql.SQL("""
-with latest as (
-    select distinct on ({key}) {columns}
-    from ({staged}) as staged
-    {of_this_part}
-    order by {key}, chunk_ desc, {position} desc
-), merged as (
-    insert into {target} as old ({columns}, {stamp_column})
-    select {columns}, %(stamp)s from latest
-    {on_conflict}
-    returning xmax = 0 as is_new
-)
-select (select count(*) from latest), count(*) filter (where is_new), count(*) filter (where not is_new)
-from merged
-""")
-
-
-def _upsert(job: _Job, part: int) -> sql.Composed:
-    ingest = job.ingest
-    columns = sql.SQL(", ").join(map(sql.Identifier, ingest.columns))
-    position = sql.Identifier(position_column(ingest))
-    staged = [
-        sql.SQL("select {}, {}, {} as chunk_ from {}").format(
-            columns, position, number, job.names.staging(number)
-        )
-        for number in job.chunks
-    ]
-    return _UPSERT.format(
-        key=sql.SQL(", ").join(map(sql.Identifier, ingest.key)),
-        columns=columns,
-        staged=sql.SQL(" union all ").join(staged),
-        of_this_part=_of_part(job, part),
-        position=position,
-        target=job.names.target,
-        stamp_column=sql.Identifier(LOAD_TIMESTAMP),
-        on_conflict=sql.SQL("") if job.is_first else _on_conflict(ingest),
-    )
-
-
-def _of_part(job: _Job, part: int) -> sql.Composable:
-    if job.parts == 1:
-        return sql.SQL("")
-    hashes = [sql.SQL("hashtext({})").format(sql.Identifier(name)) for name in job.ingest.key]
-    return sql.SQL("where (({}) & 2147483647) %% {} = {}").format(
-        sql.SQL(" # ").join(hashes), job.parts, part
-    )
-
-
-def _on_conflict(ingest: Ingest) -> sql.Composable:
-    """Update a row that differs; leave alone, `load_timestamp` included, one that does not."""
-    key = sql.SQL(", ").join(map(sql.Identifier, ingest.key))
-    others = [sql.Identifier(name) for name in ingest.columns if name not in ingest.key]
-    if not others:
-        return sql.SQL("on conflict ({}) do nothing").format(key)
-    return sql.SQL("on conflict ({}) do update set {}, {} = excluded.{} where {}").format(
-        key,
-        sql.SQL(", ").join(sql.SQL("{0} = excluded.{0}").format(name) for name in others),
-        sql.Identifier(LOAD_TIMESTAMP),
-        sql.Identifier(LOAD_TIMESTAMP),
-        sql.SQL(" or ").join(
-            sql.SQL("old.{0} is distinct from excluded.{0}").format(name) for name in others
-        ),
-    )
-
-
-def _file_rejected(connection: Connection, job: _Job) -> None:
+def _file_rejected(connection: Connection, job: Upsert) -> None:
     """Keep malformed rows; those of a file that was loaded before are there already."""
     ingest = job.ingest
     for number in job.chunks:
