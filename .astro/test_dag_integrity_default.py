@@ -17,12 +17,11 @@ DAGS = HERE.parent / "dags"
 def _import_errors() -> dict[str, str]:
     """Load the DAG files as the DAG processor does; connections and variables may be missing."""
     os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+    os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(DAGS)
     from airflow.dag_processing.dagbag import DagBag
-    from airflow.utils.db import initdb
 
-    initdb()  # a container that only parses has no tables yet
     bag = DagBag(dag_folder=str(DAGS))
-    assert bag.dags, f"No DAG below {DAGS}."
+    assert bag.dags or bag.import_errors, f"No DAG below {DAGS}."
     return {str(Path(path).relative_to(DAGS)): text for path, text in bag.import_errors.items()}
 
 
@@ -31,6 +30,8 @@ def _left_out() -> set[str]:
     return {line.strip() for line in lines if line.strip() and not line.startswith("#")}
 
 
+# The versions in an image, and so their deprecations, are not the ones of the project's own tests.
+@pytest.mark.filterwarnings("ignore")
 def test_file_imports() -> None:
     """No DAG file fails to import, except those that dag_integrity_exceptions.txt names."""
     failures = {path: text for path, text in _import_errors().items() if path not in _left_out()}

@@ -37,7 +37,7 @@ COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text
 WORKERS = tuple(f"worker-{number}" for number in range(COMPOSE["services"]["worker"]["deploy"]["replicas"]))
 DAG_ID = "customer_transactions"
 START_SECONDS = 120
-RUN_SECONDS = 420
+RUN_SECONDS = 600
 Found = TypeVar("Found")
 
 
