@@ -12,6 +12,7 @@ from goldsmith.local.stack import Stack
 from goldsmith.rest import TaskInstance
 
 OTHERS = ("postgres", "supervisor", "migrate")
+NODE_TASKS = ("run", "seed", "snapshot", "freshness")
 NAMES = (*COMPONENTS, *OTHERS)
 
 
@@ -67,6 +68,10 @@ def task_log(airflow: Airflow, dag_id: str, task: str, *, run_id: str | None) ->
 
 
 def _meant(tasks: list[TaskInstance], name: str) -> list[TaskInstance]:
-    """The tasks of an id; else those of the group of that name: a model's name means its own task and its tests."""
+    """The task of an id; else, by the name of a node, the node's own task, or what its group holds."""
     exact = [task for task in tasks if task.task_id == name]
-    return exact or [task for task in tasks if f".{name}." in f".{task.task_id}."]
+    in_group = [task for task in tasks if f".{name}." in f".{task.task_id}."]
+    own = [
+        task for task in in_group if task.task_id.endswith(tuple(f".{name}.{verb}" for verb in NODE_TASKS))
+    ]
+    return exact or own or in_group
