@@ -45,11 +45,11 @@ class Lake:
     schema: str
     root: Path
 
-    def ingest(self, *, table: str = "things") -> Ingest:
+    def ingest(self, *, table: str = "things", key: tuple[str, ...] = ("id",)) -> Ingest:
         """The ingest of a file with the columns id, name and price."""
         columns = ("id", "name", "price")
         return Ingest(
-            source=f"{self.schema}.{table}", file="things.csv", key=("id",), columns=columns, chunk_mb=1
+            source=f"{self.schema}.{table}", file="things.csv", key=key, columns=columns, chunk_mb=1
         )
 
     def write(self, rows: str | bytes) -> None:
@@ -150,19 +150,24 @@ def test_an_empty_field_and_an_empty_string_differ(lake: Lake) -> None:
     assert lake.things() == {"1": (None, None), "2": ("", ""), "3": ('a "b"\nc', "1,5")}
 
 
-def test_the_last_line_wins_across_chunks_and_parts(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("key", [("id",), ("name", "id")])
+def test_the_last_line_wins_across_chunks_and_parts(
+    key: tuple[str, ...], lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whatever chunk or part of the merge a key falls into, its last line of the file is what stays."""
     monkeypatch.setattr(merging, "ROWS_PER_PART", 5_000)
     random = Random(7)  # noqa: S311 - test data
-    rows = [(str(random.randrange(20_000)), str(line)) for line in range(60_000)]
-    lake.write("".join(f"{key},line {line},{'x' * 40}\n" for key, line in rows))
-    last = {key: (f"line {line}", "x" * 40) for key, line in rows}
-    assert len(split(lake.ingest(), lake.root)) > 2
+    rows = [(str(random.randrange(20_000)), f"line {line}") for line in range(60_000)]
+    lake.write("".join(f"{number},n{int(number) % 3}{'x' * 40},{price}\n" for number, price in rows))
+    last = {number: (f"n{int(number) % 3}{'x' * 40}", price) for number, price in rows}
+    ingest = lake.ingest(key=key)
+    assert len(split(ingest, lake.root)) > 2
 
-    result = lake.load()
+    first, second = (load_file(lake.conninfo, ingest, lake.root) for _ in range(2))
 
     assert lake.things() == last
-    assert _counts(result) == (60_000, len(last), 0, 0, 60_000 - len(last), 0)
+    assert _counts(first) == (60_000, len(last), 0, 0, 60_000 - len(last), 0)
+    assert _counts(second) == (60_000, 0, 0, len(last), 60_000 - len(last), 0)
 
 
 def test_every_malformed_row_is_kept_with_its_line_and_reason(lake: Lake) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from uuid import uuid4
@@ -43,5 +44,6 @@ def load_file(conninfo: str, ingest: Ingest, root: Path, *, parallel: int = 4) -
         return merge(connect, ingest, run=run, loaded=loaded, parallel=parallel)
     except BaseException:
         # Nobody can retry a run whose name is known here only.
-        discard(connect, ingest, run)
+        with suppress(psycopg.Error):
+            discard(connect, ingest, run)
         raise

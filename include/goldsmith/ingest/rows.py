@@ -64,7 +64,9 @@ def _reasons(block: Block, ingest: Ingest) -> dict[int, str]:
     for row in np.flatnonzero(block.starts == block.ends):
         reasons[int(row)] = _EMPTY_LINE
     for row in np.flatnonzero(fields != expected):
-        reasons.setdefault(int(row), f"{fields[row]} fields, expected {expected}")
+        reasons.setdefault(
+            int(row), f"{fields[row]} {'field' if fields[row] == 1 else 'fields'}, expected {expected}"
+        )
     if b"\0" in block.data:
         _add(reasons, _rows_at(block, np.flatnonzero(block.numbers == 0)), _NUL)
     if b"\r" in block.data:

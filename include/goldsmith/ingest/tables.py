@@ -193,8 +193,7 @@ def _check_target(connection: psycopg.Connection[tuple[object, ...]], ingest: In
 _STAGED = """
 select c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where n.nspname = %(schema)s and c.relkind = 'r' and c.relname like %(pattern)s
-  and split_part(obj_description(c.oid, 'pg_class'), 'goldsmith staging ', 2) <> ''
-  and split_part(obj_description(c.oid, 'pg_class'), 'goldsmith staging ', 2)::timestamptz
+  and nullif(split_part(obj_description(c.oid, 'pg_class'), 'goldsmith staging ', 2), '')::timestamptz
       <= clock_timestamp() - %(hours)s * interval '1 hour'
 order by 1
 """

@@ -136,6 +136,7 @@ def _without_return(record: Record) -> list[str]:
     [
         (b"1,a", "2 fields, expected 3"),
         (b"1,a,b,c", "4 fields, expected 3"),
+        (b"1", "1 field, expected 3"),
         (b"", "an empty line"),
         (b'1,"a,b', "broken quotes: a quoted field is not closed, or text stands before or after its quotes"),
         (
