@@ -27,7 +27,7 @@ def read_blocks(path: Path, *, start: int, end: int, line: int, delimiter: int, 
         name: How messages call the file.
 
     Raises:
-        IngestError: A line is longer than 16 MiB.
+        IngestError: A line is longer than 16 MiB, or the file is shorter than the range.
     """
     window = BLOCK
     with path.open("rb", buffering=0) as file:
@@ -36,7 +36,12 @@ def read_blocks(path: Path, *, start: int, end: int, line: int, delimiter: int, 
         while unread or rest:
             if len(rest) < window and unread:
                 more = file.read(min(window - len(rest), unread))
-                unread = unread - len(more) if more else 0
+                if not more:
+                    raise IngestError(
+                        f"{name} has become shorter while it was read: {unread} bytes are gone.",
+                        hint="Run the ingest again from its split, once the file is complete.",
+                    )
+                unread -= len(more)
                 rest += more
             looked_at = rest[:window]
             block = first_block(

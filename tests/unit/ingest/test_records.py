@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from goldsmith.errors import IngestError
 from goldsmith.ingest import reader, records
 from goldsmith.ingest.reader import read_blocks
 from goldsmith.ingest.rows import sort_rows
@@ -191,3 +192,12 @@ def test_a_one_byte_encoding_takes_what_utf_8_refuses(tmp_path: Path) -> None:
     blocks = list(read_blocks(path, start=0, end=size, line=0, delimiter=ord(","), name="things"))
 
     assert [sort_rows(block, latin).rejected for block in blocks] == [[]]
+
+
+def test_a_file_that_shrinks_while_it_is_read_is_noticed(tmp_path: Path) -> None:
+    """Rows that were there when the file was split are not silently missing."""
+    path = tmp_path / "things.csv"
+    path.write_text("1,a,b\n")
+
+    with pytest.raises(IngestError, match="things has become shorter while it was read: 4 bytes are gone"):
+        list(read_blocks(path, start=0, end=10, line=1, delimiter=ord(","), name="things"))
