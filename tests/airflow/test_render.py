@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -119,8 +120,11 @@ def test_no_secret_and_no_path_of_this_process_is_serialised(dag: DAG) -> None:
     """What is stored in Airflow's database is the same in every process, and harmless."""
     from airflow.serialization.serialized_objects import DagSerialization
 
-    text = json.dumps(DagSerialization.to_dict(dag))
-    assert "/tmp/" not in text.replace(str(dag.get_task("bronze.gate").dag.fileloc), "")  # noqa: S108
+    serialised = DagSerialization.to_dict(dag)
+    # Airflow's own note of where it parsed the file; not part of the hash that makes a DAG version.
+    del serialised["dag"]["_processor_dags_folder"]
+    text = json.dumps(serialised)
+    assert tempfile.gettempdir() not in text
     assert "password" not in text.lower()
 
 

@@ -1,0 +1,138 @@
+"""From spec and dbt project to a plan: what is read, what is kept, what is refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from goldsmith import pipeline as composition
+from goldsmith.dbt.project import DbtProject, find_project
+from goldsmith.errors import GoldsmithError, ManifestError, ProjectError, SelectionError, SpecError
+from goldsmith.pipeline import load_plan, pipelines_in
+from goldsmith.settings import Settings
+from goldsmith.spec.pipeline import Pipeline
+
+SPEC = Pipeline(name="shop")
+
+
+@pytest.fixture
+def project(shop: DbtProject, tmp_path: Path) -> DbtProject:
+    """A copy of the parsed project that the test may spoil."""
+    return find_project(shutil.copytree(shop.path, tmp_path / "dbt_project"))
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Settings:
+    """Settings for that copy."""
+    return Settings(
+        root=tmp_path,
+        dags_dir=tmp_path / "dags",
+        dbt_project_dir=tmp_path / "dbt_project",
+        state_dir=tmp_path / "state",
+        plan_dir=tmp_path / "airflow",
+        target="prod",
+        is_scheduled=True,
+        airflow=None,
+    )
+
+
+def test_a_fresh_plan_is_loaded_without_reading_the_manifest(
+    project: DbtProject, here: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every parse of a DAG file and every task start pay for what is read here."""
+    compiled = load_plan(SPEC, project, here)
+    monkeypatch.setattr(composition.manifests, "read_document", None)
+    assert load_plan(SPEC, project, here) == compiled
+
+
+def test_a_changed_manifest_or_spec_is_compiled_anew(project: DbtProject, here: Settings) -> None:
+    """Nobody has to delete a stale file."""
+    before = load_plan(SPEC, project, here)
+    document = json.loads(project.manifest_path.read_text())
+    del document["nodes"]["model.shop.notes"]
+    project.manifest_path.write_text(json.dumps(document))
+    assert len(load_plan(SPEC, project, here).nodes) == len(before.nodes) - 1
+    by_node = Pipeline(name="shop", gate="node")
+    assert load_plan(by_node, project, here).gates == ()
+
+
+def test_a_half_written_manifest_keeps_the_last_plan_and_warns(
+    project: DbtProject, here: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """dbt writes the file in place: a DAG must not vanish while it does."""
+    compiled = load_plan(SPEC, project, here)
+    project.manifest_path.write_text(project.manifest_path.read_text()[:1000])
+    assert load_plan(SPEC, project, here) == compiled
+    assert "Keeping the last plan of shop" in caplog.text
+
+
+def test_without_an_earlier_plan_a_missing_manifest_is_an_error(project: DbtProject, here: Settings) -> None:
+    """There is nothing to fall back on."""
+    project.manifest_path.unlink()
+    with pytest.raises(ManifestError, match="No manifest"):
+        load_plan(SPEC, project, here)
+
+
+def test_a_read_only_project_folder_works(project: DbtProject, here: Settings) -> None:
+    """The plan then goes under AIRFLOW_HOME; a folder in the plan's place stands for one without write access."""
+    (project.manifest_path.parent / "goldsmith_plan_shop.json").mkdir()
+    compiled = load_plan(SPEC, project, here)
+    assert list((here.plan_dir / "goldsmith_plans").iterdir())
+    assert load_plan(SPEC, project, here) == compiled
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        (Pipeline(name="shop", layers={"bronze": ("path:models/brnze/",)}), "layer bronze matches none"),
+        (Pipeline(name="shop", select=("tag:nobody",)), "pipeline shop matches none"),
+        (Pipeline(name="shop", select=("state:modified",)), "does not understand select state:modified"),
+    ],
+)
+def test_a_selection_that_finds_nothing_is_an_error(
+    project: DbtProject, here: Settings, spec: Pipeline, said: str
+) -> None:
+    """An empty layer is a spelling mistake far more often than a wish."""
+    with pytest.raises(SelectionError, match=said):
+        load_plan(spec, project, here)
+
+
+def test_a_selection_narrows_the_pipeline(project: DbtProject, here: Settings) -> None:
+    """Tests come along with the models they read; the rest stays out."""
+    spec = Pipeline(name="shop", select=("path:models/gold/",), layers={"gold": ("path:models/gold/",)})
+    tasks = {node.task_id for node in load_plan(spec, project, here).nodes}
+    assert tasks == {
+        "gold.revenue_v1.run",
+        "gold.revenue_v1.not_null_customer",
+        "gold.revenue_v2.run",
+        "gold.revenue_v2.not_null_customer",
+        "gold.tests.assert_revenue_is_orders",
+    }
+
+
+def test_a_folder_without_a_dbt_project_is_said(tmp_path: Path) -> None:
+    """The file that was looked for is named."""
+    with pytest.raises(ProjectError, match=r"dbt_project\.yml does not exist"):
+        find_project(tmp_path)
+
+
+def test_two_pipelines_of_one_name_are_refused(here: Settings) -> None:
+    """Airflow would show one of them, and not say which."""
+    here.dags_dir.mkdir()
+    text = 'from goldsmith import Pipeline, build_dag\nx = build_dag(Pipeline(name="shop"))\n'
+    (here.dags_dir / "one.py").write_text(text)
+    assert list(pipelines_in(here.dags_dir)) == ["shop"]
+    (here.dags_dir / "two.py").write_text(text)
+    with pytest.raises(SpecError, match=r"Two pipelines are called shop: .*one\.py and .*two\.py"):
+        pipelines_in(here.dags_dir)
+
+
+def test_a_dag_file_that_cannot_run_is_said(here: Settings) -> None:
+    """With the file's name and Python's own words, and as an error of ours."""
+    here.dags_dir.mkdir()
+    (here.dags_dir / "bad.py").write_text("import goldsmith\n1 / 0\n")
+    with pytest.raises(GoldsmithError, match=r"bad\.py cannot be run: ZeroDivisionError"):
+        pipelines_in(here.dags_dir)

@@ -1,0 +1,48 @@
+"""The shape of the code, held by numbers."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "include" / "goldsmith"
+FILES = sorted(PACKAGE.rglob("*.py"))
+EMPTY_NAMES = {"utils", "util", "helpers", "common", "misc", "manager", "core"}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_files_and_functions_fit_a_reader(file: Path) -> None:
+    """No file over 400 lines, no function over 60, no name that says nothing."""
+    text = file.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 400
+    assert file.stem not in EMPTY_NAMES
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert (node.end_lineno or 0) - node.lineno < 60, node.name
+
+
+def test_one_place_imports_dbt_and_the_environment_is_read_where_processes_start() -> None:
+    """dbt runs as a process of its own; settings come from one place."""
+    dbt, environment = set(), set()
+    for file in FILES:
+        name = str(file.relative_to(PACKAGE))
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "dbt":
+                dbt.add(name)
+            if isinstance(node, ast.Import) and any(
+                alias.name.split(".")[0] == "dbt" for alias in node.names
+            ):
+                dbt.add(name)
+            if isinstance(node, ast.Attribute) and ast.unparse(node) == "os.environ":
+                environment.add(name)
+    assert dbt == {"local/preload.py"}
+    # Beside settings.py: where the environment of a process that is started is put together.
+    assert environment == {
+        "settings.py",
+        "dbt/debug.py",
+        "dbt/project.py",
+        "local/stack.py",
+        "local/supervisor.py",
+    }

@@ -1,0 +1,213 @@
+"""A small dbt project through a real Airflow: green, broken on purpose, mended, one node retried alone."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import LiteralString
+
+import psycopg
+import pytest
+
+from goldsmith.dbt.project import DbtProject
+from goldsmith.local.run import wait_until_parsed
+from goldsmith.local.stack import Stack
+from goldsmith.pipeline import load_plan
+from goldsmith.plan.model import Plan
+from goldsmith.rest import RestClient, Run, TaskInstance
+from goldsmith.settings import Settings
+from goldsmith.spec.pipeline import Pipeline
+
+pytestmark = pytest.mark.integration
+
+PASSWORD = "never-to-be-seen-5d1f"
+RUN_LIMIT = 400.0
+SPEC = {"name": "shop", "retries": {"models": 0}}
+DAG_FILE = f"""\
+\"\"\"Airflow DAG: the shop.\"\"\"
+
+from goldsmith import Pipeline, build_dag
+
+shop = build_dag(Pipeline.parse({SPEC!r}))
+"""
+
+
+@dataclass(frozen=True)
+class Shop:
+    """The running shop: its Airflow, its warehouse and its plan."""
+
+    api: RestClient
+    stack: Stack
+    plan: Plan
+
+    def sql(self, statement: LiteralString) -> None:
+        """Change the warehouse."""
+        with psycopg.connect(self.stack.server.conninfo("warehouse"), autocommit=True) as connection:
+            connection.execute(statement)
+
+    def finished(self, run: Run) -> Run:
+        """Wait for the end of a run."""
+        end = time.monotonic() + RUN_LIMIT
+        while not (now := self.api.run("shop", run.run_id)).is_finished:
+            assert time.monotonic() < end, f"{now} is not finished"
+            time.sleep(0.5)
+        return now
+
+    def tasks(self, run: Run) -> dict[str, TaskInstance]:
+        """The tasks of a run by id."""
+        return {task.task_id: task for task in self.api.task_instances("shop", run.run_id)}
+
+
+@pytest.fixture(scope="module")
+def shop_run(shop: DbtProject, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """The shop's DAG in a local stack, its warehouse reached with a password."""
+    root = tmp_path_factory.mktemp("running_shop")
+    shutil.copytree(shop.path, root / "dbt_project")
+    (root / "dags").mkdir()
+    (root / "dags" / "shop.py").write_text(DAG_FILE)
+    stack = Stack(root=root)
+    connection = {
+        "conn_type": "postgres",
+        "host": str(stack.server.socket_dir),
+        "port": 5432,
+        "login": "postgres",
+        "password": PASSWORD,
+        "schema": "warehouse",
+    }
+    stack = Stack(root=root, extra_env={"AIRFLOW_CONN_WAREHOUSE": json.dumps(connection)})
+    try:
+        stack.up()
+        with stack.api() as api:
+            yield Shop(api=api, stack=stack, plan=_plan(root))
+    finally:
+        stack.down()
+        stack.server.destroy()
+
+
+def _plan(root: Path) -> Plan:
+    here = Settings(
+        root=root,
+        dags_dir=root / "dags",
+        dbt_project_dir=root / "dbt_project",
+        state_dir=root / ".goldsmith",
+        plan_dir=root / "plans",
+        target="prod",
+        is_scheduled=False,
+        airflow=None,
+    )
+    from goldsmith.pipeline import project_of
+
+    spec = Pipeline.parse(SPEC)
+    return load_plan(spec, project_of(spec, here), here)
+
+
+@pytest.fixture(scope="module")
+def green(shop_run: Shop) -> Run:
+    """A run with good data."""
+    shop_run.sql("create schema shop_lake")
+    shop_run.sql(
+        "create table shop_lake.currencies as select 'EUR' as code, 'Euro' as name, now() as loaded_at"
+    )
+    wait_until_parsed(shop_run.api, "shop", shop_run.stack.dags_dir, changed=None)
+    run = shop_run.api.trigger("shop")
+    shop_run.api.unpause("shop")
+    return shop_run.finished(run)
+
+
+def _ended(task: TaskInstance) -> datetime:
+    assert task.ended is not None
+    return task.ended
+
+
+def test_every_node_runs_once_as_its_own_task_in_dbts_order(shop_run: Shop, green: Run) -> None:
+    """Models, tests, unit tests, seeds, snapshot, freshness and gates; each after what it waits for."""
+    assert green.state == "success"
+    tasks = shop_run.tasks(green)
+    gates = {gate.task_id: gate.upstream for gate in shop_run.plan.gates}
+    upstream = {node.task_id: node.upstream for node in shop_run.plan.nodes} | gates
+    assert set(tasks) == set(upstream)
+    assert {(task.state, task.try_number) for task in tasks.values()} == {("success", 1)}
+    for task_id, before in upstream.items():
+        started = tasks[task_id].started
+        assert started is not None
+        assert all(_ended(tasks[parent]) <= started for parent in before), task_id
+
+
+def test_a_broken_model_holds_back_what_reads_it_and_is_retried_alone(shop_run: Shop, green: Run) -> None:
+    """The rest of its layer is green, the gate blocks; mended and cleared, only what is needed runs again."""
+    assert green.state == "success"
+    shop_run.sql("drop table shop_lake.currencies cascade")
+    shop_run.sql("create table shop_lake.currencies as select 'EUR' as code, now() as loaded_at")
+    run = shop_run.finished(shop_run.api.trigger("shop"))
+    broken = "bronze.stg_currencies.run"
+    before = shop_run.tasks(run)
+    assert run.state == "failed"
+    assert before[broken].state == "failed"
+    assert before["bronze.stg_orders.unique_id"].state == "success"
+    assert before["bronze.gate"].state == "failed"
+    assert {before[task].state for task in before if task.startswith(("silver.", "gold."))} <= {
+        "upstream_failed",
+        "failed",
+    }
+    log = "\n".join(
+        f"{line.text} {line.error}" for line in shop_run.api.logs("shop", run.run_id, before[broken])
+    )
+    assert 'column "name" does not exist' in log
+
+    shop_run.sql("alter table shop_lake.currencies add column name text default 'Euro'")
+    shop_run.api.clear("shop", run.run_id, [broken], downstream=True)
+    assert shop_run.finished(run).state == "success"
+    after = shop_run.tasks(run)
+    assert {task.state for task in after.values()} == {"success"}
+    untouched = {
+        "seeds.raw_orders.seed",
+        "bronze.stg_orders.run",
+        "bronze.stg_orders.unique_id",
+        "extra.notes.run",
+    }
+    assert {task: after[task] for task in untouched} == {task: before[task] for task in untouched}
+    assert after[broken].try_number == 2
+
+
+def test_a_red_test_stops_at_the_gate_and_a_warning_does_not(shop_run: Shop, green: Run) -> None:
+    """A test of severity warn is green in Airflow; one of severity error blocks the next layer."""
+    assert green.state == "success"
+    shop_run.sql("update shop_lake.currencies set code = null")
+    run = shop_run.finished(shop_run.api.trigger("shop"))
+    tasks = shop_run.tasks(run)
+    assert run.state == "failed"
+    assert tasks["sources.lake_currencies.not_null_code"].state == "failed"
+    assert tasks["sources.lake_currencies.not_null_code"].try_number == 1
+    assert tasks["bronze.stg_currencies.run"].state == "upstream_failed"
+    assert tasks["bronze.stg_orders.run"].state == "success"
+    shop_run.sql("update shop_lake.currencies set code = 'EUR'")
+
+
+def test_the_warehouses_password_is_nowhere(shop_run: Shop, green: Run) -> None:
+    """Not in a log, a rendered template, an XCom, the plan, dbt's files or Airflow's database dump."""
+    assert green.state == "success"
+    seen = [
+        path
+        for path in shop_run.stack.root.rglob("*")
+        if path.is_file() and PASSWORD.encode() in path.read_bytes()
+    ]
+    assert seen == []
+    with psycopg.connect(shop_run.stack.server.conninfo("airflow")) as connection:
+        for table in ("rendered_task_instance_fields", "xcom", "log", "serialized_dag", "task_instance"):
+            rows = connection.execute(f"select row_to_json(t)::text from {table} as t").fetchall()
+            assert rows, table
+            assert not [row for row in rows if PASSWORD in row[0]], table
+
+
+def test_a_run_writes_nothing_into_the_project(shop_run: Shop, green: Run, shop: DbtProject) -> None:
+    """A developer's own `dbt build` beside it is not disturbed: each task works in a private copy."""
+    assert green.state == "success"
+    project = shop_run.stack.root / "dbt_project"
+    made = {path.relative_to(project) for path in project.rglob("*") if path.is_file()}
+    given = {path.relative_to(shop.path) for path in shop.path.rglob("*") if path.is_file()}
+    assert {str(path) for path in made - given} <= {"target/goldsmith_plan_shop.json"}
