@@ -35,6 +35,7 @@ pytestmark = pytest.mark.integration
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
 WORKERS = tuple(f"worker-{number}" for number in range(COMPOSE["services"]["worker"]["deploy"]["replicas"]))
+IS_CI = bool(os.environ.get("GOLDSMITH_CI"))  # read before a fixture clears our variables
 DAG_ID = "customer_transactions"
 START_SECONDS = 120
 RUN_SECONDS = 600
@@ -185,7 +186,7 @@ class Topology:
 def topology() -> Iterator[Topology]:
     """Start everything on free ports in a private folder, and stop all of it."""
     if shutil.which("redis-server") is None:
-        if os.environ.get("GOLDSMITH_CI"):
+        if IS_CI:
             pytest.fail("redis-server is not installed, and this is CI: apt-get install redis-server")
         pytest.skip("no redis-server here: apt-get install redis-server")
     # Not pytest's own folder: the path of a Unix socket is short.
