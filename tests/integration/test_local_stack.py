@@ -7,6 +7,7 @@ import os
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -80,9 +81,22 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def any_stack(repository: Path) -> Iterator[Stack]:
+def stranger() -> Iterator[socket.socket]:
+    """A program of somebody else; it gets the stack's port at the worst moment."""
+    with socket.socket() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def any_stack(repository: Path, stranger: socket.socket) -> Iterator[Stack]:
     """The stack that the tests of this module start and stop."""
-    made = Stack(root=repository)
+
+    def interfere(step: str) -> None:
+        if step == "Starting Airflow" and stranger.getsockname()[1] == 0:
+            stranger.bind(("127.0.0.1", made.port))
+            stranger.listen()
+
+    made = Stack(root=repository, report=interfere)
     yield made
     made.down()
     made.server.destroy()
@@ -175,6 +189,13 @@ def test_a_killed_component_is_started_again(stack: Stack) -> None:
         return now.pid not in (None, killed) and now.starts > before["triggerer"].starts
 
     assert until(is_back, seconds=30)
+
+
+def test_a_port_that_was_taken_meanwhile_is_left_to_the_other(stack: Stack, stranger: socket.socket) -> None:
+    """A program that takes the chosen port before our API server does is not mistaken for it."""
+    assert stranger.getsockname()[1] not in (0, stack.port)
+    with stack.api() as api:
+        assert api.dags() is not None
 
 
 def test_a_run_is_followed_reported_and_healed(stack: Stack, repository: Path) -> None:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psutil
+
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.local.component import COMPONENTS
 from goldsmith.local.environment import USER, Needs, airflow_environment
@@ -47,6 +49,10 @@ class PartStatus:
     pid: int | None = None
     starts: int = 0
     detail: str = ""
+
+
+class _PortTaken(EnvironmentProblem):
+    """Another program listens on the port that was free a moment ago."""
 
 
 class Stack:
@@ -147,11 +153,18 @@ class Stack:
                 self._wait_until_healthy(since=None)
                 return False
             self._end_leftovers()
-            try:
-                self._start()
-            except BaseException:
-                self._stop()
-                raise
+            for is_last in (False, False, True):
+                try:
+                    self._start()
+                except _PortTaken:
+                    self._stop()
+                    if is_last:
+                        raise
+                except BaseException:
+                    self._stop()
+                    raise
+                else:
+                    break
         return True
 
     def down(self) -> bool:
@@ -244,6 +257,8 @@ class Stack:
             ]
             if since is not None and hopeless:
                 self._give_up(hopeless[0], "ends right after its start")
+            if since is not None and _has_listener(self.port) and not self._is_ours_listening():
+                raise _PortTaken(f"Another program listens on port {self.port}.", hint="goldsmith up")
             if time.monotonic() > deadline:
                 missing = [name for name in COMPONENTS if name not in self._health(since=since)]
                 self._give_up(missing[0], f"is not healthy after {START_TIMEOUT:.0f} seconds")
@@ -258,6 +273,8 @@ class Stack:
 
     def _health(self, *, since: datetime | None = None) -> set[str]:
         """The components that Airflow calls healthy; empty while the API server does not answer."""
+        if not self._is_ours_listening():
+            return set()
         try:
             with RestClient(f"http://127.0.0.1:{self.port}", timeout=5) as api:
                 found = api.health()
@@ -269,6 +286,18 @@ class Stack:
             if found[key].is_healthy and (since is None or (found[key].last_heartbeat or since) > since)
         }
         return healthy | {"api-server"}
+
+    def _is_ours_listening(self) -> bool:
+        """Whether it is our API server that answers on the port, and not that of another stack."""
+        name = Record.read(self.state).components.get("api-server")
+        process = name.find() if name else None
+        if process is None:
+            return False
+        try:
+            sockets = process.net_connections(kind="tcp")
+        except psutil.Error:
+            return False
+        return any(one.status == psutil.CONN_LISTEN and one.laddr.port == self.port for one in sockets)
 
     def _free_port(self) -> int:
         """The port of last time where it is free, else another."""
@@ -303,6 +332,12 @@ class Stack:
         end_all(left, grace=3)
         Record.remove(self.state)
         return bool(left)
+
+
+def _has_listener(port: int) -> bool:
+    """Whether any program listens on a port of this machine."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _fingerprint(env: Mapping[str, str]) -> str:
