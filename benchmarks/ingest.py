@@ -329,12 +329,12 @@ def report(bench: Bench, found: dict[tuple[str, str], list[Measured]]) -> list[d
     """Print the medians; return them for the JSON file."""
     table = Table(title=f"{bench.rows:,} rows, {bench.sessions} sessions, medians of n rounds")
     for name in (
-        "",
+        "table",
         "method",
         "n",
         "s",
         "rows/s",
-        "speed of psql",
+        "of psql",
         "client CPU s",
         "server CPU s",
         "peak MiB",
@@ -351,7 +351,7 @@ def report(bench: Bench, found: dict[tuple[str, str], list[Measured]]) -> list[d
             f"{ratio:.0%}", f"{middle['client_cpu']:.1f}", f"{middle['server_cpu']:.1f}",
             f"{middle['peak_mib']:.0f}" if middle["peak_mib"] else "",
         )  # fmt: skip
-    Console().print(table)
+    Console(width=120).print(table)
     return lines
 
 
