@@ -20,7 +20,7 @@ WORKDIR /usr/local/airflow
 # Dependencies before sources: an edit of a model or a DAG does not install everything again.
 COPY packages.txt requirements.txt ./
 COPY deploy/requirements-full.txt deploy/overrides.txt ./deploy/
-COPY deploy/image/ ./deploy/image/
+COPY deploy/image/install-dependencies.sh ./deploy/image/
 RUN deploy/image/install-dependencies.sh
 
 # All at once: `astro deploy` may take dags/ out of the build context, and a COPY of that folder would then fail.

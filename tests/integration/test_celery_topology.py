@@ -38,7 +38,7 @@ WORKERS = tuple(f"worker-{number}" for number in range(COMPOSE["services"]["work
 IS_CI = bool(os.environ.get("GOLDSMITH_CI"))  # read before a fixture clears our variables
 DAG_ID = "customer_transactions"
 START_SECONDS = 120
-RUN_SECONDS = 600
+RUN_SECONDS = 900
 Found = TypeVar("Found")
 
 
@@ -110,6 +110,7 @@ class Topology:
             "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_PORT": str(self.health_port),
             "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(_free_port()),
             "AIRFLOW__CELERY__WORKER_CONCURRENCY": "2",
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "600",
             "GOLDSMITH_SCHEDULE": "off",
         }
 
