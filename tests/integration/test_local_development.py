@@ -30,9 +30,7 @@ def fresh_clone(repository: Path, tmp_path: Path) -> Iterator[Path]:
             (clone / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(repository / name, clone / name)
     yield clone
-    stack = Stack(root=clone)
-    stack.down()
-    stack.server.destroy()
+    Stack(root=clone).destroy()
 
 
 def call(*command: str, cwd: Path) -> subprocess.CompletedProcess[str]:

@@ -98,8 +98,7 @@ def any_stack(repository: Path, stranger: socket.socket) -> Iterator[Stack]:
 
     made = Stack(root=repository, report=interfere)
     yield made
-    made.down()
-    made.server.destroy()
+    made.destroy()
 
 
 @pytest.fixture

@@ -178,6 +178,11 @@ class Stack:
         with self.state.locked():
             return self._stop()
 
+    def destroy(self) -> None:
+        """Stop everything and delete the embedded databases, which as root lie outside the state folder."""
+        self.down()
+        self.server.destroy()
+
     def status(self) -> list[PartStatus]:
         """The state of each part."""
         record = Record.read(self.state)
