@@ -204,7 +204,7 @@ def test_every_number_below_a_million_is_read_from_words(warehouse: Warehouse) -
         "--quiet",
         "compile",
         "--inline",
-        "select n, words from spelled where {{ number_from_words('words') }} is distinct from n limit 5",
+        "select count(*), min(words) from spelled where {{ number_from_words('words') }} is distinct from n",
     )
     joint = "case when small.n < 100 then ' and ' else ', ' end"
     with psycopg.connect(warehouse.server.conninfo("warehouse")) as connection:
@@ -232,9 +232,10 @@ def test_every_number_below_a_million_is_read_from_words(warehouse: Warehouse) -
             from library
         """)
         connection.execute("analyze spelled")
+        connection.execute("set jit = off")  # compiling 16 kB of expressions takes longer than running them
         assert connection.execute("select count(*) from spelled").fetchall() == [(1_000_000,)]
-        assert connection.execute(rendered).fetchall() == []  # type: ignore[call-overload]
-        connection.rollback()
+        assert connection.execute(rendered).fetchall() == [(0, None)]  # type: ignore[call-overload]
+        connection.execute("drop table spelled")
 
 
 @pytest.mark.parametrize(
