@@ -43,10 +43,11 @@ COLUMNS = (
     "updated_at",
 )  # fmt: skip
 NAMES = ", ".join(COLUMNS)
+TEXTS = ", ".join(f"{name} text" for name in COLUMNS)
 TABLE = "data_lake.transactions"
 TARGET = f"""
 drop table if exists {TABLE};
-create table {TABLE} ({", ".join(f"{name} text" for name in COLUMNS)},
+create table {TABLE} ({TEXTS},
     load_timestamp timestamptz not null default now(), primary key (transaction_id))
 """
 PSQL = """
@@ -191,7 +192,7 @@ def psql_upsert(bench: Bench, file: str) -> Measured:
             piece=number,
             file=bench.folder / f"{Path(file).stem}.{number}",
             names=NAMES,
-            columns=", ".join(f"{name} text" for name in COLUMNS),
+            columns=TEXTS,
             assignments=", ".join(f"{name} = excluded.{name}" for name in others),
             differs=" or ".join(f"old.{name} is distinct from excluded.{name}" for name in others),
         )
@@ -202,14 +203,9 @@ def psql_upsert(bench: Bench, file: str) -> Measured:
 
 def raw_copy(bench: Bench, file: str) -> Measured:
     """Copy every piece, in a session of its own, into one table without keys."""
-    stem = Path(file).stem
-    return run_psql(
-        bench,
-        [
-            f"\\copy data_lake.keyless ({NAMES}) from '{bench.folder / f'{stem}.{number}'}' (format csv)\n"
-            for number in range(bench.sessions)
-        ],
-    )
+    pieces = [bench.folder / f"{Path(file).stem}.{number}" for number in range(bench.sessions)]
+    scripts = [f"\\copy data_lake.keyless ({NAMES}) from '{piece}' (format csv)\n" for piece in pieces]
+    return run_psql(bench, scripts)
 
 
 def loader(bench: Bench, file: str) -> Measured:
@@ -234,10 +230,8 @@ def task_group(bench: Bench, file: str) -> Measured:
 def airflow_environment(bench: Bench) -> dict[str, str]:
     """The environment of a private Airflow that knows the warehouse."""
     parts = psycopg.conninfo.conninfo_to_dict(bench.conninfo)
-    warehouse = {
-        "conn_type": "postgres", "host": parts["host"], "port": int(str(parts["port"])), "login": parts["user"],
-        "schema": parts["dbname"],
-    }  # fmt: skip
+    where = {"host": parts["host"], "port": int(str(parts["port"])), "schema": parts["dbname"]}
+    warehouse = {"conn_type": "postgres", "login": parts["user"], **where}
     return {
         **os.environ,
         "AIRFLOW_HOME": str(bench.folder / "airflow"),
@@ -255,9 +249,8 @@ def _python(bench: Bench, arguments: list[str], *, env: dict[str, str]) -> Measu
     if done.returncode:
         raise SystemExit(done.stderr[-3000:])
     found = json.loads(done.stdout.strip().splitlines()[-1])
-    return Measured(
-        seconds=found["seconds"], client_cpu=found["cpu"], server_cpu=0, peak_mib=found["peak_mib"]
-    )
+    seconds, cpu, peak = found["seconds"], found["cpu"], found["peak_mib"]
+    return Measured(seconds=seconds, client_cpu=cpu, server_cpu=0, peak_mib=peak)
 
 
 def server_cpu(bench: Bench) -> float:
@@ -288,9 +281,7 @@ def measure(bench: Bench, method: str, scenario: str) -> Measured:
     with psycopg.connect(bench.conninfo, autocommit=True) as connection:
         connection.execute(TARGET)
         connection.execute("drop table if exists data_lake.keyless")
-        connection.execute(
-            f"create table data_lake.keyless ({', '.join(f'{name} text' for name in COLUMNS)})"
-        )
+        connection.execute(f"create table data_lake.keyless ({TEXTS})")
         if scenario != "empty":
             connection.execute(f"insert into {TABLE} ({NAMES}) select {NAMES} from data_lake.held")
             connection.execute(f"vacuum analyze {TABLE}")
@@ -366,21 +357,19 @@ def main() -> None:
     parser.add_argument("--sessions", type=int, default=4)
     parser.add_argument("--json", type=Path, help="write the medians here")
     options = parser.parse_args()
+    found: dict[tuple[str, str], list[Measured]] = {}
     with tempfile.TemporaryDirectory(prefix="goldsmith-bench-") as name:
-        folder = Path(name)
-        server = EmbeddedPostgres(folder / "postgres")
-        bench = Bench(folder=folder, server=server, rows=options.rows, sessions=options.sessions)
+        server = EmbeddedPostgres(Path(name) / "postgres")
+        bench = Bench(folder=Path(name), server=server, rows=options.rows, sessions=options.sessions)
         server.start()
         try:
             prepare(bench)
-            found: dict[tuple[str, str], list[Measured]] = {}
-            for method, scenario, done in rounds(
-                bench, repeat=options.repeat, group_repeat=options.group_repeat
-            ):
+            runs = rounds(bench, repeat=options.repeat, group_repeat=options.group_repeat)
+            for method, scenario, done in runs:
                 found.setdefault((method, scenario), []).append(done)
-            lines = report(bench, found)
         finally:
             server.destroy()
+    lines = report(bench, found)
     if options.json:
         options.json.write_text(
             json.dumps({"rows": options.rows, "sessions": options.sessions, "results": lines})
@@ -393,10 +382,9 @@ def prepare(bench: Bench) -> None:
     generate(bench.folder / "new.csv", bench.rows, first=half, seed=1)
     generate(bench.folder / "held.csv", bench.rows, first=0, seed=2)
     cut(bench.folder / "new.csv", bench.sessions)
-    columns = ", ".join(f"{name} text" for name in COLUMNS)
     with psycopg.connect(bench.conninfo, autocommit=True) as connection, connection.cursor() as cursor:
         cursor.execute("create schema data_lake")
-        cursor.execute(f"create table data_lake.held ({columns})")
+        cursor.execute(f"create table data_lake.held ({TEXTS})")
         with (
             cursor.copy(f"copy data_lake.held ({NAMES}) from stdin (format csv, header)") as copy,
             (bench.folder / "held.csv").open("rb") as file,
