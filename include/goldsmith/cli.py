@@ -117,6 +117,7 @@ def up(
 ) -> None:
     """Start the local stack in the background: PostgreSQL and Airflow."""
     from goldsmith.local.airflow import local_stack
+    from goldsmith.local.run import refresh_manifests
     from goldsmith.local.session import reporter, say_how_to_get_in
     from goldsmith.local.warehouse import start_warehouse
 
@@ -126,6 +127,7 @@ def up(
         console.print(f"PostgreSQL: {server.conninfo('warehouse')}", highlight=False, soft_wrap=True)
         console.print("Stop it with: goldsmith down", highlight=False)
         return
+    refresh_manifests(here, reporter(console))
     stack = local_stack(here, reporter(console))
     if not stack.up():
         console.print("The local stack is already running.")

@@ -61,6 +61,16 @@ def refresh_manifest(spec: Pipeline, here: Settings, report: Callable[[str], Non
     make_manifest(project, target=spec.target or here.target)
 
 
+def refresh_manifests(here: Settings, report: Callable[[str], None]) -> None:
+    """Make the manifests of all pipelines, where they are missing or old.
+
+    Raises:
+        ConfigurationError: A pipeline's spec or its project is not usable.
+    """
+    for spec, _ in pipelines_in(here.dags_dir).values():
+        refresh_manifest(spec, here, report)
+
+
 def run_pipeline(
     airflow: Airflow, spec: Pipeline, here: Settings, *, display: Display, report: Callable[[str], None]
 ) -> Report:
