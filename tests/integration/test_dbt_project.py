@@ -63,12 +63,12 @@ class Warehouse:
     def query(self, statement: str) -> list[tuple[Any, ...]]:
         """Return the rows of a query."""
         with psycopg.connect(self.server.conninfo("warehouse")) as connection:
-            return connection.execute(sql.SQL(statement)).fetchall()  # type: ignore[arg-type]
+            return connection.execute(sql.SQL(statement)).fetchall()
 
     def execute(self, statement: str) -> None:
         """Run a statement."""
         with psycopg.connect(self.server.conninfo("warehouse")) as connection:
-            connection.execute(sql.SQL(statement))  # type: ignore[arg-type]
+            connection.execute(sql.SQL(statement))
 
     def contents(self) -> dict[str, int]:
         """The number of rows of every table and view that dbt builds for target prod."""
@@ -234,7 +234,7 @@ def test_every_number_below_a_million_is_read_from_words(warehouse: Warehouse) -
         connection.execute("analyze spelled")
         connection.execute("set jit = off")  # compiling 16 kB of expressions takes longer than running them
         assert connection.execute("select count(*) from spelled").fetchall() == [(1_000_000,)]
-        assert connection.execute(rendered).fetchall() == [(0, None)]  # type: ignore[call-overload]
+        assert connection.execute(rendered).fetchall() == [(0, None)]
         connection.execute("drop table spelled")
 
 
@@ -251,7 +251,7 @@ def test_words_that_are_no_number_become_null(warehouse: Warehouse, words: str) 
     with psycopg.connect(warehouse.server.conninfo("warehouse")) as connection:
         row = connection.execute(
             f"with spelled as (select %s::text as words) {rendered}", (words,)
-        ).fetchone()  # type: ignore[arg-type]
+        ).fetchone()
     assert row == (None,)
 
 
