@@ -118,11 +118,12 @@ class Pipeline(SpecModel):
         return layers
 
     @model_validator(mode="after")
-    def _one_ingest_per_source(self) -> Pipeline:
-        sources = [ingest.source for ingest in self.ingest]
-        twice = sorted({source for source in sources if sources.count(source) > 1})
+    def _one_ingest_per_table(self) -> Pipeline:
+        # Tables of one name in two schemas would share their tasks' ids.
+        tables = [ingest.table_name for ingest in self.ingest]
+        twice = sorted({ingest.source for ingest in self.ingest if tables.count(ingest.table_name) > 1})
         if twice:
-            raise ValueError(f"two ingests fill {', '.join(twice)}; give each source one file")
+            raise ValueError(f"two ingests fill a table of one name: {', '.join(twice)}; give each its own")
         return self
 
     @classmethod

@@ -49,11 +49,12 @@ def test_a_fault_is_named_with_its_place(values: Any, said: str) -> None:
     assert said in str(caught.value)
 
 
-def test_two_ingests_of_one_table_are_refused() -> None:
-    """They would overwrite each other."""
+@pytest.mark.parametrize("other", ["data_lake.orders", "archive.orders"])
+def test_two_ingests_of_one_table_are_refused(other: str) -> None:
+    """They would overwrite each other, or each other's tasks."""
     one = {"source": "data_lake.orders", "file": "a.csv", "key": ["id"], "columns": ["id"]}
-    with pytest.raises(SpecError, match=r"two ingests fill data_lake\.orders"):
-        Pipeline.parse({"name": "shop", "ingest": [one, {**one, "file": "b.csv"}]})
+    with pytest.raises(SpecError, match=r"two ingests fill a table of one name: .*data_lake\.orders"):
+        Pipeline.parse({"name": "shop", "ingest": [one, {**one, "source": other, "file": "b.csv"}]})
 
 
 def test_yaml_that_is_missing_or_broken_is_said(tmp_path: Path) -> None:
