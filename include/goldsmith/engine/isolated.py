@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -27,6 +28,8 @@ from goldsmith.engine.deadline import bounded
 from goldsmith.plan.model import PlannedNode
 
 log = logging.getLogger(__name__)
+
+_PARSED = "partial_parse.msgpack"
 
 
 class NodeTask(DbtLocalBaseOperator):
@@ -53,12 +56,24 @@ class NodeTask(DbtLocalBaseOperator):
             (self.cache_dir / "target").mkdir(parents=True, exist_ok=True)
         log.info("dbt node %s", self.unique_id)
 
+    def _handle_partial_parse(self, tmp_dir_path: Path) -> None:
+        """Start from what the last task parsed, else from what `goldsmith manifest` did.
+
+        Cosmos takes the newer of the two, which after a developer's `dbt build` is one that another profile made and
+        that dbt throws away; and it unpacks the file to patch paths for a dbt long gone.
+        """
+        for folder in (self.cache_dir, Path(self.project_dir)):
+            parsed = folder / "target" / _PARSED if folder else None
+            if parsed and parsed.is_file():
+                (tmp_dir_path / "target").mkdir(exist_ok=True)
+                shutil.copyfile(parsed, tmp_dir_path / "target" / _PARSED)
+                return
+
     def _update_partial_parse_cache(self, tmp_dir_path: Path) -> None:
         """Keep what dbt parsed for the next task; Cosmos would also keep a manifest, which is not written here."""
-        parsed = tmp_dir_path / "target" / "partial_parse.msgpack"
+        parsed = tmp_dir_path / "target" / _PARSED
         if self.cache_dir is not None and parsed.is_file():
-            kept = self.cache_dir / "target" / parsed.name
-            safe_copy(parsed, kept)
+            safe_copy(parsed, self.cache_dir / "target" / _PARSED)
 
     def calculate_openlineage_events_completes(self, *_: Any, **__: Any) -> bool:
         """Leave out Cosmos's lineage step: it reads the manifest again and puts secrets into os.environ."""
