@@ -45,8 +45,9 @@ def render(plan: Plan, spec: Pipeline, project: DbtProject, here: Settings) -> D
         default_args={"owner": spec.owner},
     ) as dag:
         tasks: dict[str, BaseOperator] = {}
-        _ingest(spec)
         wanted = get_parsing_context().task_id
+        if wanted is None or wanted.startswith("ingest."):
+            _ingest(spec)
         groups: dict[tuple[str, str], TaskGroup] = {}
         for node in plan.nodes:
             if wanted in (None, node.task_id):

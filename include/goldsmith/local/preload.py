@@ -26,7 +26,9 @@ MODULES = (
     "dbt.task.test",
     "cosmos.operators.local",
     "cosmos.profiles",
-    "goldsmith.engine.isolated",
+    "goldsmith.dag.build",
+    "goldsmith.ingest.task_group",
+    "goldsmith.pipeline",
 )
 
 # The smallest project that makes dbt read every kind of file a task's project has.
@@ -36,8 +38,18 @@ _PROJECT = {
         "warm_up: {target: t, outputs: {t: "
         "{type: postgres, host: x, port: 1, user: x, password: x, dbname: x, schema: x, threads: 1}}}\n"
     ),
-    "models/one.sql": "select 1 as id",
-    "models/one.yml": "models: [{name: one, columns: [{name: id, data_tests: [unique]}]}]\n",
+    "seeds/codes.csv": "code\na\n",
+    "models/one.sql": "select code from {{ ref('codes') }}",
+    "models/two.sql": "select code from {{ source('raw', 'codes') }}",
+    "models/all.yml": """
+groups: [{name: g, owner: {name: o}}]
+sources: [{name: raw, tables: [{name: codes, loaded_at_field: at, freshness: {warn_after: {count: 1, period: day}}}]}]
+models: [{name: one, config: {group: g}, columns: [{name: code, data_type: text, data_tests: [unique]}]}]
+snapshots: [{name: kept, relation: ref('one'), config: {unique_key: code, strategy: check, check_cols: all}}]
+unit_tests: [{name: u, model: one, given: [{input: ref('codes'), rows: []}], expect: {rows: []}}]
+exposures: [{name: e, type: dashboard, owner: {name: o}, depends_on: [ref('one')]}]
+""",
+    "tests/nothing.sql": "select 1 as fault from {{ ref('two') }} where false",
 }
 
 
