@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from goldsmith import pipeline as composition
+from goldsmith.dbt import manifest as manifests
 from goldsmith.dbt.project import DbtProject, find_project
 from goldsmith.errors import GoldsmithError, ManifestError, ProjectError, SelectionError, SpecError
 from goldsmith.pipeline import load_plan, pipelines_in
@@ -44,7 +44,7 @@ def test_a_fresh_plan_is_loaded_without_reading_the_manifest(
 ) -> None:
     """Every parse of a DAG file and every task start pay for what is read here."""
     compiled = load_plan(SPEC, project, here)
-    monkeypatch.setattr(composition.manifests, "read_document", None)
+    monkeypatch.setattr(manifests, "read_document", None)
     assert load_plan(SPEC, project, here) == compiled
 
 

@@ -6,7 +6,6 @@ import json
 import tempfile
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from airflow.sdk import DAG
@@ -88,9 +87,7 @@ def test_models_are_retried_and_tests_are_not(dag: DAG, plan: Plan) -> None:
     half_hour = timedelta(minutes=30)
     assert by_kind["model"] == by_kind["seed"] == by_kind["snapshot"] == {(2, half_hour)}
     assert by_kind["test"] == by_kind["unit_test"] == by_kind["source"] == {(0, half_hour)}
-    model: Any = dag.get_task("silver.gate") and next(
-        dag.get_task(node.task_id) for node in plan.nodes if node.kind == "model"
-    )
+    model = next(dag.get_task(node.task_id) for node in plan.nodes if node.kind == "model")
     assert (model.retry_delay, model.max_retry_delay) == (timedelta(minutes=5), half_hour)
     assert model.retry_exponential_backoff
 
