@@ -6,6 +6,7 @@ import json
 import tempfile
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from airflow.sdk import DAG
@@ -111,6 +112,33 @@ def test_a_task_process_builds_its_own_task_only(
     dag = render(plan, spec, sample, here)
     nodes = {task for task in dag.task_dict if isinstance(dag.get_task(task), DbtLocalBaseOperator)}
     assert nodes == {wanted}
+
+
+@pytest.mark.parametrize("gate", ["layer", "node"])
+@pytest.mark.parametrize("name", ["sample", "shop"])
+def test_airflow_can_draw_the_groups(
+    request: pytest.FixtureRequest, here: Settings, spec: Pipeline, name: str, gate: str
+) -> None:
+    """The grid and the graph put the groups in order at every level, with Airflow's own code."""
+    from airflow.api_fastapi.core_api.services.ui.task_group import task_group_to_dict_grid
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    project: DbtProject = request.getfixturevalue(name)
+    values = {
+        **spec.model_dump(by_alias=True),
+        "gate": gate,
+        "ingest": spec.ingest if name == "sample" else (),
+    }
+    drawn = Pipeline.model_validate(values)
+    dag = DagSerialization.from_dict(
+        DagSerialization.to_dict(render(load_plan(drawn, project, here), drawn, project, here))
+    )
+
+    def tasks(entry: dict[str, Any]) -> list[str]:
+        children = entry["children"]
+        return [entry["id"]] if children is None else [task for child in children for task in tasks(child)]
+
+    assert sorted(tasks(task_group_to_dict_grid(dag.task_group))) == sorted(dag.task_dict)
 
 
 def test_no_secret_and_no_path_of_this_process_is_serialised(dag: DAG) -> None:

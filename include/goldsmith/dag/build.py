@@ -48,17 +48,18 @@ def render(plan: Plan, spec: Pipeline, project: DbtProject, here: Settings) -> D
         wanted = get_parsing_context().task_id
         if wanted is None or wanted.startswith("ingest."):
             _ingest(spec)
-        groups: dict[tuple[str, str], TaskGroup] = {}
+        groups = _Groups(plan)
         for node in plan.nodes:
             if wanted in (None, node.task_id):
-                group = _group(groups, node.layer, node.group)
+                group = groups.of(node.group, node.unit)
                 tasks[node.task_id] = engine.node_task(node, **_airflow_arguments(node, spec, group))
         for gate in plan.gates:
             tasks[gate.task_id] = GateTask(
-                task_id=gate.task_id.rpartition(".")[2],
+                task_id=gate.task_id,
+                task_display_name=f"gate after {gate.layer}",
                 layer=gate.layer,
                 tasks=gate.upstream,
-                task_group=_group(groups, gate.layer),
+                task_group=groups.of(gate.group),
                 trigger_rule="all_done",
                 doc_md=f"Passes when every task of `{gate.layer}` is green; what comes after it waits.",
             )
@@ -85,17 +86,33 @@ def _engine(plan: Plan, spec: Pipeline, project: DbtProject, here: Settings) -> 
     )
 
 
-def _group(groups: dict[tuple[str, str], TaskGroup], layer: str, name: str = "") -> TaskGroup:
-    """The task group of a layer, or of a node inside it, made on first use."""
-    if (layer, name) not in groups:
-        parent = _group(groups, layer) if name else None
-        groups[layer, name] = TaskGroup(group_id=name or layer, parent_group=parent)
-    return groups[layer, name]
+class _Groups:
+    """The DAG's task groups, made on first use.
+
+    Groups add no prefix to the ids of their tasks: a task keeps its id, and with it its history, when it is shown
+    elsewhere.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._names = {node.task_id: node.name for node in plan.nodes}
+        self._made: dict[tuple[str, str], TaskGroup] = {}
+
+    def of(self, top: str, unit: str = "") -> TaskGroup:
+        """The group of a layer or folder, or of one node inside it."""
+        if (top, unit) not in self._made:
+            self._made[top, unit] = TaskGroup(
+                # A group's id may hold no dots; the node's verb at its end says nothing here.
+                group_id=unit.rpartition(".")[0].replace(".", "__") if unit else top,
+                group_display_name=self._names[unit] if unit else top,
+                prefix_group_id=False,
+                parent_group=self.of(top) if unit else None,
+            )
+        return self._made[top, unit]
 
 
 def _airflow_arguments(node: PlannedNode, spec: Pipeline, group: TaskGroup) -> dict[str, Any]:
     return {
-        "task_id": node.task_id.rpartition(".")[2],
+        "task_id": node.task_id,
         "task_display_name": node.display_name,
         "task_group": group,
         "owner": node.owner,

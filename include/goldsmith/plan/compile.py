@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from goldsmith.dbt.node import Node
 from goldsmith.errors import PlanError
 from goldsmith.plan.docs import node_docs
 from goldsmith.plan.edges import dbt_edges, topological_order
+from goldsmith.plan.groups import Place, place_tasks
 from goldsmith.plan.layers import assign_layers
 from goldsmith.plan.model import Plan, PlannedGate, PlannedNode
-from goldsmith.plan.names import TaskName, name_tasks
+from goldsmith.plan.names import TESTS, TaskName, name_tasks
 from goldsmith.plan.select import selections
 from goldsmith.spec.pipeline import Pipeline
 
@@ -54,20 +55,21 @@ def compile_plan(pipeline: Pipeline, selected: Selected) -> Plan:
         _cut_at_gates(edges, layers, list(pipeline.layers), nodes)
     upstream = {uid: {names[parent].task_id for parent in before} for uid, before in edges.items()}
     _add_ingest(upstream, pipeline, nodes)
-    gates = _gates(pipeline, upstream, layers, names)
+    gate_tasks = _gates(pipeline, upstream, layers, names)
+    places = _places(executable, layers, names, upstream, gate_tasks)
     selects = selections(executable)
     planned = tuple(
         _planned(
             node,
             layer=layers[uid],
             name=names[uid],
+            place=places[names[uid].task_id],
             upstream=upstream[uid],
             owner=_owner(node, nodes) or pipeline.owner,
             select=selects[uid],
         )
         for uid, node in sorted(executable.items(), key=lambda item: names[item[0]].task_id)
     )
-    topological_order({**{n.task_id: n.upstream for n in planned}, **{g.task_id: g.upstream for g in gates}})
     return Plan(
         pipeline=pipeline.name,
         manifest_checksum=selected.manifest_checksum,
@@ -77,7 +79,12 @@ def compile_plan(pipeline: Pipeline, selected: Selected) -> Plan:
         project_profile=selected.project_profile,
         layers=tuple(pipeline.layers),
         nodes=planned,
-        gates=gates,
+        gates=tuple(
+            PlannedGate(
+                layer=layer, task_id=_gate_id(layer), group=places[_gate_id(layer)].top, upstream=before
+            )
+            for layer, before in gate_tasks.items()
+        ),
         not_run=tuple(sorted(set(nodes) - set(executable))),
         exposures=tuple(_exposure_line(exposure, nodes) for exposure in selected.exposures),
     )
@@ -135,27 +142,52 @@ def _readers(uid: str, nodes: Mapping[str, Node]) -> set[str]:
     return found
 
 
+def _gate_id(layer: str) -> str:
+    return f"{layer}.{GATE}"
+
+
 def _gates(
     pipeline: Pipeline,
     upstream: dict[str, set[str]],
     layers: Mapping[str, str],
     names: Mapping[str, TaskName],
-) -> tuple[PlannedGate, ...]:
-    """A gate after each layer; the first tasks of the next layer wait for it."""
+) -> dict[str, tuple[str, ...]]:
+    """Layer to the tasks its gate waits for; the first tasks of a layer wait for the gate before it."""
     if pipeline.gate == "node":
-        return ()
+        return {}
     members = defaultdict(list)
     for uid in upstream:
         members[layers[uid]].append(uid)
-    gates: list[PlannedGate] = []
+    gates: dict[str, tuple[str, ...]] = {}
     for layer in (name for name in pipeline.layers if members[name]):
         tasks = {names[uid].task_id for uid in members[layer]}
         if gates:
             for uid in members[layer]:
                 if not upstream[uid] & tasks:
-                    upstream[uid].add(gates[-1].task_id)
-        gates.append(PlannedGate(layer=layer, task_id=f"{layer}.{GATE}", upstream=tuple(sorted(tasks))))
-    return tuple(gates)
+                    upstream[uid].add(_gate_id(list(gates)[-1]))
+        gates[layer] = tuple(sorted(tasks))
+    return gates
+
+
+def _places(
+    executable: Mapping[str, Node],
+    layers: Mapping[str, str],
+    names: Mapping[str, TaskName],
+    upstream: Mapping[str, set[str]],
+    gates: Mapping[str, tuple[str, ...]],
+) -> dict[str, Place]:
+    """The groups of every task; raises a PlanError where the tasks form a cycle."""
+    before: dict[str, Iterable[str]] = {names[uid].task_id: tasks for uid, tasks in upstream.items()}
+    before |= {_gate_id(layer): tasks for layer, tasks in gates.items()}
+    unit_of = {
+        names[uid].task_id: names[node.attached if node.kind == "unit_test" else uid].task_id
+        for uid, node in executable.items()
+        if node.kind != "test" and (node.kind != "unit_test" or node.attached in executable)
+    }
+    home = {names[uid].task_id: layers[uid] for uid in executable} | {
+        _gate_id(layer): layer for layer in gates
+    }
+    return place_tasks(topological_order(before), before, home=home, unit_of=unit_of)
 
 
 def _owner(node: Node, nodes: Mapping[str, Node]) -> str:
@@ -169,6 +201,7 @@ def _planned(
     *,
     layer: str,
     name: TaskName,
+    place: Place,
     upstream: set[str],
     owner: str,
     select: str,
@@ -178,9 +211,10 @@ def _planned(
         kind=node.kind,
         name=node.name,
         layer=layer,
-        group=name.group,
         task_id=name.task_id,
-        display_name=name.display,
+        display_name=_display_name(name, place),
+        group=place.top,
+        unit=place.unit,
         select=select,
         upstream=tuple(sorted(upstream)),
         owner=owner,
@@ -190,6 +224,12 @@ def _planned(
         docs=node_docs(node),
         operator_kwargs=node.operator_kwargs,
     )
+
+
+def _display_name(name: TaskName, place: Place) -> str:
+    """A test that is shown with another node than the one that defines it says so."""
+    is_at_home = place.unit.startswith(f"{name.layer}.{name.group}.") or name.group == TESTS
+    return name.display if is_at_home else f"{name.group}: {name.display}"
 
 
 def _exposure_line(exposure: Node, nodes: Mapping[str, Node]) -> str:

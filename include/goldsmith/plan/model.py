@@ -16,10 +16,12 @@ class PlannedNode:
     name: str
     layer: str
     """Layer, or for nodes outside any layer the group they stand in."""
-    group: str
-    """Task group inside the layer's group; empty for none."""
     task_id: str
     display_name: str
+    group: str
+    """Task group it is shown in: that of its layer, or a part of it."""
+    unit: str
+    """Id of the task whose own group inside that it shares; empty for none."""
     select: str
     """dbt selection that matches this node alone, for the command of its kind."""
     upstream: tuple[str, ...]
@@ -38,6 +40,8 @@ class PlannedGate:
 
     layer: str
     task_id: str
+    group: str
+    """Task group it is shown in."""
     upstream: tuple[str, ...]
 
 

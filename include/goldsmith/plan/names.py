@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from goldsmith.dbt.node import Node
 
 MAX_TASK_ID = 250
+TESTS = "tests"
+"""Stands in the ids of tests that no node defines."""
 _MAX_GROUP = 100
 _VERBS = {"model": "run", "seed": "seed", "snapshot": "snapshot", "source": "freshness"}
 
@@ -72,7 +74,7 @@ def _name(node: Node, layer: str, groups: Mapping[str, str], nodes: Mapping[str,
     if node.kind in _VERBS:
         return TaskName(layer, groups[node.unique_id], _VERBS[node.kind], node.name)
     owner = _owner(node, nodes)
-    group = groups[owner.unique_id] if owner and owner.unique_id in groups else "tests"
+    group = groups[owner.unique_id] if owner and owner.unique_id in groups else TESTS
     label = _clean(_without_owner(node.name, owner) if owner else node.name)
     room = MAX_TASK_ID - len(layer) - len(group) - 2
     label = _short(label, room, node.unique_id)

@@ -17,8 +17,8 @@ def plan_tree(plan: Plan) -> Tree:
     for layer in _in_order(plan):
         members = [node for node in plan.nodes if node.layer == layer]
         branch = tree.add(Text(f"{layer}  ", style="bold cyan").append(_counts(members), style="dim"))
-        for group in dict.fromkeys(node.group for node in members):
-            _add_group(branch, group, [node for node in members if node.group == group])
+        for name in dict.fromkeys(_defined_on(node) for node in members):
+            _add_group(branch, name, [node for node in members if _defined_on(node) == name])
         if layer in gates:
             branch.add(Text(gates[layer].task_id, style="yellow").append("  gate", style="dim"))
     return tree
@@ -30,6 +30,11 @@ def _in_order(plan: Plan) -> list[str]:
     return [name for name in found if name not in plan.layers] + [
         name for name in plan.layers if name in found
     ]
+
+
+def _defined_on(node: PlannedNode) -> str:
+    """The middle part of a task id: the node, or the node that a test is defined on."""
+    return node.task_id.split(".")[1]
 
 
 def _counts(nodes: list[PlannedNode]) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 from goldsmith.plan.model import Plan
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

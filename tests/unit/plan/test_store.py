@@ -39,7 +39,7 @@ def test_where_the_project_is_read_only_the_plan_goes_elsewhere(plan: Plan, tmp_
     assert read_plan(paths) is not None
 
 
-@pytest.mark.parametrize("text", ["", "{", '{"format": 0}', '{"format": 1, "plan": {}}'])
+@pytest.mark.parametrize("text", ["", "{", '{"format": 0}', '{"format": 2, "plan": {}}'])
 def test_an_unreadable_plan_counts_as_absent(tmp_path: Path, text: str) -> None:
     """It is compiled anew; an old or broken file is never an error."""
     path = tmp_path / "plan.json"
