@@ -59,14 +59,15 @@ def settings() -> Settings:
     dags_dir = _airflow_dags_dir()
     root = dags_dir.parent if dags_dir else _root_above(Path.cwd())
     named = os.environ.get("GOLDSMITH_DBT_PROJECT_DIR")
+    state_dir = Path(os.environ.get("GOLDSMITH_STATE_DIR") or root / ".goldsmith").resolve()
     return Settings(
         root=root,
         dags_dir=dags_dir or root / "dags",
         dbt_project_dir=Path(named).resolve() if named else root / DBT_PROJECT,
-        state_dir=Path(os.environ.get("GOLDSMITH_STATE_DIR", root / ".goldsmith")).resolve(),
-        plan_dir=Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser(),
+        state_dir=state_dir,
+        plan_dir=_airflow_home() or state_dir / "airflow",
         is_scheduled=os.environ.get("GOLDSMITH_SCHEDULE", "on") != "off",
-        target=os.environ.get("GOLDSMITH_TARGET", "prod"),
+        target=os.environ.get("GOLDSMITH_TARGET") or "prod",
         airflow=_named_airflow(),
     )
 
@@ -81,6 +82,15 @@ def _airflow_dags_dir() -> Path | None:
     from airflow.configuration import conf
 
     return Path(conf.get_mandatory_value("core", "dags_folder")).resolve()
+
+
+def _airflow_home() -> Path | None:
+    named = os.environ.get("AIRFLOW_HOME")
+    if named or "airflow.configuration" not in sys.modules:
+        return Path(named) if named else None
+    from airflow.configuration import AIRFLOW_HOME
+
+    return Path(AIRFLOW_HOME)
 
 
 def _root_above(start: Path) -> Path:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from goldsmith.engine.deadline import bounded
+from goldsmith.deadline import bounded
 
 START = datetime(2026, 11, 1, 6, 0, tzinfo=UTC)
 HALF_HOUR, TWO_HOURS = timedelta(minutes=30), timedelta(hours=2)

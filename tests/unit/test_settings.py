@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from goldsmith.settings import settings
 def _outside_airflow(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look at the folders as the command line does."""
     monkeypatch.setattr("goldsmith.settings._airflow_dags_dir", lambda: None)
+    monkeypatch.setattr("sys.modules", {k: v for k, v in sys.modules.items() if k != "airflow.configuration"})
 
 
 @pytest.fixture
@@ -58,3 +60,13 @@ def test_a_named_airflow_keeps_its_password_out_of_sight(
     assert (here.airflow.url, here.airflow.password) == ("https://airflow.example.com", "hunter2")
     assert "hunter2" not in repr(here)
     assert "token-1" not in repr(here)
+
+
+def test_empty_variables_count_as_not_set(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty state folder would be the current one; an account without a home has no ~/airflow."""
+    monkeypatch.chdir(repository)
+    for name in ("GOLDSMITH_STATE_DIR", "GOLDSMITH_TARGET", "AIRFLOW_HOME", "HOME"):
+        monkeypatch.setenv(name, "")
+    here = settings()
+    assert (here.state_dir, here.target) == (repository / ".goldsmith", "prod")
+    assert here.plan_dir == repository / ".goldsmith" / "airflow"

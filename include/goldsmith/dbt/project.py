@@ -14,7 +14,15 @@ import yaml
 
 from goldsmith.errors import ManifestError, ProjectError
 
-_SOURCES = ("models", "seeds", "snapshots", "macros", "tests", "analyses")
+# dbt's defaults, where dbt_project.yml does not say otherwise.
+_PATHS = {
+    "model-paths": "models",
+    "seed-paths": "seeds",
+    "snapshot-paths": "snapshots",
+    "macro-paths": "macros",
+    "test-paths": "tests",
+    "analysis-paths": "analyses",
+}
 _SUFFIXES = {".sql", ".yml", ".yaml", ".csv", ".py", ".md"}
 
 
@@ -25,22 +33,26 @@ class DbtProject:
     path: Path
     name: str
     profile: str
+    source_paths: tuple[str, ...] = tuple(_PATHS.values())
+    """Folders of what dbt parses, from the project's own."""
 
     @property
     def manifest_path(self) -> Path:
         """Where `dbt parse` writes the manifest."""
         return self.path / "target" / "manifest.json"
 
-    def files(self) -> Iterator[Path]:
-        """Every file of the project that can change its manifest."""
+    def sources(self) -> Iterator[Path]:
+        """Every file that can change the manifest, and the folders: those change when a file goes or is renamed."""
         yield self.path / "dbt_project.yml"
-        for folder in _SOURCES:
-            yield from (p for p in (self.path / folder).rglob("*") if p.suffix in _SUFFIXES)
+        for folder in (self.path / name for name in self.source_paths):
+            if folder.is_dir():
+                yield folder
+                yield from (p for p in folder.rglob("*") if p.is_dir() or p.suffix in _SUFFIXES)
 
     def changed_since_manifest(self) -> tuple[Path, ...]:
-        """Files younger than the manifest, so that it may not describe them."""
+        """Files and folders younger than the manifest, so that it may not describe them."""
         made = self.manifest_path.stat().st_mtime
-        return tuple(sorted(p for p in self.files() if p.stat().st_mtime > made))
+        return tuple(sorted(p for p in self.sources() if p.stat().st_mtime > made))
 
 
 def find_project(path: Path) -> DbtProject:
@@ -62,7 +74,10 @@ def find_project(path: Path) -> DbtProject:
     if not isinstance(config, dict) or "name" not in config:
         raise ProjectError(f"{file} names no project.", hint="Add `name: my_project`.")
     return DbtProject(
-        path=path.resolve(), name=str(config["name"]), profile=str(config.get("profile", "default"))
+        path=path.resolve(),
+        name=str(config["name"]),
+        profile=str(config.get("profile", "default")),
+        source_paths=tuple(folder for key, usual in _PATHS.items() for folder in config.get(key) or [usual]),
     )
 
 

@@ -24,7 +24,7 @@ from cosmos.operators.local import (
 )
 
 from goldsmith.dbt.profile import ConnectionProfile
-from goldsmith.engine.deadline import bounded
+from goldsmith.deadline import bounded
 from goldsmith.plan.model import PlannedNode
 
 log = logging.getLogger(__name__)
