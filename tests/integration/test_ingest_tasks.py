@@ -8,14 +8,21 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
 import pytest
+from airflow.sdk import DAG
+from airflow.sdk.definitions.mappedoperator import MappedOperator
+from airflow.sdk.exceptions import AirflowFailException
 from psycopg.conninfo import conninfo_to_dict
 
+from goldsmith.ingest.task_group import ingest_group
 from goldsmith.local.postgres import EmbeddedPostgres
+from goldsmith.spec.ingest import Ingest
 
 pytestmark = pytest.mark.integration
 
@@ -126,6 +133,26 @@ def test_the_task_group_loads_files_and_fails_at_once_on_a_faulty_one(lake: Lake
     assert "others.csv, line 1: the header is 'id,title'; expected 'id,name'" in log
     assert _xcoms(faulty)["ingest.things.merge", -1]["unchanged"] == 40_000
     assert PASSWORD not in log
+
+
+def test_every_task_takes_no_longer_than_its_limit_and_what_is_left_of_the_run() -> None:
+    """Split, load and merge carry the task's limit, and cut it to the run's when they start."""
+    half_hour, two_hours = timedelta(minutes=30), timedelta(hours=2)
+    ingest = Ingest(source="data_lake.things", file="things.csv", key=("id",), columns=("id", "name"))
+    with DAG("bounded", schedule=None) as dag:
+        ingest_group([ingest], connection="warehouse", task_timeout=half_hour, run_timeout=two_hours)
+    assert [task.label for task in dag.tasks] == ["split", "load", "merge"]
+    for task in dag.tasks:
+        chunk = {"op_kwargs": {"chunk": {}}}
+        started = task.unmap(chunk) if isinstance(task, MappedOperator) else task
+        assert started.execution_timeout == half_hour
+        assert started._pre_execute_hook is not None
+        for minutes, left in ((5, half_hour), (110, timedelta(minutes=10))):
+            run = SimpleNamespace(start_date=datetime.now(UTC) - timedelta(minutes=minutes))
+            started._pre_execute_hook({"dag_run": run, "ti": SimpleNamespace(task=started)})
+            assert started.execution_timeout == pytest.approx(left, abs=timedelta(seconds=5))
+        with pytest.raises(AirflowFailException, match="time limit of 2:00:00"):
+            started._pre_execute_hook({"dag_run": SimpleNamespace(start_date=datetime.now(UTC) - two_hours)})
 
 
 def _check_good(run: dict[str, Any], lake: Lake, log: str) -> None:

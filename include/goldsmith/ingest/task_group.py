@@ -16,6 +16,7 @@ from typing import Any
 import psycopg
 from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule, TaskGroup, get_current_context, task
 
+from goldsmith.deadline import bounded
 from goldsmith.errors import EnvironmentProblem, GoldsmithError
 from goldsmith.ingest.chunks import split
 from goldsmith.ingest.load import load
@@ -36,6 +37,8 @@ def ingest_group(
     root: str = "",
     parallel: int = 4,
     group_id: str = "ingest",
+    task_timeout: timedelta = timedelta(minutes=30),
+    run_timeout: timedelta = timedelta(hours=2),
 ) -> Mapping[str, Any]:
     """Add the task group of a pipeline's ingests to the current DAG.
 
@@ -45,20 +48,25 @@ def ingest_group(
         root: The folder relative paths start from; by default the repository's, found when a task runs.
         parallel: Most chunks of a file loaded at once, and most connections of a merge.
         group_id: Name of the group.
+        task_timeout: The limit of each task, from its start.
+        run_timeout: The run's limit, from its start; a task takes no more than what is left of it.
 
     Returns:
         For every source the task after which its table holds the file.
     """
+    settled = _settled(task_timeout, run_timeout)
     with TaskGroup(group_id=group_id, tooltip="Raw files into tables"):
         return {
-            ingest.source: _ingest_tasks(ingest, connection=connection, root=root, parallel=parallel)
+            ingest.source: _ingest_tasks(
+                ingest, connection=connection, root=root, parallel=parallel, settled=settled
+            )
             for ingest in ingests
         }
 
 
-def _ingest_tasks(ingest: Ingest, *, connection: str, root: str, parallel: int) -> Any:
-    values = ingest.model_dump(mode="json")
-    tries: dict[str, Any] = {
+def _settled(task_timeout: timedelta, run_timeout: timedelta) -> dict[str, Any]:
+    """Retries and time limits, which all tasks of an ingest have in common."""
+    return {
         "retries": RETRIES,
         "retry_delay": timedelta(seconds=10),
         "retry_exponential_backoff": True,
@@ -66,22 +74,46 @@ def _ingest_tasks(ingest: Ingest, *, connection: str, root: str, parallel: int) 
         "retry_policy": ExceptionRetryPolicy(
             rules=[RetryRule(exception=GoldsmithError, action=RetryAction.FAIL)]
         ),
+        "execution_timeout": task_timeout,
+        "pre_execute": partial(bound_by_run, own=task_timeout, run_timeout=run_timeout),
     }
+
+
+def bound_by_run(context: Any, *, own: timedelta, run_timeout: timedelta) -> None:
+    """Cut the time limit of a task that is about to start to what is left of the run's.
+
+    Args:
+        context: What Airflow gives the task.
+        own: The task's own limit.
+        run_timeout: The run's limit, from its start.
+
+    Raises:
+        AirflowFailException: Nothing is left.
+    """
+    started = context["dag_run"].start_date
+    # Airflow reads the limit off this object once the hook is done.
+    context["ti"].task.execution_timeout = bounded(own, run_started=started, run_timeout=run_timeout)
+
+
+def _ingest_tasks(
+    ingest: Ingest, *, connection: str, root: str, parallel: int, settled: Mapping[str, Any]
+) -> Any:
+    values = ingest.model_dump(mode="json")
     common: dict[str, Any] = {"ingest": values, "connection": connection}
     with TaskGroup(group_id=ingest.table_name, tooltip=f"{ingest.file} into {ingest.source}"):
-        chunks = task(task_id="split", doc_md=_SPLIT_DOC, **tries)(split_task)(root=root, **common)
+        chunks = task(task_id="split", doc_md=_SPLIT_DOC, **settled)(split_task)(root=root, **common)
         loaded = (
             task(
                 task_id="load",
                 map_index_template="{{ lines }}",
                 max_active_tis_per_dagrun=parallel,
                 doc_md=_LOAD_DOC,
-                **tries,
+                **settled,
             )(load_task)
             .partial(root=root, **common)
             .expand(chunk=chunks)
         )
-        return task(task_id="merge", doc_md=_MERGE_DOC, **tries)(merge_task)(
+        return task(task_id="merge", doc_md=_MERGE_DOC, **settled)(merge_task)(
             loaded=loaded, parallel=parallel, **common
         )
 
