@@ -34,3 +34,10 @@ def bounded(
             "this task is not started. Raise run_timeout in the pipeline spec, or start a new run."
         )
     return min(own, left)
+
+
+def is_over(
+    delay: timedelta, *, run_started: datetime | None, run_timeout: timedelta, now: datetime | None = None
+) -> bool:
+    """Whether the run's time is over after a delay, so that a retry would come too late."""
+    return run_started is not None and run_started + run_timeout <= (now or datetime.now(UTC)) + delay

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from goldsmith.dbt import manifest as manifests
+from goldsmith.dbt.node import Node
 from goldsmith.dbt.project import DbtProject, find_project
 from goldsmith.errors import GoldsmithError, ManifestError, SpecError
 from goldsmith.plan.compile import Selected, compile_plan, spec_checksum
@@ -26,7 +27,7 @@ log = logging.getLogger(__name__)
 _collecting: ContextVar[list[Pipeline] | None] = ContextVar("goldsmith_collecting", default=None)
 
 
-def build_dag(pipeline: Pipeline | Path) -> DAG:
+def build_dag(pipeline: Pipeline | Path | str) -> DAG:
     """Make the Airflow DAG of a pipeline.
 
     Args:
@@ -36,7 +37,7 @@ def build_dag(pipeline: Pipeline | Path) -> DAG:
         GoldsmithError: The spec, the dbt project or its manifest is not usable; Airflow shows the text
             as the import error of the DAG file.
     """
-    spec = pipeline if isinstance(pipeline, Pipeline) else Pipeline.from_yaml(pipeline)
+    spec = pipeline if isinstance(pipeline, Pipeline) else Pipeline.from_yaml(Path(pipeline))
     collected = _collecting.get()
     if collected is not None:
         collected.append(spec)
@@ -90,10 +91,10 @@ def _compile_or_keep(spec: Pipeline, project: DbtProject, stored: StoredPlan | N
     if stored and manifests.checksum(document) == stored.plan.manifest_checksum:
         return stored.plan
     manifest = manifests.load(project.manifest_path, project.path, document)
-    return compile_plan(spec, select_nodes(spec, manifest, project))
+    return compile_plan(spec, select_nodes(spec, manifest))
 
 
-def select_nodes(spec: Pipeline, manifest: manifests.Manifest, project: DbtProject) -> Selected:
+def select_nodes(spec: Pipeline, manifest: manifests.Manifest) -> Selected:
     """What of a manifest belongs to a pipeline, and which layer matches what.
 
     As in Cosmos, a test belongs to the pipeline when it reads one of its nodes; so do unit tests of its models.
@@ -102,23 +103,26 @@ def select_nodes(spec: Pipeline, manifest: manifests.Manifest, project: DbtProje
         SelectionError: The pipeline's selection or a layer's matches nothing.
     """
     chosen = manifest.select(spec.select, spec.exclude, what=f"pipeline {spec.name}")
-    nodes = {
-        uid: node
-        for uid, node in manifest.nodes.items()
-        if (uid in chosen if node.kind not in ("test", "unit_test") else _tests_one_of(chosen, node.parents))
-    }
+    not_excluded = manifest.select((), spec.exclude, what=f"pipeline {spec.name}")
+
+    def belongs(uid: str, node: Node) -> bool:
+        if node.kind == "test":
+            return uid in not_excluded and _tests_one_of(chosen, node.parents)
+        return _tests_one_of(chosen, node.parents) if node.kind == "unit_test" else uid in chosen
+
+    nodes = {uid: node for uid, node in manifest.nodes.items() if belongs(uid, node)}
     matches = {
         layer: manifest.select(selection, (), what=f"layer {layer}") & set(nodes)
         for layer, selection in spec.layers.items()
     }
     return Selected(
         nodes=nodes,
+        graph=manifest.nodes,
         layer_matches=matches,
         exposures=tuple(e for e in manifest.exposures if set(e.parents) & set(nodes)),
         manifest_checksum=manifest.checksum,
         dbt_version=manifest.dbt_version,
         project_name=manifest.project_name,
-        project_profile=project.profile,
     )
 
 
@@ -154,7 +158,9 @@ def _specs_of(file: Path) -> list[Pipeline]:
         runpy.run_path(str(file))
     except GoldsmithError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        if specs and isinstance(error, AttributeError | TypeError):
+            return specs  # the file goes on to use its DAG, which is not made here
         raise SpecError(
             f"{file} cannot be run: {type(error).__name__}: {error}", hint="Run it with python."
         ) from error

@@ -113,6 +113,24 @@ def test_a_selection_narrows_the_pipeline(project: DbtProject, here: Settings) -
     }
 
 
+def test_a_test_can_be_excluded(project: DbtProject, here: Settings) -> None:
+    """As with dbt; Cosmos alone brings it back with its model."""
+    test = "assert_revenue_is_orders"
+    spec = Pipeline(name="shop", exclude=(test,))
+    before = {node.name for node in load_plan(SPEC, project, here).nodes}
+    assert before - {node.name for node in load_plan(spec, project, here).nodes} == {test}
+
+
+def test_a_dag_file_may_go_on_to_use_its_dag(here: Settings) -> None:
+    """The command line reads the spec without making the DAG."""
+    here.dags_dir.mkdir()
+    text = (
+        'from goldsmith import Pipeline, build_dag\nx = build_dag(Pipeline(name="shop"))\nx.doc_md = "more"\n'
+    )
+    (here.dags_dir / "one.py").write_text(text)
+    assert list(pipelines_in(here.dags_dir)) == ["shop"]
+
+
 def test_a_folder_without_a_dbt_project_is_said(tmp_path: Path) -> None:
     """The file that was looked for is named."""
     with pytest.raises(ProjectError, match=r"dbt_project\.yml does not exist"):

@@ -31,7 +31,7 @@ def plan_of(project: DbtProject, gate: str) -> Plan:
     """The plan of a project with the default layers."""
     spec = Pipeline.parse({"name": "shop", "gate": gate})
     manifest = load(project.manifest_path, project.path)
-    return compile_plan(spec, select_nodes(spec, manifest, project))
+    return compile_plan(spec, select_nodes(spec, manifest))
 
 
 def dbt_graph(manifest_path: Path) -> nx.DiGraph:

@@ -32,7 +32,7 @@ def render(plan: Plan, spec: Pipeline, project: DbtProject, here: Settings) -> D
         project: Its dbt project.
         here: Settings of this process.
     """
-    engine = _engine(plan, spec, project, here)
+    engine = _engine(spec, project, here)
     with DAG(
         dag_id=spec.name,
         description=spec.description.strip().split("\n")[0],
@@ -41,7 +41,7 @@ def render(plan: Plan, spec: Pipeline, project: DbtProject, here: Settings) -> D
         start_date=datetime.combine(spec.start_date, time(), UTC),
         catchup=spec.catchup,
         max_active_runs=spec.max_active_runs,
-        tags=sorted({"goldsmith", *spec.tags}),
+        tags=sorted({"goldsmith", *spec.tags, *(tag for node in plan.nodes for tag in node.tags)}),
         default_args={"owner": spec.owner},
     ) as dag:
         tasks: dict[str, BaseOperator] = {}
@@ -74,11 +74,11 @@ def _ingest(spec: Pipeline) -> None:
         ingest_group(spec.ingest, connection=spec.connection)
 
 
-def _engine(plan: Plan, spec: Pipeline, project: DbtProject, here: Settings) -> Engine:
+def _engine(spec: Pipeline, project: DbtProject, here: Settings) -> Engine:
     return IsolatedEngine(
         dag_id=spec.name,
         project_dir=project.path,
-        profile_name=plan.project_profile,
+        profile_name=project.profile,
         target=spec.target or here.target,
         connection=spec.connection,
         profile_args=spec.profile.for_dbt(),

@@ -92,6 +92,10 @@ def read_document(path: Path, project_dir: Path) -> dict[str, Any]:
         document: Any = json.loads(path.read_bytes())
     except FileNotFoundError as error:
         raise ManifestError(f"No manifest at {path}.", hint=remedy) from error
+    except OSError as error:
+        raise ManifestError(
+            f"The manifest {path} cannot be read: {error}", hint="Check its permissions."
+        ) from error
     except ValueError as error:
         raise ManifestError(f"The manifest {path} is truncated or not JSON: {error}", hint=remedy) from error
     if not isinstance(document, dict) or "nodes" not in document or "metadata" not in document:
@@ -183,6 +187,7 @@ def _from_cosmos(node: DbtNode, raw: dict[str, Any], owners: dict[str, str]) -> 
         severity=str(config.get("severity") or "").lower() if node.resource_type.value == "test" else "",
         attached=str(raw.get("attached_node") or ""),
         has_freshness=node.has_freshness,
+        table=f"{raw['schema']}.{raw['identifier']}" if node.resource_type.value == "source" else "",
         columns=_columns(raw),
         operator_kwargs=node.operator_kwargs_to_override,
     )

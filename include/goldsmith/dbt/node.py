@@ -41,6 +41,8 @@ class Node:
     """Tests only: unique id of the node whose YAML defines the test."""
     has_freshness: bool = False
     """Sources only."""
+    table: str = ""
+    """Sources only: `schema.table` in the warehouse."""
     columns: tuple[Column, ...] = ()
     operator_kwargs: dict[str, Any] = field(default_factory=dict)
     """`meta.cosmos.operator_kwargs`: pool, queue, retries and so on."""

@@ -23,6 +23,7 @@ _PATHS = {
     "test-paths": "tests",
     "analysis-paths": "analyses",
 }
+_TOP_FILES = ("dbt_project.yml", "packages.yml", "dependencies.yml", "package-lock.yml", "selectors.yml")
 _SUFFIXES = {".sql", ".yml", ".yaml", ".csv", ".py", ".md"}
 
 
@@ -43,7 +44,7 @@ class DbtProject:
 
     def sources(self) -> Iterator[Path]:
         """Every file that can change the manifest, and the folders: those change when a file goes or is renamed."""
-        yield self.path / "dbt_project.yml"
+        yield from (self.path / name for name in _TOP_FILES if (self.path / name).is_file())
         for folder in (self.path / name for name in self.source_paths):
             if folder.is_dir():
                 yield folder
@@ -68,6 +69,10 @@ def find_project(path: Path) -> DbtProject:
         raise ProjectError(
             f"No dbt project at {path}: {file} does not exist.",
             hint="Name it in the pipeline spec (project: my_dbt) or in GOLDSMITH_DBT_PROJECT_DIR.",
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ProjectError(
+            f"{file} cannot be read: {error}", hint="Check its permissions and encoding."
         ) from error
     except yaml.YAMLError as error:
         raise ProjectError(f"{file} is not YAML: {error}", hint="`dbt parse` says the same.") from error

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow.sdk import BaseOperator, Context
+from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
 from cosmos import settings as cosmos_settings
 from cosmos.constants import InvocationMode
 from cosmos.fs import safe_copy
@@ -24,7 +25,7 @@ from cosmos.operators.local import (
 )
 
 from goldsmith.dbt.profile import ConnectionProfile
-from goldsmith.deadline import bounded
+from goldsmith.deadline import bounded, is_over
 from goldsmith.plan.model import PlannedNode
 
 log = logging.getLogger(__name__)
@@ -55,6 +56,23 @@ class NodeTask(DbtLocalBaseOperator):
         if self.cache_dir is not None:
             (self.cache_dir / "target").mkdir(parents=True, exist_ok=True)
         log.info("dbt node %s", self.unique_id)
+
+    def execute(self, context: Context, **kwargs: Any) -> Any:
+        """Run dbt.
+
+        Raises:
+            AirflowFailException: It failed, and the run's time is over before it could be tried again.
+        """
+        try:
+            return super().execute(context, **kwargs)
+        except (Exception, AirflowTaskTimeout) as error:
+            if is_over(
+                self.retry_delay, run_started=context["dag_run"].start_date, run_timeout=self.run_timeout
+            ):
+                raise AirflowFailException(
+                    f"{error}\nNot tried again: the run's time limit of {self.run_timeout} comes before that."
+                ) from error
+            raise
 
     def _handle_partial_parse(self, tmp_dir_path: Path) -> None:
         """Start from what the last task parsed, else from what `goldsmith manifest` did.
@@ -101,11 +119,13 @@ class FreshnessTask(NodeTask, DbtSourceLocalOperator):
 
 
 # One node needs neither the artifacts of the whole project nor a list of every relation in the warehouse.
-_FLAGS = (
+DBT_FLAGS = (
     "--no-version-check",
     "--no-use-colors",
     "--no-write-json",
     "--no-populate-cache",
+    # dbt calls it a success when a selection matches nothing: a node that is gone would be green.
+    *("--warn-error-options", '{"error": ["NoNodesForSelectionCriteria"]}'),
     *("--log-level-file", "none"),
 )
 
@@ -152,7 +172,7 @@ class IsolatedEngine:
             install_deps=False,
             emit_datasets=False,
             cache_dir=Path(cosmos_settings.cache_dir) / self.dag_id,
-            dbt_cmd_global_flags=list(_FLAGS),
+            dbt_cmd_global_flags=list(DBT_FLAGS),
             **{**airflow, **node.operator_kwargs},
         )
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from goldsmith.dbt.node import Node
 from goldsmith.errors import PlanError
@@ -26,12 +27,13 @@ class Selected:
     """What the manifest gives for one pipeline: its nodes, and which of them each layer matches."""
 
     nodes: Mapping[str, Node]
+    graph: Mapping[str, Node]
+    """All nodes of the manifest, also those the pipeline leaves out."""
     layer_matches: Mapping[str, set[str]]
     exposures: tuple[Node, ...]
     manifest_checksum: str
     dbt_version: str
     project_name: str
-    project_profile: str
 
 
 def spec_checksum(pipeline: Pipeline) -> str:
@@ -49,12 +51,12 @@ def compile_plan(pipeline: Pipeline, selected: Selected) -> Plan:
     executable = {uid: node for uid, node in nodes.items() if node.is_executable}
     layers = assign_layers(nodes, selected.layer_matches)
     names = name_tasks(executable, layers, nodes)
-    edges = dbt_edges(nodes)
+    edges = dbt_edges(selected.graph, nodes)
     if pipeline.gate == "layer":
         _check_order(edges, layers, list(pipeline.layers), nodes)
         _cut_at_gates(edges, layers, list(pipeline.layers), nodes)
     upstream = {uid: {names[parent].task_id for parent in before} for uid, before in edges.items()}
-    _add_ingest(upstream, pipeline, nodes)
+    _add_ingest(upstream, pipeline, selected.graph)
     gate_tasks = _gates(pipeline, upstream, layers, names)
     places = _places(executable, layers, names, upstream, gate_tasks)
     selects = selections(executable)
@@ -76,7 +78,6 @@ def compile_plan(pipeline: Pipeline, selected: Selected) -> Plan:
         spec_checksum=spec_checksum(pipeline),
         dbt_version=selected.dbt_version,
         project_name=selected.project_name,
-        project_profile=selected.project_profile,
         layers=tuple(pipeline.layers),
         nodes=planned,
         gates=tuple(
@@ -119,26 +120,33 @@ def _cut_at_gates(
         }
 
 
-def _add_ingest(upstream: dict[str, set[str]], pipeline: Pipeline, nodes: Mapping[str, Node]) -> None:
-    """What reads an ingested source waits for the task that loads it; its freshness check first of all."""
-    tasks = {ingest.source: ingest.last_task_id for ingest in pipeline.ingest}
-    for uid, node in nodes.items():
-        task = tasks.get(".".join(uid.split(".")[-2:])) if node.kind == "source" else None
-        if not task:
-            continue
-        if node.is_executable:
-            upstream[uid].add(task)
-            continue
-        for reader in _readers(uid, nodes):
-            upstream[reader].add(task)
+def _add_ingest(upstream: dict[str, set[str]], pipeline: Pipeline, graph: Mapping[str, Node]) -> None:
+    """What reads an ingested table waits for the task that loads it; its freshness check first of all.
+
+    Raises:
+        PlanError: No source of the project is the table.
+    """
+    sources = {node.table: uid for uid, node in graph.items() if node.kind == "source"}
+    for ingest in pipeline.ingest:
+        uid = sources.get(ingest.source)
+        if uid is None:
+            near = get_close_matches(ingest.source, sources, n=1)
+            raise PlanError(
+                f"The ingest of {ingest.file} fills {ingest.source}, which is no source of the dbt project.",
+                hint=f"Did you mean {near[0]}?"
+                if near
+                else f"Sources: {', '.join(sorted(sources)) or 'none'}.",
+            )
+        for reader in [uid] if uid in upstream else _readers(uid, graph, upstream):
+            upstream[reader].add(ingest.last_task_id)
 
 
-def _readers(uid: str, nodes: Mapping[str, Node]) -> set[str]:
-    """Executable nodes that read a node that has nothing to run, through others of that kind too."""
+def _readers(uid: str, graph: Mapping[str, Node], planned: Container[str]) -> set[str]:
+    """Planned nodes that read a node that is not planned, through others of that kind too."""
     found: set[str] = set()
-    for reader, node in nodes.items():
+    for reader, node in graph.items():
         if uid in node.parents and node.kind != "unit_test":
-            found |= {reader} if node.is_executable else _readers(reader, nodes)
+            found |= {reader} if reader in planned else _readers(reader, graph, planned)
     return found
 
 

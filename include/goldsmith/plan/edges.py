@@ -8,17 +8,22 @@ of the node waits for the test already, which leaves the same order.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 
 from goldsmith.dbt.node import Node
 from goldsmith.errors import PlanError
 
 
-def dbt_edges(nodes: Mapping[str, Node]) -> dict[str, set[str]]:
+def dbt_edges(nodes: Mapping[str, Node], chosen: Container[str] | None = None) -> dict[str, set[str]]:
     """Unique id of each executable node to those it waits for directly.
 
-    What has nothing to run (ephemeral models, sources without freshness) is bridged.
+    What has nothing to run (ephemeral models, sources without freshness) is bridged, and so is what was not chosen:
+    of a, b and c in a row, c still waits for a where b is left out.
+
+    Args:
+        nodes: All nodes of the project.
+        chosen: Those that are planned; all by default.
 
     Raises:
         PlanError: The nodes form a cycle.
@@ -28,7 +33,8 @@ def dbt_edges(nodes: Mapping[str, Node]) -> dict[str, set[str]]:
     for uid, waits in _test_edges(nodes, parents, order).items():
         parents[uid] |= waits
     _unit_test_edges(nodes, parents)
-    return _bridged(nodes, parents, topological_order(parents))
+    runs = {uid for uid, node in nodes.items() if node.is_executable and (chosen is None or uid in chosen)}
+    return _bridged(runs, parents, topological_order(parents))
 
 
 def _parents(nodes: Mapping[str, Node]) -> dict[str, set[str]]:
@@ -117,12 +123,10 @@ def _unit_test_edges(nodes: Mapping[str, Node], parents: dict[str, set[str]]) ->
             parents[node.attached].add(uid)
 
 
-def _bridged(
-    nodes: Mapping[str, Node], parents: Mapping[str, set[str]], order: list[str]
-) -> dict[str, set[str]]:
+def _bridged(runs: set[str], parents: Mapping[str, set[str]], order: list[str]) -> dict[str, set[str]]:
     reach: dict[str, set[str]] = {}
     for uid in order:
         reach[uid] = set()
         for parent in parents[uid]:
-            reach[uid] |= {parent} if nodes[parent].is_executable else reach[parent]
-    return {uid: reach[uid] for uid in order if nodes[uid].is_executable}
+            reach[uid] |= {parent} if parent in runs else reach[parent]
+    return {uid: reach[uid] for uid in order if uid in runs}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
@@ -50,7 +51,8 @@ def _folder_group(node: Node, matches: Mapping[str, set[str]]) -> str:
     folders = PurePosixPath(node.file).parent.parts
     if len(folders) > 1 and folders[0] in _ROOT_FOLDERS:
         folders = folders[1:]
-    name = folders[0] if folders else node.kind
+    # Any folder name is allowed on disk, but not in a task id.
+    name = re.sub(r"[^A-Za-z0-9_-]+", "_", folders[0])[:60] if folders else node.kind
     # A model in a folder called like a layer, which the layer's selection does not match.
     return f"other_{name}" if name in matches or name in ("ingest", "sources") else name
 

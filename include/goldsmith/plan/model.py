@@ -54,7 +54,6 @@ class Plan:
     spec_checksum: str
     dbt_version: str
     project_name: str
-    project_profile: str
     layers: tuple[str, ...]
     nodes: tuple[PlannedNode, ...]
     gates: tuple[PlannedGate, ...]

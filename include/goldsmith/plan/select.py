@@ -12,6 +12,9 @@ from collections.abc import Mapping
 from goldsmith.dbt.node import Node
 from goldsmith.errors import PlanError
 
+_OPERATORS = set(" ,*?[]+@")
+"""What dbt reads as part of the selection's syntax, not of a name."""
+
 
 def selections(executable: Mapping[str, Node]) -> dict[str, str]:
     """Unique id to a dbt selection that matches that node and no other of its kind.
@@ -38,6 +41,8 @@ def _selection(node: Node, matched: list[str], executable: Mapping[str, Node]) -
     if node.kind == "source":
         return f"source:{node.package}.{node.fqn[-2]}.{node.fqn[-1]}"
     fqn = f"fqn:{'.'.join(node.fqn)}"
+    if set(fqn) & _OPERATORS:
+        return _by_name(node, executable)
     rivals = [executable[uid] for uid in matched if uid != node.unique_id]
     if not rivals:
         return fqn
@@ -48,3 +53,21 @@ def _selection(node: Node, matched: list[str], executable: Mapping[str, Node]) -
                 hint=f"Give each of the two in {node.file} a name of its own (`name:` in the YAML).",
             )
     return f"{fqn},path:{node.file}"
+
+
+def _by_name(node: Node, executable: Mapping[str, Node]) -> str:
+    """A folder with a blank in its name cannot stand in a selection; the bare name can, where it is the only one."""
+    name = node.fqn[-1]
+    rivals = [
+        other.unique_id
+        for other in executable.values()
+        if other.unique_id != node.unique_id
+        and _command(other) == _command(node)
+        and name in {*other.fqn[:2], other.fqn[-1]}
+    ]
+    if rivals or set(name) & _OPERATORS:
+        raise PlanError(
+            f"dbt cannot select {node.unique_id} alone: its name or a folder's holds a blank, comma or wildcard.",
+            hint=f"Rename it in {node.file}.",
+        )
+    return f"fqn:{name}"

@@ -16,7 +16,7 @@ from typing import Any
 
 from goldsmith.plan.model import Plan
 
-_FORMAT = 2
+_FORMAT = 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,11 +74,22 @@ def write_plan(plan: Plan, stamp: tuple[int, int], paths: tuple[Path, ...]) -> P
     for path in paths:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, suffix=".part") as part:
-                part.write(text)
-            Path(part.name).chmod(0o644)
-            Path(part.name).replace(path)
+            _replace(path, text)
         except OSError:
             continue
         return path
     return None
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file whole or not at all, and leave nothing beside it."""
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, suffix=".part") as part:
+        partial = Path(part.name)
+        try:
+            part.write(text)
+            part.flush()
+            partial.chmod(0o644)
+            partial.replace(path)
+        except OSError:
+            partial.unlink(missing_ok=True)
+            raise

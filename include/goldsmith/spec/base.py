@@ -19,9 +19,9 @@ class SpecModel(BaseModel):
 
 
 def _duration(value: Any) -> Any:
-    if not isinstance(value, str):
+    if isinstance(value, timedelta):
         return value
-    match = re.fullmatch(r"(\d+)\s*([smhd])", value.strip())
+    match = re.fullmatch(r"(\d+)\s*([smhd])", str(value).strip())
     if not match:
         raise ValueError(f"{value!r} is not a duration: write a number and s, m, h or d, such as 30m or 2h")
     return timedelta(**{_UNITS[match[2]]: int(match[1])})

@@ -117,6 +117,13 @@ class Pipeline(SpecModel):
                 raise ValueError(f"{name!r} cannot name a layer: lower case, and not `ingest` or `sources`")
         return layers
 
+    @field_validator("task_timeout", "run_timeout")
+    @classmethod
+    def _some_time(cls, limit: timedelta) -> timedelta:
+        if limit <= timedelta(0):
+            raise ValueError("no task can run in no time; write a duration such as 30m")
+        return limit
+
     @model_validator(mode="after")
     def _one_ingest_per_table(self) -> Pipeline:
         # Tables of one name in two schemas would share their tasks' ids.
@@ -154,6 +161,10 @@ class Pipeline(SpecModel):
             values = yaml.safe_load(path.read_text(encoding="utf-8"))
         except FileNotFoundError as error:
             raise SpecError(f"No pipeline spec at {path}.", hint="Check the path in the DAG file.") from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise SpecError(
+                f"{path} cannot be read: {error}", hint="It has to be a text file in UTF-8."
+            ) from error
         except yaml.YAMLError as error:
             raise SpecError(f"{path} is not YAML: {error}", hint="Mind indentation and quotes.") from error
         return cls.parse(values, where=str(path))

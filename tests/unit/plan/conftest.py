@@ -56,7 +56,7 @@ def selected() -> Select:
             manifest_checksum="m",
             dbt_version="1.12.5",
             project_name="shop",
-            project_profile="shop",
+            graph=nodes,
         )
 
     return make

@@ -116,6 +116,7 @@ def test_what_reads_an_ingested_source_waits_for_its_load(selected: Select) -> N
         fqn=("shop", "bronze", "data_lake", "orders"),
         file="models/bronze/sources.yml",
         parents=(),
+        table="data_lake.orders",
     )
     stg = Node(
         unique_id="model.shop.stg",
@@ -137,6 +138,38 @@ def test_what_reads_an_ingested_source_waits_for_its_load(selected: Select) -> N
         source.unique_id: {load},
         stg.unique_id: {"sources.data_lake_orders.freshness"},
     }
+
+
+def test_an_ingest_that_no_source_reads_is_an_error(nodes: MakeNodes, selected: Select) -> None:
+    """dbt would start before the load; most often it is a slip of the pen."""
+    ingest = {"source": "data_lake.ordrs", "file": "orders.csv", "key": ["id"], "columns": ["id"]}
+    spec = Pipeline.parse({"name": "shop", "ingest": [ingest]})
+    graph = {"s": dataclasses.replace(nodes(s_raw="")["s_raw"], table="data_lake.orders")}
+    with pytest.raises(PlanError, match=r"data_lake\.ordrs, which is no source") as caught:
+        compile_plan(spec, selected(graph))
+    assert caught.value.hint == "Did you mean data_lake.orders?"
+
+
+def test_what_is_left_out_does_not_break_the_order(nodes: MakeNodes, selected: Select) -> None:
+    """Of a, b and c in a row, c waits for a when b is not selected, as in `dbt build --select a c`."""
+    graph = nodes(a="bronze/", b="silver/a", c="gold/b")
+    chosen = selected({uid: graph[uid] for uid in "ac"})
+    plan = compile_plan(BY_NODE, dataclasses.replace(chosen, graph=graph))
+    assert upstream(plan) == {"a": set(), "c": {"bronze.a.run"}}
+
+
+def test_any_folder_name_makes_a_valid_id(nodes: MakeNodes, selected: Select) -> None:
+    """Airflow allows no blanks and dots in the names of groups."""
+    plan = compile_plan(SPEC, selected(nodes(m="1. my folder/")))
+    assert [(node.task_id, node.select) for node in plan.nodes] == [("1_my_folder.m.run", "fqn:m")]
+
+
+def test_a_name_that_dbt_cannot_select_is_an_error(nodes: MakeNodes, selected: Select) -> None:
+    """dbt reads a blank as the start of the next selection: it would run something else, or nothing."""
+    graph = nodes(a="bronze/", t_a="bronze/a")
+    odd = dataclasses.replace(graph["t_a"], fqn=("shop", "the id is unique"))
+    with pytest.raises(PlanError, match="blank, comma or wildcard"):
+        compile_plan(SPEC, selected(graph | {"t_a": odd}))
 
 
 def test_one_node_is_selected_alone_where_names_are_prefixes(nodes: MakeNodes, selected: Select) -> None:

@@ -32,6 +32,8 @@ def test_the_defaults_are_those_of_the_readme() -> None:
         ({"name": "Shop-1"}, "'Shop-1' is not a name"),
         ({"name": "dbt_shop"}, "takes for a plugin"),
         ({"name": "shop", "task_timeout": "soon"}, "'soon' is not a duration"),
+        ({"name": "shop", "task_timeout": 30}, "30 is not a duration"),
+        ({"name": "shop", "run_timeout": "0s"}, "run_timeout: no task can run in no time"),
         ({"name": "shop", "gate": "maybe"}, "gate: Input should be 'layer' or 'node'"),
         ({"name": "shop", "layers": {"sources": "tag:x"}}, "'sources' cannot name a layer"),
         (

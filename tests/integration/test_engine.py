@@ -1,0 +1,21 @@
+"""What the isolated engine asks of dbt."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from goldsmith.dbt.project import DbtProject, dbt_executable
+from goldsmith.engine.isolated import DBT_FLAGS
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.mark.parametrize("command", ["run", "test", "seed", "snapshot"])
+def test_a_node_that_dbt_does_not_find_fails_its_task(shop: DbtProject, command: str) -> None:
+    """dbt alone ends with success when there is nothing to do: a node that is gone would be green."""
+    dbt = [dbt_executable(), *DBT_FLAGS, command, "--select", "fqn:shop.gone"]
+    done = subprocess.run(dbt, cwd=shop.path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "fqn:shop.gone" in done.stdout
