@@ -128,7 +128,10 @@ def _determinism(file: Path, env: Mapping[str, str]) -> tuple[str, str]:
     """Serialise the DAG in two fresh interpreters and compare."""
     one, two = (_fingerprint(file, env, seed) for seed in _SEEDS)
     if one["errors"]:
-        raise ConfigurationError(f"Airflow cannot import {file}: {' '.join(one['errors'].values())}")
+        raise ConfigurationError(
+            f"Airflow cannot import {file}: {' '.join(one['errors'].values())}",
+            hint=f"Try it: python {file}",
+        )
     if one["dags"] != two["dags"]:
         raise ConfigurationError(
             f"{file} serialises differently in two processes, so Airflow writes a new DAG version again and again.",
@@ -146,7 +149,9 @@ def _fingerprint(file: Path, env: Mapping[str, str], seed: str) -> dict[str, dic
         check=False,
     )
     if done.returncode != 0:
-        raise ConfigurationError(f"Airflow cannot load {file}:\n{done.stderr[-2000:]}")
+        raise ConfigurationError(
+            f"Airflow cannot load {file}:\n{done.stderr[-2000:]}", hint=f"Try it: python {file}"
+        )
     found: dict[str, dict[str, str]] = json.loads(done.stdout.splitlines()[-1])
     return found
 
@@ -171,6 +176,6 @@ def _connection(spec: Pipeline, here: Settings, env: Mapping[str, str]) -> tuple
     if text:
         raise ConfigurationError(
             f"dbt cannot connect with the Airflow connection {spec.connection!r}: {text}",
-            hint=f"goldsmith up --warehouse, or set AIRFLOW_CONN_{spec.connection.upper()}.",
+            hint=f"goldsmith up --warehouse, or define it: airflow connections add {spec.connection} ...",
         )
     return OK, f"dbt connects with the Airflow connection {spec.connection!r}"
