@@ -143,16 +143,16 @@ def test_every_task_takes_no_longer_than_its_limit_and_what_is_left_of_the_run()
         ingest_group([ingest], connection="warehouse", task_timeout=half_hour, run_timeout=two_hours)
     assert [task.label for task in dag.tasks] == ["split", "load", "merge"]
     for task in dag.tasks:
-        chunk = {"op_kwargs": {"chunk": {}}}
+        chunk: dict[str, Any] = {"op_kwargs": {"chunk": {}}}
         started = task.unmap(chunk) if isinstance(task, MappedOperator) else task
         assert started.execution_timeout == half_hour
-        assert started._pre_execute_hook is not None
+        hook: Any = started._pre_execute_hook
         for minutes, left in ((5, half_hour), (110, timedelta(minutes=10))):
             run = SimpleNamespace(start_date=datetime.now(UTC) - timedelta(minutes=minutes))
-            started._pre_execute_hook({"dag_run": run, "ti": SimpleNamespace(task=started)})
+            hook({"dag_run": run, "ti": SimpleNamespace(task=started)})
             assert started.execution_timeout == pytest.approx(left, abs=timedelta(seconds=5))
         with pytest.raises(AirflowFailException, match="time limit of 2:00:00"):
-            started._pre_execute_hook({"dag_run": SimpleNamespace(start_date=datetime.now(UTC) - two_hours)})
+            hook({"dag_run": SimpleNamespace(start_date=datetime.now(UTC) - two_hours)})
 
 
 def _check_good(run: dict[str, Any], lake: Lake, log: str) -> None:

@@ -21,6 +21,7 @@ numbered as (
             order by rate_hour desc
         ) as recency
     from exchange_rates
+    where rate_to_eur is not null
 
 ),
 

@@ -5,7 +5,7 @@ with spans as (
 
     select
         currency,
-        count(*) as hours_known,
+        count(rate_to_eur) as hours_known,
         {{ dbt.datediff('min(rate_hour)', 'max(rate_hour)', 'hour') }} + 1
             as hours_spanned
     from {{ ref('int_exchange_rates__hourly') }}
