@@ -4,17 +4,26 @@
 set -euo pipefail
 
 folder=${1:-$(dirname "$0")}
+mkdir -p "$folder"
 chmod 700 "$folder"
 umask 022 # containers read the files as another user; the folder keeps everybody else out
 
 random() {
-    head -c "$1" /dev/urandom | base64 --wrap=0 | tr '+/' '-_'
+    head -c "$1" /dev/urandom | base64 | tr -d '\n' | tr '+/' '-_'
 }
 
 # Airflow does not cut a line's end from what a `_CMD` option prints, so no file ends with one.
 keep() {
+    if [ -z "$2" ]; then
+        echo "No value for the secret $1: are head, base64 and tr there?" >&2
+        exit 1
+    fi
     if [ ! -e "$folder/$1" ]; then
         printf '%s' "$2" > "$folder/$1"
+    elif [ ! -s "$folder/$1" ]; then
+        # Others may have been made from it, so it is not filled by itself.
+        echo "$folder/$1 is empty. Remove the secrets in $folder and run this again." >&2
+        exit 1
     fi
 }
 
@@ -22,19 +31,28 @@ letters() {
     random 24 | tr -d '=_-'
 }
 
-keep metadata_password "$(letters)"
-keep warehouse_password "$(letters)"
-keep redis_password "$(letters)"
-keep admin_password "$(letters)"
-keep fernet_key "$(random 32)"
-keep jwt_secret "$(random 64)"
-keep api_secret_key "$(random 64)"
+# Values are assigned first: `set -e` does not see a command that fails inside an argument.
+for name in metadata_password warehouse_password redis_password admin_password; do
+    value=$(letters)
+    keep "$name" "$value"
+done
+value=$(random 32)
+keep fernet_key "$value"
+for name in jwt_secret api_secret_key; do
+    value=$(random 64)
+    keep "$name" "$value"
+done
 
-metadata=airflow:$(cat "$folder/metadata_password")@postgres:5432/airflow
+metadata_password=$(cat "$folder/metadata_password")
+warehouse_password=$(cat "$folder/warehouse_password")
+redis_password=$(cat "$folder/redis_password")
+admin_password=$(cat "$folder/admin_password")
+
+metadata=airflow:$metadata_password@postgres:5432/airflow
 keep sql_alchemy_conn "postgresql+psycopg2://$metadata"
 keep result_backend "db+postgresql://$metadata"
-keep broker_url "redis://:$(cat "$folder/redis_password")@redis:6379/0"
-keep airflow_passwords.json "{\"admin\": \"$(cat "$folder/admin_password")\"}"
-keep connections.json "{\"warehouse\": {\"conn_type\": \"postgres\", \"host\": \"warehouse\", \"port\": 5432, \"schema\": \"warehouse\", \"login\": \"warehouse\", \"password\": \"$(cat "$folder/warehouse_password")\"}}"
+keep broker_url "redis://:$redis_password@redis:6379/0"
+keep airflow_passwords.json "{\"admin\": \"$admin_password\"}"
+keep connections.json "{\"warehouse\": {\"conn_type\": \"postgres\", \"host\": \"warehouse\", \"port\": 5432, \"schema\": \"warehouse\", \"login\": \"warehouse\", \"password\": \"$warehouse_password\"}}"
 
 echo "Secrets are in $folder. Log in to Airflow as admin with the password in $folder/admin_password."

@@ -17,6 +17,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+GENERATE = ["bash", str(ROOT / "deploy" / "secrets" / "generate.sh")]
 ONE_SHOT = {"db-migration"}
 
 
@@ -77,7 +78,8 @@ def test_compose_topology() -> None:
 
 def test_compose_secrets_are_made_by_the_generator(tmp_path: Path) -> None:
     """The generator writes every secret that compose mounts, without line ends, and keeps what exists."""
-    generate = ["bash", str(ROOT / "deploy" / "secrets" / "generate.sh"), str(tmp_path)]
+    tmp_path /= "made-by-the-generator"
+    generate = [*GENERATE, str(tmp_path)]
     subprocess.run(generate, check=True, stdout=subprocess.DEVNULL)
     made = {path.name: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()}
     subprocess.run(generate, check=True, stdout=subprocess.DEVNULL)
@@ -85,10 +87,32 @@ def test_compose_secrets_are_made_by_the_generator(tmp_path: Path) -> None:
     assert mounted == {secret: secret for secret in mounted}
     assert made.keys() - mounted.keys() == {"admin_password"}  # for the person who logs in
     for name, text in made.items():
+        assert len(text) >= 20, name
         assert text == text.strip(), name
         assert text == (tmp_path / name).read_text(encoding="utf-8"), name
     used = {secret for service in COMPOSE["services"].values() for secret in service.get("secrets", [])}
     assert used == mounted.keys()
+
+
+@pytest.mark.parametrize("broken", ["base64", "head", "tr"])
+def test_secrets_are_never_empty(tmp_path: Path, broken: str) -> None:
+    """Where a program is missing or fails, the generator fails as well and leaves no empty file behind."""
+    programs, made = tmp_path / "bin", tmp_path / "made"
+    programs.mkdir()
+    (programs / broken).write_text("#!/bin/sh\nexit 1\n")
+    (programs / broken).chmod(0o755)
+    env = os.environ | {"PATH": f"{programs}:{os.environ['PATH']}"}
+    done = subprocess.run([*GENERATE, str(made)], env=env, check=False, capture_output=True)
+    assert done.returncode != 0
+    assert [path.name for path in made.iterdir()] == []
+
+
+def test_an_empty_secret_is_refused(tmp_path: Path) -> None:
+    """An empty file is not taken for a password."""
+    (tmp_path / "redis_password").touch()
+    done = subprocess.run([*GENERATE, str(tmp_path)], check=False, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert f"{tmp_path}/redis_password is empty" in done.stderr
 
 
 READ_OPTIONS = """
