@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.local.stack import Stack
-from goldsmith.rest import Login, RestClient
+from goldsmith.rest import Login, RestClient, TaskInstance
 from goldsmith.settings import Settings
 
 
@@ -23,14 +23,21 @@ class Airflow:
     was_started: bool = False
     """Whether this command started it."""
 
-    def task_url(self, dag_id: str, run_id: str, task_id: str) -> str:
+    def task_url(self, dag_id: str, run_id: str, task: TaskInstance) -> str:
         """The page of a task in a run, with its log."""
-        return f"{self.url}/dags/{dag_id}/runs/{run_id}/tasks/{task_id}"
+        copy = f"/mapped/{task.map_index}" if task.map_index >= 0 else ""
+        return f"{self.url}/dags/{dag_id}/runs/{run_id}/tasks/{task.task_id}{copy}"
 
 
 def local_stack(here: Settings, report: Callable[[str], None] = lambda _: None) -> Stack:
-    """The stack of this repository, whether it runs or not."""
-    return Stack(root=here.root, state_dir=here.state_dir, dags_dir=here.dags_dir, report=report)
+    """The stack of this repository, whether it runs or not.
+
+    Raises:
+        EnvironmentProblem: It is another user's.
+    """
+    stack = Stack(root=here.root, state_dir=here.state_dir, dags_dir=here.dags_dir, report=report)
+    stack.state.check_owner()
+    return stack
 
 
 def running_airflow(here: Settings) -> Airflow:

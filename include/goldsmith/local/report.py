@@ -114,7 +114,7 @@ def make_report(
                 unique_id=unique_ids.get(task.task_id, ""),
                 try_number=task.try_number,
                 message=failure_message(airflow.api, run.dag_id, run.run_id, task),
-                url=airflow.task_url(run.dag_id, run.run_id, task.task_id),
+                url=airflow.task_url(run.dag_id, run.run_id, task),
             )
             for task in failed
         ),

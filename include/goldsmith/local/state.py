@@ -59,22 +59,39 @@ class StateDir:
         Raises:
             EnvironmentProblem: They cannot be made, or another user's stack is here.
         """
-        try:
+        with self._usable():
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            owner = self.path.stat().st_uid
-            if owner == os.geteuid():
-                for folder in (self.airflow_home, self.airflow_home / "config", self.logs):
-                    folder.mkdir(mode=0o700, exist_ok=True)
-        except OSError as error:
-            raise EnvironmentProblem(
-                f"The state folder {self.path} cannot be used: {error}.",
-                hint="Name another: export GOLDSMITH_STATE_DIR=/path/to/folder",
-            ) from error
+        self.check_owner()
+        with self._usable():
+            for folder in (self.airflow_home, self.airflow_home / "config", self.logs):
+                folder.mkdir(mode=0o700, exist_ok=True)
+
+    def check_owner(self) -> None:
+        """Refuse another user's folder; one that is not there yet is nobody's.
+
+        Raises:
+            EnvironmentProblem: Another user's stack is here, or that cannot be told.
+        """
+        with self._usable():
+            try:
+                owner = self.path.stat().st_uid
+            except FileNotFoundError:
+                return
         if owner != os.geteuid():
             raise EnvironmentProblem(
                 f"The state folder {self.path} belongs to user {owner}, this is user {os.geteuid()}.",
                 hint="Work as that user, or name another folder: export GOLDSMITH_STATE_DIR=/path/to/folder",
             )
+
+    @contextmanager
+    def _usable(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise EnvironmentProblem(
+                f"The state folder {self.path} cannot be used: {error}.",
+                hint="Name another: export GOLDSMITH_STATE_DIR=/path/to/folder",
+            ) from error
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -84,7 +101,12 @@ class StateDir:
             yield
 
     def secrets(self) -> Secrets:
-        """The secrets, made at the first call."""
+        """The secrets, made at the first call, and the folder with them.
+
+        Raises:
+            EnvironmentProblem: The folder cannot be made, or another user's stack is here.
+        """
+        self.create()
         file = self.path / "secrets.json"
         if not file.is_file():
             made = Secrets(
