@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from typer.testing import CliRunner
@@ -59,6 +64,8 @@ def test_every_command_shows_an_example() -> None:
         (["retry", "stg_orders", "--pipeline", "orders"], 3, "Start it: goldsmith up"),
         (["status"], 3, ""),
         (["deps"], 2, "packages.yml does not exist"),
+        (["sample", "--out", "/proc/nowhere"], 3, "/proc/nowhere"),
+        (["run", "--bogus"], 2, "No such option: --bogus"),
     ],
 )
 def test_a_mistake_ends_with_a_message_and_a_code(
@@ -84,6 +91,93 @@ def test_json_is_one_document_also_for_an_error(repository_of_two: Path) -> None
     done = goldsmith("run", "nope", "--json", cwd=repository_of_two)
     assert done.returncode == 2
     assert json.loads(done.stdout)["exit_code"] == 2
+
+
+def test_a_mistyped_option_is_told_in_json_too(repository_of_two: Path) -> None:
+    """A usage error with --json keeps its text on stderr, and stdout is one document."""
+    done = goldsmith("run", "--json", "--bogus", cwd=repository_of_two)
+    assert done.returncode == 2
+    assert "Usage: " in done.stderr
+    document = json.loads(done.stdout)
+    assert document["exit_code"] == 2
+    assert "--bogus" in document["error"]
+
+
+def test_ctrl_c_is_told_in_json_too(repository_of_two: Path) -> None:
+    """An interrupted command with --json ends with 130, and stdout is one document."""
+    (repository_of_two / "dags" / "slow.py").write_text(
+        "import time\nopen('reached', 'w').close()\ntime.sleep(60)  # goldsmith.build_dag\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-m", "goldsmith.cli", "run", "--json"],
+        cwd=repository_of_two,
+        stdout=subprocess.PIPE,
+    ) as process:
+        deadline = time.monotonic() + 20
+        while not (repository_of_two / "reached").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert json.loads(out)["exit_code"] == 130
+
+
+def test_check_needs_no_state_folder(repository_of_two: Path) -> None:
+    """In a fresh clone `check` finds what is missing, and makes the state folder itself."""
+    done = goldsmith("check", "--no-connections", cwd=repository_of_two)
+    assert done.returncode == 2, done.stderr
+    assert "goldsmith manifest" in done.stdout
+    assert "Traceback" not in done.stderr
+    assert (repository_of_two / ".goldsmith").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("command", ["down", "status", "logs", "check"])
+def test_a_state_folder_of_another_user_is_refused(repository_of_two: Path, command: str) -> None:
+    """Every command that reads or writes the state folder says whose it is."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can make a folder of another user")
+    state = repository_of_two / ".goldsmith"
+    state.mkdir()
+    os.chown(state, 65534, 65534)
+    done = goldsmith(command, cwd=repository_of_two)
+    assert done.returncode == 3
+    assert "belongs to user 65534" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("url", "exit_code"), [("localhost:8080", 2), ("http://[::1", 2), ("http://h:99999", 2), ("stranger", 3)]
+)
+def test_what_is_no_airflow_is_told_apart(
+    repository_of_two: Path, stranger: str, url: str, exit_code: int
+) -> None:
+    """A URL that is none is a mistake of configuration; a JSON server that is no Airflow, of the environment."""
+    named = stranger if url == "stranger" else url
+    done = goldsmith("status", cwd=repository_of_two, GOLDSMITH_AIRFLOW_URL=named)
+    assert done.returncode == exit_code, done.stderr
+    assert named in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+class _Stranger(BaseHTTPRequestHandler):
+    """Answers everything with JSON that is not Airflow's."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b'{"hello": "world"}')
+
+    def log_message(self, *_: object) -> None:
+        return
+
+
+@pytest.fixture
+def stranger() -> Iterator[str]:
+    """The address of a server that is no Airflow."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Stranger) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 def test_a_named_airflow_that_is_not_there_is_an_environment_problem(repository_of_two: Path) -> None:

@@ -33,6 +33,17 @@ class Login:
     token: str = field(default="", repr=False)
 
 
+class _Answer(dict[str, Any]):
+    """A JSON object of an answer; that it lacks something says that no Airflow answered."""
+
+    def __init__(self, found: dict[str, Any], sender: str) -> None:
+        super().__init__(found)
+        self.sender = sender
+
+    def __missing__(self, key: str) -> Any:
+        raise _no_airflow(self.sender, f"its answer has no {key!r}")
+
+
 class Transport:
     """The connection to one Airflow.
 
@@ -40,6 +51,9 @@ class Transport:
         base_url: Where Airflow's web page is, such as http://localhost:8080.
         login: None for what needs no login: `health` and `version`.
         timeout: Seconds until an unanswered request counts as failed.
+
+    Raises:
+        ConfigurationError: `base_url` is no URL.
     """
 
     def __init__(self, base_url: str, login: Login | None = None, *, timeout: float = 30.0) -> None:
@@ -48,13 +62,13 @@ class Transport:
         self._token = login.token if login else ""
         # A proxy for the world outside must not stand between us and this machine; and the certificates of the
         # world, which plain HTTP to this machine has no use for, cost 40 ms of CPU to load.
-        parts = urlsplit(self.base_url)
-        is_local = parts.hostname in _LOOPBACK
+        scheme, host = _scheme_and_host(self.base_url)
+        is_local = host in _LOOPBACK
         self._http = httpx.Client(
             base_url=self.base_url,
             timeout=timeout,
             trust_env=not is_local,
-            verify=not (is_local and parts.scheme == "http"),
+            verify=not (is_local and scheme == "http"),
             follow_redirects=True,
         )
 
@@ -136,20 +150,41 @@ class Transport:
         if not response.content:
             return {}
         try:
-            found = response.json()
+            found = response.json(object_hook=lambda found: _Answer(found, self.base_url))
         except ValueError:
             found = None
         if not isinstance(found, dict):
-            raise ApiRefused(
-                f"{self.base_url} does not speak Airflow's REST API v2.",
-                hint="Is this an Airflow 3? Check the URL.",
-            )
+            raise _no_airflow(self.base_url, "its answer is no JSON object")
         return found
 
 
 def quoted(part: str) -> str:
     """A name as one part of a path."""
     return quote(part, safe="")
+
+
+def _scheme_and_host(url: str) -> tuple[str, str]:
+    try:
+        parts = urlsplit(url)
+        scheme, host, _ = httpx.URL(url).scheme, parts.hostname or "", parts.port
+    except (ValueError, httpx.InvalidURL) as error:
+        raise _no_url(url, f" ({error})") from error
+    if scheme not in {"http", "https"} or not host:
+        raise _no_url(url)
+    return scheme, host
+
+
+def _no_url(url: str, why: str = "") -> ConfigurationError:
+    return ConfigurationError(
+        f"{url!r} is no URL of an Airflow{why}.",
+        hint="It looks like this: export GOLDSMITH_AIRFLOW_URL=https://airflow.example.com",
+    )
+
+
+def _no_airflow(url: str, why: str) -> ApiRefused:
+    return ApiRefused(
+        f"{url} does not speak Airflow's REST API v2: {why}.", hint="Is this an Airflow 3? Check the URL."
+    )
 
 
 def _detail(response: httpx.Response) -> str:
