@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 
-import psycopg
+import sqlalchemy
 
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.local.environment import METADATA_URL
@@ -34,7 +34,8 @@ def migrate(
     wanted = f"{importlib.metadata.version('apache-airflow')} {address}"
     if state.remembered().get("migrated") == wanted and (server is None or _has_tables(server)):
         return
-    report("Creating Airflow's tables")
+    where = "" if server else f" in the database that {METADATA_URL} names: {_address(env[METADATA_URL])}"
+    report(f"Creating or updating Airflow's tables{where}")
     done = subprocess.run(
         [sys.executable, "-m", "airflow", "db", "migrate"],
         env=dict(env),
@@ -59,7 +60,17 @@ def last_lines(text: str, count: int = 15) -> str:
     return "\n".join([line for line in text.splitlines() if line.strip()][-count:])
 
 
+def _address(url: str) -> str:
+    """Host and database of a SQLAlchemy URL; never its user or password."""
+    try:
+        found = sqlalchemy.make_url(url)
+    except sqlalchemy.exc.ArgumentError:
+        return "not a URL that SQLAlchemy reads"
+    host = found.host or found.query.get("host") or found.get_backend_name()
+    return f"{host}/{found.database or ''}"
+
+
 def _has_tables(server: EmbeddedPostgres) -> bool:
-    with psycopg.connect(server.conninfo("airflow")) as connection:
+    with server.connected("airflow") as connection:
         row = connection.execute("select to_regclass('alembic_version') is not null").fetchone()
     return bool(row and row[0])

@@ -9,8 +9,9 @@ import shlex
 import shutil
 import signal
 import sys
-import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import psutil
@@ -27,6 +28,8 @@ PORT = 5432
 DATABASES = ("airflow", "warehouse")
 MAJOR_VERSION = "16"
 SOCKET_PATH_LIMIT = 100  # bytes; the kernel's limit is 108 on Linux, 104 on macOS
+# Not the folder of temporary files: two shells may disagree about that one.
+SHORT_FOLDER = Path("/tmp")  # noqa: S108 - made private, and checked to be
 SERVER_OPTIONS = ("max_connections=200", "max_wal_size=2GB")
 
 
@@ -58,13 +61,35 @@ class EmbeddedPostgres:
     def socket_dir(self) -> Path:
         """The folder of the socket: the `host` of every connection."""
         real = self._real_home
-        if len(bytes(real / f".s.PGSQL.{PORT}")) <= SOCKET_PATH_LIMIT:
+        # To PostgreSQL and to libpq a comma separates two folders.
+        if len(bytes(real / f".s.PGSQL.{PORT}")) <= SOCKET_PATH_LIMIT and "," not in str(real):
             return real
-        return Path(tempfile.gettempdir()) / f"goldsmith-{_short_hash(self.home)}"
+        return SHORT_FOLDER / f"goldsmith-{_short_hash(self.home)}"
 
     def conninfo(self, dbname: str) -> str:
         """The connection string of a database for psycopg and libpq."""
         return make_conninfo(host=str(self.socket_dir), port=PORT, user=SUPERUSER, dbname=dbname)
+
+    @contextlib.contextmanager
+    def connected(self, dbname: str) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
+        """A connection to a database, each statement a transaction of its own.
+
+        Raises:
+            EnvironmentProblem: The database does not answer, or not as it should.
+        """
+        with self.wrapped_errors(), psycopg.connect(self.conninfo(dbname), autocommit=True) as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def wrapped_errors(self) -> Iterator[None]:
+        """Let a failing connection to this server, or a failing statement, end as `EnvironmentProblem`."""
+        try:
+            yield
+        except psycopg.Error as error:
+            raise EnvironmentProblem(
+                f"The local PostgreSQL in {self.socket_dir} failed: {str(error).strip()}.",
+                hint=f"See its log: {self.log_file}",
+            ) from error
 
     def sqlalchemy_url(self, dbname: str, *, driver: str = "psycopg2") -> str:
         """The SQLAlchemy URL of a database for a driver: psycopg2, psycopg, asyncpg."""
@@ -224,7 +249,7 @@ class EmbeddedPostgres:
         raise kind(f"PostgreSQL does not start:\n{said.strip()}", hint=f"Its whole log: {self.log_file}")
 
     def _create_databases(self) -> None:
-        with psycopg.connect(self.conninfo("postgres"), autocommit=True) as connection:
+        with self.connected("postgres") as connection:
             present = {name for (name,) in connection.execute("select datname from pg_database")}
             for name in self.databases:
                 if name not in present:

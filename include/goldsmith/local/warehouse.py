@@ -38,7 +38,8 @@ def start_warehouse(here: Settings, report: Callable[[str], None]) -> EmbeddedPo
     server = stack.start_database()
     for spec, _ in pipelines_in(here.dags_dir).values():
         for ingest in spec.ingest:
-            result = load_file(server.conninfo("warehouse"), ingest, here.root)
+            with server.wrapped_errors():
+                result = load_file(server.conninfo("warehouse"), ingest, here.root)
             report(f"Loaded {result}")
     kept = write_dotenv(here.root / ".env", dbt_variables(server))
     report(f"Wrote {here.root / '.env'}" + (f"; kept your own {', '.join(kept)}" if kept else ""))
