@@ -260,6 +260,8 @@ class Stack:
             hopeless = [
                 name for name, n in Record.read(self.state).starts.items() if n >= STARTS_UNTIL_HOPELESS
             ]
+            if self._has_supervisor_ended():
+                self._give_up("supervisor", "has ended")
             if since is not None and hopeless:
                 self._give_up(hopeless[0], "ends right after its start")
             if since is not None and _has_listener(self.port) and not self._is_ours_listening():
@@ -269,11 +271,16 @@ class Stack:
                 self._give_up(missing[0], f"is not healthy after {START_TIMEOUT:.0f} seconds")
             time.sleep(0.25)
 
+    def _has_supervisor_ended(self) -> bool:
+        """Whether it lived and does not; one that starts has not written its record yet."""
+        return not self.is_up() and (self._launched is None or self._launched.poll() is not None)
+
     def _give_up(self, name: str, problem: str) -> None:
         log = self.state.logs / f"{name}.log"
         text = log.read_text(errors="replace") if log.is_file() else ""
         raise EnvironmentProblem(
-            f"Airflow's {name} {problem}. Its last lines:\n{last_lines(text)}", hint=f"goldsmith logs {name}"
+            f"The stack's {name} {problem}. Its last lines:\n{last_lines(text)}",
+            hint=f"goldsmith logs {name}",
         )
 
     def _health(self, *, since: datetime | None = None) -> set[str]:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from goldsmith.errors import EnvironmentProblem
+from goldsmith.errors import GoldsmithError
 from goldsmith.local.component import COMPONENTS, Component
 from goldsmith.local.postgres import EmbeddedPostgres
 from goldsmith.local.processes import ProcessName, end_all, of_session, of_stack
@@ -86,7 +86,7 @@ class Supervisor:
             _logger.warning("PostgreSQL ended; starting it")
             try:
                 self.server.start()
-            except EnvironmentProblem as problem:
+            except GoldsmithError as problem:
                 _logger.warning("%s", problem)
         well = self._well()
         for component in self.components:
@@ -101,7 +101,7 @@ class Supervisor:
         try:
             with RestClient(f"http://127.0.0.1:{self.port}", timeout=5) as api:
                 found = api.health()
-        except EnvironmentProblem:
+        except GoldsmithError:
             return set(HEALTH_NAMES)
         return {"api-server"} | {name for name, key in HEALTH_NAMES.items() if found[key].is_healthy}
 
