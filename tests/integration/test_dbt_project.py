@@ -194,6 +194,22 @@ def test_a_correction_moves_a_row_out_of_missing_quantity(warehouse: Warehouse) 
     ) == [(3, currency)]
 
 
+def test_an_amount_too_large_for_the_facts_is_kept_aside(warehouse: Warehouse) -> None:
+    """One absurd row is not read, and gold is built for everybody else."""
+    before = warehouse.contents()
+    [(key,)] = warehouse.query(
+        "select transaction_id from gold.fct_transactions order by transaction_id limit 1"
+    )
+    warehouse.execute(
+        "update data_lake.transactions set quantity = '999999999', unit_price = '999999999999',"
+        f" load_timestamp = now() where transaction_id = '{key}'"
+    )
+    warehouse.dbt("build", "--target", "prod", "--select", "int_transactions__cleaned+")
+    after = warehouse.contents()
+    changed = {name: after[name] - before[name] for name in after if after[name] != before[name]}
+    assert changed == {"silver.unreadable_value": 1, "gold.fct_transactions": -1}
+
+
 def test_corrected_rates_merge_into_what_a_full_build_gives(warehouse: Warehouse) -> None:
     """An earlier rate of an hour is not its last one, and a rate that became unreadable is none."""
     hours = "select currency, rate_hour, rate_to_eur, load_timestamp from silver.int_exchange_rates__hourly"

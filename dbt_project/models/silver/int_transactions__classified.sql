@@ -73,6 +73,11 @@ classified as (
                 or unit_tax is null
                 or currency is null
                 or transaction_time is null
+                -- Beyond a thousand billion nobody meant it, and it would not
+                -- fit into the facts' numeric(18, 2).
+                or abs(quantity)
+                * greatest(unit_price, unit_tax)
+                * coalesce(rate_to_eur, 1) >= 1000000000000
                 then 'unreadable_value'
             when
                 transaction_time > {{
