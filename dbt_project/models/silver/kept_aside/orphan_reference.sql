@@ -1,24 +1,7 @@
-with classified as (
+with kept_aside as (
 
-    select * from {{ ref('int_transactions__classified') }}
-
-),
-
-kept_aside as (
-
-    select
-        transaction_id,
-        customer_id,
-        product_id,
-        quantity_text,
-        unit_price_text,
-        unit_tax_text,
-        currency,
-        transaction_time_text,
-        transaction_time,
-        updated_at,
-        loaded_at
-    from classified
+    select {{ kept_aside_columns() }}
+    from {{ ref('int_transactions__classified') }}
     where outcome = 'orphan_reference'
 
 )
