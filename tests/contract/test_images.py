@@ -68,6 +68,11 @@ def test_compose_topology() -> None:
     }
     assert services["worker"]["deploy"]["replicas"] == 3
     assert services["worker"]["environment"]["AIRFLOW__CORE__EXECUTOR"] == "CeleryExecutor"
+    [published] = services["api-server"]["ports"]
+    base_url = services["api-server"]["environment"]["AIRFLOW__API__BASE_URL"]
+    assert base_url.removeprefix("http://localhost") == published.removeprefix("127.0.0.1").removesuffix(
+        ":8080"
+    )
     for name, service in services.items():
         assert name in ONE_SHOT or service["healthcheck"]["test"], name
         assert all(str(port).startswith("127.0.0.1:") for port in service.get("ports", [])), name
