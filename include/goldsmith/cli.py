@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -13,6 +15,11 @@ from rich.text import Text
 
 from goldsmith.errors import EnvironmentProblem, GoldsmithError
 from goldsmith.settings import settings
+
+if TYPE_CHECKING:
+    from goldsmith.local.airflow import Airflow
+    from goldsmith.local.report import Report
+    from goldsmith.spec.pipeline import Pipeline
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -67,23 +74,17 @@ def run(
 ) -> None:
     """Start what is needed, run a pipeline and show its progress. Exit code: 0 success, 1 the run failed."""
     from goldsmith.local.airflow import started_airflow
-    from goldsmith.local.follow import display_on
-    from goldsmith.local.run import choose_pipeline, group_order, refresh_manifest, run_pipeline
-    from goldsmith.local.session import ending_with, reporter
+    from goldsmith.local.run import choose_pipeline, refresh_manifest, run_pipeline
+    from goldsmith.local.session import reporter
 
     here, console = settings(), Console(stderr=as_json)
     report = reporter(console)
-    spec, _ = choose_pipeline(here, pipeline)
+    spec, file = choose_pipeline(here, pipeline)
     if here.airflow is None:
         refresh_manifest(spec, here, report)
     airflow = started_airflow(here, report)
-    with ending_with(airflow, console, down=down):
-        display = display_on(console, group_order(spec))
-        done = run_pipeline(airflow, spec, here, display=display, report=report)
-        done.print_on(console)
-    if as_json:
-        _print_json(done.to_dict())
-    raise typer.Exit(0 if done.is_success else 1)
+    work = partial(run_pipeline, airflow, spec, here, file=file, report=report)
+    raise typer.Exit(_watched(work, airflow, spec, console, as_json=as_json, down=down))
 
 
 @app.command(epilog="Example: goldsmith retry stg_transactions --downstream")
@@ -97,28 +98,23 @@ def retry(
 ) -> None:
     """Run one node again in its run, and nothing before it. Exit code as of `run`."""
     from goldsmith.local.airflow import running_airflow
-    from goldsmith.local.follow import display_on
-    from goldsmith.local.run import choose_pipeline, group_order, retry_node
-    from goldsmith.local.session import ending_with, reporter
+    from goldsmith.local.run import choose_pipeline, retry_node
+    from goldsmith.local.session import reporter
 
     here, console = settings(), Console(stderr=as_json)
     spec, _ = choose_pipeline(here, pipeline)
     airflow = running_airflow(here)
-    with ending_with(airflow, console, down=False):
-        done = retry_node(
-            airflow,
-            spec,
-            here,
-            node=node,
-            run_id=run_id,
-            downstream=downstream,
-            display=display_on(console, group_order(spec)),
-            report=reporter(console),
-        )
-        done.print_on(console)
-    if as_json:
-        _print_json(done.to_dict())
-    raise typer.Exit(0 if done.is_success else 1)
+    work = partial(
+        retry_node,
+        airflow,
+        spec,
+        here,
+        node=node,
+        run_id=run_id,
+        downstream=downstream,
+        report=reporter(console),
+    )
+    raise typer.Exit(_watched(work, airflow, spec, console, as_json=as_json, down=False))
 
 
 @app.command(epilog="Example: goldsmith up --warehouse && cd dbt_project && dbt build")
@@ -272,6 +268,29 @@ def sample(
 
     generate(rows, seed, out)
     typer.echo(f"Wrote the files to {out}")
+
+
+def _watched(
+    work: Callable[..., Report],
+    airflow: Airflow,
+    spec: Pipeline,
+    console: Console,
+    *,
+    as_json: bool,
+    down: bool,
+) -> int:
+    """Let a run go to its end before the user's eyes; give the exit code."""
+    from goldsmith.local.follow import display_on
+    from goldsmith.local.run import group_order
+    from goldsmith.local.session import Watch, ending_with
+
+    watch = Watch(display=display_on(console, group_order(spec)))
+    with ending_with(airflow, console, watch, down=down):
+        done = work(watch=watch)
+        done.print_on(console)
+    if as_json:
+        _print_json(done.to_dict())
+    return 0 if done.is_success else 1
 
 
 def _print_json(document: object) -> None:

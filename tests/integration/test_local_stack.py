@@ -13,6 +13,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from io import StringIO
 from pathlib import Path
 
 import psutil
@@ -20,7 +22,7 @@ import psycopg
 import pytest
 from rich.console import Console
 
-from goldsmith.errors import EnvironmentProblem
+from goldsmith.errors import ConfigurationError, EnvironmentProblem
 from goldsmith.local.airflow import Airflow
 from goldsmith.local.component import COMPONENTS
 from goldsmith.local.follow import display_on, follow
@@ -30,7 +32,9 @@ from goldsmith.local.processes import of_stack
 from goldsmith.local.record import Record
 from goldsmith.local.report import make_report
 from goldsmith.local.run import wait_until_parsed
+from goldsmith.local.session import Watch, _other_runs, ending_with
 from goldsmith.local.stack import Stack
+from goldsmith.rest import Run
 
 pytestmark = pytest.mark.integration
 
@@ -73,10 +77,11 @@ def server(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with two small DAGs; the file `ok` in it decides whether `small` succeeds."""
+    """A folder with two small DAGs and a broken file; the file `ok` decides whether `small` succeeds."""
     root = tmp_path_factory.mktemp("stack")
     (root / "dags").mkdir()
     (root / "dags" / "small.py").write_text(DAG.format(ok=str(root / "ok")))
+    (root / "dags" / "broken.py").write_text("from airflow.sdk import DAG\nraise ValueError('unfinished')\n")
     return root
 
 
@@ -194,7 +199,7 @@ def test_a_port_that_was_taken_meanwhile_is_left_to_the_other(stack: Stack, stra
     """A program that takes the chosen port before our API server does is not mistaken for it."""
     assert stranger.getsockname()[1] not in (0, stack.port)
     with stack.api() as api:
-        assert api.dags() is not None
+        assert api.dag("nothing") is None
 
 
 def test_a_run_is_followed_reported_and_healed(stack: Stack, repository: Path) -> None:
@@ -204,11 +209,12 @@ def test_a_run_is_followed_reported_and_healed(stack: Stack, repository: Path) -
     console = Console(file=None, quiet=True)
     with stack.api() as api:
         airflow = Airflow(api=api, url=stack.url, stack=stack)
-        wait_until_parsed(api, "small", repository / "dags", changed=None)
+        dags = repository / "dags"
+        wait_until_parsed(api, "small", dags, changed=None, file=dags / "small.py")
         run = api.trigger("small")
         api.unpause("small")
         progress = follow(api, "small", run.run_id, display_on(console, ()))
-        report = make_report(airflow, progress, order=("bronze", "silver"), unique_ids={})
+        report = make_report(airflow, progress, order=("bronze", "silver"), nodes=())
         assert not report.is_success
         assert [(one.task_id, one.message) for one in report.failures] == [
             ("silver.second", "Database Error in model second")
@@ -259,15 +265,56 @@ def test_a_killed_supervisor_leaves_nothing_that_down_does_not_end(stack: Stack,
     assert not stack.server.is_running()
 
 
-def start_long_task(stack: Stack, repository: Path) -> None:
+def start_long_task(stack: Stack, repository: Path) -> Run:
     """Leave a task at work."""
     with stack.api() as api:
-        wait_until_parsed(api, "long", repository / "dags", changed=None)
+        dags = repository / "dags"
+        wait_until_parsed(api, "long", dags, changed=None, file=dags / "small.py")
         run = api.trigger("long")
         api.unpause("long")
         assert until(
             lambda: [task.state for task in api.task_instances("long", run.run_id)] == ["running"], seconds=60
         )
+    return run
+
+
+def test_a_broken_file_fails_its_own_dag_only(stack: Stack, repository: Path) -> None:
+    """While Airflow knows no such DAG, an import error counts where it is that of the DAG's file."""
+    dags = repository / "dags"
+    with stack.api() as api:
+        assert until(lambda: bool(api.import_errors()), seconds=60)
+        with pytest.raises(ConfigurationError, match="unfinished"):
+            wait_until_parsed(api, "absent", dags, changed=None, file=dags / "broken.py")
+        assert wait_until_parsed(api, "small", dags, changed=None, file=dags / "small.py").dag_id == "small"
+
+
+def test_a_stack_with_somebody_elses_run_is_not_stopped(stack: Stack, repository: Path) -> None:
+    """`--down` leaves the stack running while a run is active that this command does not watch."""
+    run = start_long_task(stack, repository)
+    console = Console(record=True, width=200, file=StringIO())
+    watch = Watch(display=display_on(console, ()))
+    airflow = Airflow(api=stack.api(), url=stack.url, stack=stack)
+    with ending_with(airflow, console, watch, down=True):
+        assert run.run_id in {other.run_id for other in _other_runs(airflow, watch)}
+        own = Watch(display=watch.display, run=run)
+        assert run.run_id not in {other.run_id for other in _other_runs(airflow, own)}
+    assert stack.is_up()
+    assert "goes on" in console.export_text()
+
+
+def test_a_supervisor_that_ends_at_once_is_told_at_once(tmp_path: Path) -> None:
+    """`up` does not wait for minutes for a supervisor that is dead, and shows what it said."""
+    (tmp_path / "dags").mkdir()
+    # The components' environment is the user's: there the supervisor finds another `psutil`.
+    (tmp_path / "psutil.py").write_text("raise SystemExit('no such processor')\n")
+    made = Stack(root=tmp_path, extra_env={"PYTHONPATH": str(tmp_path)})
+    made.state.create()
+    made.state.remember(port=made._free_port())
+    began = time.monotonic()
+    made._start_supervisor(made.env())
+    with pytest.raises(EnvironmentProblem, match=r"(?s)supervisor has ended.*no such processor"):
+        made._wait_until_healthy(since=datetime.now(UTC))
+    assert time.monotonic() - began < 20
 
 
 def test_a_stack_of_another_user_is_refused(tmp_path: Path) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Protocol, Self
@@ -22,6 +21,13 @@ POLL_EVERY = 1.0
 PATIENCE = 90.0  # seconds without an answer: the supervisor may be starting the API server again
 FULL_EVERY = 15  # polls; between them only what changed is asked for
 OVERLAP = timedelta(seconds=30)
+_COLUMNS: list[tuple[str, Callable[[Tally], int], str]] = [
+    ("done", lambda tally: tally.done, "green"),
+    ("running", lambda tally: tally.running, "cyan"),
+    ("retry", lambda tally: tally.retrying, "yellow"),
+    ("failed", lambda tally: tally.failed, "bold red"),
+    ("not run", lambda tally: tally.not_reached, "yellow"),
+]
 
 
 class Display(Protocol):
@@ -135,35 +141,24 @@ class LineDisplay:
             self.console.print(f"{clock(progress.seconds)} {_line(tally)}", highlight=False, soft_wrap=True)
 
 
-def waiting(console: Console, text: str) -> AbstractContextManager[object]:
-    """Show that something takes time: a spinner on a terminal, a line elsewhere."""
-    if console.is_terminal:
-        return console.status(text)
-    console.print(text, highlight=False)
-    return nullcontext()
-
-
 def progress_table(progress: Progress, order: Sequence[str]) -> Table:
-    """The groups of a run with their counts."""
+    """The groups of a run with their counts; once it has ended, without what cannot be any more."""
     table = Table(box=None, pad_edge=False, padding=(0, 2))
-    table.add_column("layer")
-    for name in ("total", "done", "running", "retry", "failed", "not run"):
-        table.add_column(name, justify="right")
-    table.add_column("time", justify="right")
     total = progress.total()
+    columns = _COLUMNS
+    if progress.run.is_finished:
+        columns = [one for one in columns if one[0] not in {"running", "retry"} or one[1](total)]
+    table.add_column("layer")
+    for name in ("total", *(name for name, _, _ in columns), "time"):
+        table.add_column(name, justify="right")
     for tally in (*progress.tallies(order), total):
-        style = "bold" if tally is total else ""
         seconds = progress.seconds if tally is total else tally.seconds
         table.add_row(
             tally.group,
             str(tally.total),
-            Text(str(tally.done), style="green" if tally.done else "dim"),
-            Text(str(tally.running), style="cyan" if tally.running else "dim"),
-            Text(str(tally.retrying), style="yellow" if tally.retrying else "dim"),
-            Text(str(tally.failed), style="bold red" if tally.failed else "dim"),
-            Text(str(tally.not_reached), style="yellow" if tally.not_reached else "dim"),
+            *(Text(str(count(tally)), style=style if count(tally) else "dim") for _, count, style in columns),
             clock(seconds) if tally.total and seconds else "",
-            style=style,
+            style="bold" if tally is total else "",
         )
     return table
 
@@ -172,12 +167,6 @@ def clock(seconds: float) -> str:
     """Minutes and seconds."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02d}"
-
-
-def _names(progress: Progress, what: str, states: frozenset[str]) -> str:
-    names = [task.task_id for task in progress.tasks if task.state in states]
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return f"{what}: {', '.join(names[:3])}{more}" if names else ""
 
 
 def _line(tally: Tally) -> str:

@@ -33,11 +33,6 @@ class Tally:
     seconds: float = 0.0
     """From the first start to the last end, or to now."""
 
-    @property
-    def is_finished(self) -> bool:
-        """Whether nothing of the group is going to run any more."""
-        return self.done + self.failed + self.not_reached == self.total
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Progress:

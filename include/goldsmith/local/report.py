@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from rich.console import Console
@@ -13,8 +14,17 @@ from rich.text import Text
 from goldsmith.local.airflow import Airflow
 from goldsmith.local.follow import clock, progress_table
 from goldsmith.local.progress import Progress
+from goldsmith.plan.model import PlannedNode
 from goldsmith.rest import LogLine, RestClient, TaskInstance
 
+# dbt's resource types, as a person calls them, and what is said of one that went well.
+_NOUNS = {
+    "seed": ("seed", "loaded"),
+    "model": ("model", "built"),
+    "snapshot": ("snapshot", "taken"),
+    "test": ("test", "passed"),
+    "unit_test": ("test", "passed"),
+}
 SHOWN = 10  # failures that are printed in full
 _NO_LOG = "No log: the task did not run on a worker. The scheduler's log may say why."
 # Airflow names the exception, Cosmos says that dbt failed: both before what dbt itself says.
@@ -32,6 +42,8 @@ class Failure:
     try_number: int
     message: str
     url: str
+    again: str
+    """The command that runs it again, with what depends on it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,6 +56,8 @@ class Report:
     failures: tuple[Failure, ...]
     order: tuple[str, ...]
     """The groups in the order in which they are shown."""
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    """Task id to dbt's resource type."""
 
     @property
     def is_success(self) -> bool:
@@ -87,10 +101,17 @@ class Report:
                 f"{self.pipeline}: {self.progress.run.state}, {', '.join(parts)}, {took}", style="bold red"
             )
         console.print(verdict)
+        if counted := count_nodes(self.progress.tasks, self.kinds):
+            console.print(counted, highlight=False)
 
 
 def make_report(
-    airflow: Airflow, progress: Progress, *, order: Sequence[str], unique_ids: Mapping[str, str]
+    airflow: Airflow,
+    progress: Progress,
+    *,
+    order: Sequence[str],
+    nodes: Iterable[PlannedNode],
+    is_only_pipeline: bool = True,
 ) -> Report:
     """Collect what is to be said, with the logs of what failed.
 
@@ -98,27 +119,48 @@ def make_report(
         airflow: Where the run was.
         progress: The run at its end.
         order: The groups in the order in which they are to be shown.
-        unique_ids: Task id to dbt's unique id.
+        nodes: The nodes of the pipeline's plan.
+        is_only_pipeline: Whether `goldsmith retry` finds the pipeline without its name.
     """
-    run = progress.run
+    run, planned = progress.run, {node.task_id: node for node in nodes}
     failed = sorted(progress.failed, key=lambda task: (task.ended is None, task.ended, task.key))
+    options = "" if is_only_pipeline else f" --pipeline {run.dag_id}"
+    if failed and airflow.api.runs(run.dag_id, limit=1)[0].run_id != run.run_id:
+        options += f" --run {run.run_id}"
     return Report(
         pipeline=run.dag_id,
         url=f"{airflow.url}/dags/{run.dag_id}/runs/{run.run_id}",
         progress=progress,
         order=tuple(order),
+        kinds={task_id: node.kind for task_id, node in planned.items()},
         failures=tuple(
             Failure(
                 task_id=task.task_id,
                 map_index=task.map_index,
-                unique_id=unique_ids.get(task.task_id, ""),
+                unique_id=planned[task.task_id].unique_id if task.task_id in planned else "",
                 try_number=task.try_number,
                 message=failure_message(airflow.api, run.dag_id, run.run_id, task),
                 url=airflow.task_url(run.dag_id, run.run_id, task),
+                again=f"goldsmith retry {task.task_id} --downstream{options}",
             )
             for task in failed
         ),
     )
+
+
+def count_nodes(tasks: Iterable[TaskInstance], kinds: Mapping[str, str]) -> str:
+    """How many models were built and tests passed, and how many not; empty where the tasks have no nodes."""
+    counts: Counter[tuple[str, bool]] = Counter()
+    for task in tasks:
+        noun, _ = _NOUNS.get(kinds.get(task.task_id, ""), ("", ""))
+        if noun and task.state in {"success", "failed"}:
+            counts[noun, task.state == "success"] += 1
+    parts = []
+    for noun, verb in dict.fromkeys(_NOUNS.values()):
+        done, failed = counts[noun, True], counts[noun, False]
+        parts += [f"{done} {noun}{'s' * (done != 1)} {verb}"] if done else []
+        parts += [f"{failed} {noun}{'s' * (failed != 1)} failed"] if failed else []
+    return ", ".join(parts)
 
 
 def failure_message(api: RestClient, dag_id: str, run_id: str, task: TaskInstance) -> str:
@@ -141,9 +183,7 @@ def _print_failure(failure: Failure, console: Console) -> None:
     console.print(Text(f"FAILED {failure.task_id}{index}", style="bold red"))
     console.print(Text("\n".join(f"  {line}" for line in failure.message.splitlines()[:20])), soft_wrap=True)
     console.print(Text(f"  log: {failure.url}", style="dim"), soft_wrap=True)
-    if failure.unique_id:
-        name = failure.unique_id.split(".")[2] if failure.unique_id.count(".") >= 2 else failure.unique_id
-        console.print(Text(f"  again: goldsmith retry {name} --downstream", style="dim"), soft_wrap=True)
+    console.print(Text(f"  again: {failure.again}", style="dim"), soft_wrap=True)
 
 
 def _task(task: TaskInstance) -> dict[str, Any]:

@@ -12,11 +12,12 @@ from typing import Any
 from goldsmith.dbt.project import make_manifest
 from goldsmith.errors import ConfigurationError, EnvironmentProblem, GoldsmithError, SelectionError
 from goldsmith.local.airflow import Airflow
-from goldsmith.local.follow import Display, follow
+from goldsmith.local.follow import follow
 from goldsmith.local.report import Report, make_report
+from goldsmith.local.session import Watch
 from goldsmith.pipeline import load_plan, pipelines_in, project_of
 from goldsmith.plan.model import Plan, PlannedNode
-from goldsmith.rest import Dag, ImportFailure, RestClient
+from goldsmith.rest import Dag, ImportFailure, RestClient, Run
 from goldsmith.settings import Settings
 from goldsmith.spec.pipeline import Pipeline
 
@@ -72,9 +73,23 @@ def refresh_manifests(here: Settings, report: Callable[[str], None]) -> None:
 
 
 def run_pipeline(
-    airflow: Airflow, spec: Pipeline, here: Settings, *, display: Display, report: Callable[[str], None]
+    airflow: Airflow,
+    spec: Pipeline,
+    here: Settings,
+    *,
+    file: Path,
+    watch: Watch,
+    report: Callable[[str], None],
 ) -> Report:
     """Trigger a pipeline and follow its run to the end.
+
+    Args:
+        airflow: Where it runs.
+        spec: The pipeline.
+        here: Settings of this process.
+        file: The DAG file that builds the pipeline.
+        watch: Told of the run, and shows its progress.
+        report: Called with a line for each step.
 
     Raises:
         ConfigurationError: Airflow cannot import the DAG file.
@@ -82,7 +97,7 @@ def run_pipeline(
     """
     changed = _last_change(spec, here) if airflow.stack else None
     report("Waiting for Airflow to parse the DAG")
-    dag = wait_until_parsed(airflow.api, spec.name, here.dags_dir, changed=changed)
+    dag = wait_until_parsed(airflow.api, spec.name, here.dags_dir, changed=changed, file=file)
     busy = [run for run in airflow.api.runs(spec.name) if not run.is_finished]
     if busy:
         report(f"Run {busy[-1].run_id} is not finished: this one may have to wait for it")
@@ -91,7 +106,7 @@ def run_pipeline(
     if dag.is_paused:
         airflow.api.unpause(spec.name)
     report(f"Run {run.run_id}")
-    return _followed(airflow, run.run_id, spec, here, display)
+    return _followed(airflow, run, spec, here, watch)
 
 
 def retry_node(
@@ -102,7 +117,7 @@ def retry_node(
     node: str,
     run_id: str | None,
     downstream: bool,
-    display: Display,
+    watch: Watch,
     report: Callable[[str], None],
 ) -> Report:
     """Clear a node's task in a run, the latest unless one is named, and follow the run to its end.
@@ -123,10 +138,12 @@ def retry_node(
     report(
         f"Cleared {len(cleared)} tasks of run {runs[0].run_id}: {task_id}{' and downstream' if downstream else ''}"
     )
-    return _followed(airflow, runs[0].run_id, spec, here, display)
+    return _followed(airflow, runs[0], spec, here, watch)
 
 
-def wait_until_parsed(api: RestClient, dag_id: str, dags_dir: Path, *, changed: datetime | None) -> Dag:
+def wait_until_parsed(
+    api: RestClient, dag_id: str, dags_dir: Path, *, changed: datetime | None, file: Path | None = None
+) -> Dag:
     """Wait until Airflow has parsed the DAG as it is now.
 
     Args:
@@ -134,6 +151,7 @@ def wait_until_parsed(api: RestClient, dag_id: str, dags_dir: Path, *, changed: 
         dag_id: The DAG.
         dags_dir: The folder of its file, to tell its import errors from others'.
         changed: When its file, spec or manifest last changed; None to take the DAG as it is.
+        file: The DAG file; None where only Airflow knows it.
 
     Raises:
         ConfigurationError: Airflow cannot import the DAG file.
@@ -145,7 +163,9 @@ def wait_until_parsed(api: RestClient, dag_id: str, dags_dir: Path, *, changed: 
         dag = api.dag(dag_id)
         since = changed or datetime.min.replace(tzinfo=UTC)
         broken = [
-            one for one in api.import_errors() if one.time and one.time > since and _is_of(one, dag, dags_dir)
+            one
+            for one in api.import_errors()
+            if one.time and one.time > since and _is_of(one, dags_dir, dag, file)
         ]
         if broken:
             raise _import_problem(broken[0])
@@ -161,9 +181,10 @@ def wait_until_parsed(api: RestClient, dag_id: str, dags_dir: Path, *, changed: 
     )
 
 
-def _is_of(failure: ImportFailure, dag: Dag | None, dags_dir: Path) -> bool:
-    """Whether an import error can be that of the DAG: of its file, or while there is no DAG, of any file."""
-    return dag is None or (dags_dir / failure.file) == Path(dag.file) or failure.file == dag.file
+def _is_of(failure: ImportFailure, dags_dir: Path, dag: Dag | None, file: Path | None) -> bool:
+    """Whether an import error is that of the DAG's file."""
+    own = {file, Path(dag.file) if dag else None}
+    return bool(own & {dags_dir / failure.file, Path(failure.file)})
 
 
 def _import_problem(failure: ImportFailure) -> ConfigurationError:
@@ -181,13 +202,20 @@ def _last_change(spec: Pipeline, here: Settings) -> datetime:
     manifest = project_of(spec, here).manifest_path
     files = [manifest, *here.dags_dir.rglob("*.py"), *here.dags_dir.rglob("*.y*ml")]
     newest = max(file.stat().st_mtime for file in files if file.is_file())
-    return datetime.fromtimestamp(newest, tz=UTC)
+    # Nothing is ever parsed after a time in the future, which an unpacked archive may bring.
+    return datetime.fromtimestamp(min(newest, time.time()), tz=UTC)
 
 
-def _followed(airflow: Airflow, run_id: str, spec: Pipeline, here: Settings, display: Display) -> Report:
-    progress = follow(airflow.api, spec.name, run_id, display)
-    unique_ids = {node.task_id: node.unique_id for node in _nodes(spec, here)}
-    return make_report(airflow, progress, order=group_order(spec), unique_ids=unique_ids)
+def _followed(airflow: Airflow, run: Run, spec: Pipeline, here: Settings, watch: Watch) -> Report:
+    watch.run = run
+    progress = follow(airflow.api, spec.name, run.run_id, watch.display)
+    return make_report(
+        airflow,
+        progress,
+        order=group_order(spec),
+        nodes=_nodes(spec, here),
+        is_only_pipeline=not progress.failed or len(pipelines_in(here.dags_dir)) == 1,
+    )
 
 
 def group_order(spec: Pipeline) -> tuple[str, ...]:

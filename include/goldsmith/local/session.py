@@ -4,36 +4,71 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from goldsmith.errors import GoldsmithError
 from goldsmith.local.airflow import Airflow
+from goldsmith.local.follow import Display
 from goldsmith.local.stack import PartStatus, Stack
+from goldsmith.rest import Run
 
 _STYLES = {"healthy": "green", "starting": "yellow", "unhealthy": "red", "stopped": "dim"}
 
 
+@dataclass(kw_only=True, slots=True)
+class Watch:
+    """What a command watches."""
+
+    display: Display
+    run: Run | None = None
+    """None until there is one."""
+
+
 @contextmanager
-def ending_with(airflow: Airflow, console: Console, *, down: bool) -> Iterator[None]:
+def ending_with(airflow: Airflow, console: Console, watch: Watch, *, down: bool) -> Iterator[None]:
     """Say how to get in at the end, or stop the stack: when asked to, and on Ctrl-C if this command started it."""
     try:
         yield
+        if airflow.stack and down:
+            _stop(airflow, airflow.stack, console, watch)
+        elif airflow.stack:
+            say_how_to_get_in(airflow.stack, console)
     except KeyboardInterrupt:
         if airflow.stack and (airflow.was_started or down):
-            console.print("Stopping the local stack")
-            airflow.stack.down()
+            _stop(airflow, airflow.stack, console, watch)
         else:
             console.print(f"No longer watching; the run goes on in Airflow: {airflow.url}")
         raise
     finally:
         airflow.api.close()
-    if airflow.stack and down:
-        console.print("Stopping the local stack")
-        airflow.stack.down()
-    elif airflow.stack:
-        say_how_to_get_in(airflow.stack, console)
+
+
+def _stop(airflow: Airflow, stack: Stack, console: Console, watch: Watch) -> None:
+    """Stop the stack, unless somebody else's run is at work in it."""
+    others = _other_runs(airflow, watch)
+    if others:
+        named = f"run {others[0].run_id} of {others[0].dag_id}"
+        more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+        console.print(
+            f"The local stack goes on, because {named}{more} has not ended. Stop it with: goldsmith down",
+            highlight=False,
+            soft_wrap=True,
+        )
+        return
+    console.print("Stopping the local stack")
+    stack.down()
+
+
+def _other_runs(airflow: Airflow, watch: Watch) -> list[Run]:
+    own = (watch.run.dag_id, watch.run.run_id) if watch.run else None
+    try:
+        return [run for run in airflow.api.active_runs() if (run.dag_id, run.run_id) != own]
+    except GoldsmithError:  # an Airflow that does not answer is at work on nothing
+        return []
 
 
 def say_how_to_get_in(stack: Stack, console: Console) -> None:

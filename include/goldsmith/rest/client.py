@@ -21,7 +21,7 @@ from goldsmith.rest.records import (
     read_task_instance,
     read_time,
 )
-from goldsmith.rest.transport import ApiRefused, Transport, quoted
+from goldsmith.rest.transport import ApiRefused, Query, Transport, quoted
 
 PAGE = 100  # Airflow's default [api] maximum_page_limit
 COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
@@ -52,10 +52,6 @@ class RestClient(Transport):
             )
             for name in COMPONENTS
         }
-
-    def dags(self) -> list[Dag]:
-        """All DAGs that are not stale."""
-        return [read_dag(one) for one in self._pages("/api/v2/dags", "dags", order_by="dag_id")]
 
     def dag(self, dag_id: str) -> Dag | None:
         """One DAG, or None where Airflow knows none of that name."""
@@ -104,17 +100,22 @@ class RestClient(Transport):
 
     def runs(self, dag_id: str, *, limit: int = 10) -> list[Run]:
         """The latest runs, newest first."""
-        query: dict[str, str | int] = {"limit": limit, "order_by": "-run_after"}
+        query: dict[str, Query] = {"limit": limit, "order_by": "-run_after"}
         return [
             read_run(one)
             for one in self.send("GET", f"/api/v2/dags/{quoted(dag_id)}/dagRuns", query=query)["dag_runs"]
         ]
 
+    def active_runs(self) -> list[Run]:
+        """The runs of all DAGs that have not ended, oldest first."""
+        query: dict[str, Query] = {"state": ("queued", "running"), "order_by": "id"}
+        return [read_run(one) for one in self._pages("/api/v2/dags/~/dagRuns", "dag_runs", **query)]
+
     def task_instances(
         self, dag_id: str, run_id: str, *, since: datetime | None = None
     ) -> list[TaskInstance]:
         """The tasks of a run; with `since`, those that changed after it."""
-        query: dict[str, str | int] = {"order_by": "id"}
+        query: dict[str, Query] = {"order_by": "id"}
         if since is not None:
             query["updated_at_gte"] = since.isoformat()
         path = f"{_run_path(dag_id, run_id)}/taskInstances"
@@ -125,7 +126,7 @@ class RestClient(Transport):
         path = (
             f"{_run_path(dag_id, run_id)}/taskInstances/{quoted(task.task_id)}/logs/{max(task.try_number, 1)}"
         )
-        query: dict[str, str | int] = {"full_content": "true", "map_index": task.map_index}
+        query: dict[str, Query] = {"full_content": "true", "map_index": task.map_index}
         try:
             found = self.send("GET", path, query=query)
         except ApiRefused as error:
@@ -149,7 +150,7 @@ class RestClient(Transport):
         found = self.send("POST", f"/api/v2/dags/{quoted(dag_id)}/clearTaskInstances", body=body)
         return [read_task_instance(one) for one in found["task_instances"]]
 
-    def _pages(self, path: str, part: str, **query: str | int) -> Iterator[dict[str, Any]]:
+    def _pages(self, path: str, part: str, **query: Query) -> Iterator[dict[str, Any]]:
         offset = 0
         while True:
             found = self.send("GET", path, query={**query, "limit": PAGE, "offset": offset})

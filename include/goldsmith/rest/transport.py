@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 from urllib.parse import quote, urlsplit
@@ -14,6 +14,7 @@ from goldsmith.errors import ConfigurationError, EnvironmentProblem
 
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _USERS_MISTAKES = {400, 422}
+Query = str | int | Sequence[str]
 
 
 class ApiRefused(EnvironmentProblem):
@@ -87,7 +88,7 @@ class Transport:
         method: str,
         path: str,
         *,
-        query: Mapping[str, str | int] | None = None,
+        query: Mapping[str, Query] | None = None,
         body: Mapping[str, Any] | None = None,
         needs_login: bool = True,
     ) -> dict[str, Any]:

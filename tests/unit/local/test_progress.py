@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 from rich.console import Console
 
-from goldsmith.local.follow import LineDisplay, _merged
+from goldsmith.local.follow import LineDisplay, _merged, progress_table
 from goldsmith.local.progress import Progress, Tally
-from goldsmith.local.report import message_in
+from goldsmith.local.report import count_nodes, message_in
 from goldsmith.rest import LogLine, Run, TaskInstance
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -81,6 +81,34 @@ def test_an_expanded_task_replaces_its_placeholder() -> None:
         known, [task("ingest.load", "success", index=0), task("ingest.load", "running", index=1)]
     )
     assert sorted(merged) == [("ingest.load", 0), ("ingest.load", 1)]
+
+
+def test_the_final_table_and_counts_hold_what_a_person_asks_for() -> None:
+    """No columns that cannot count any more; models and tests in words, what is no dbt node left out."""
+    console = Console(width=120)
+    tasks = [
+        task("silver.orders.run", "success"),
+        task("silver.items.run", "failed"),
+        task("silver.orders.unique_id", "success"),
+        task("silver.orders.unit", "success"),
+        task("gold.facts.run", "upstream_failed"),
+        task("silver.gate", "failed"),
+    ]
+    with console.capture() as captured:
+        console.print(progress_table(progress(*tasks), ["silver", "gold"]))
+    assert captured.get().splitlines()[0].split() == [
+        "layer",
+        "total",
+        "done",
+        "failed",
+        "not",
+        "run",
+        "time",
+    ]
+    kinds = dict.fromkeys(("silver.orders.run", "silver.items.run", "gold.facts.run"), "model")
+    kinds |= {"silver.orders.unique_id": "test", "silver.orders.unit": "unit_test"}
+    assert count_nodes(tasks, kinds) == "1 model built, 1 model failed, 2 tests passed"
+    assert count_nodes(tasks, {}) == ""
 
 
 def test_the_message_of_a_failure_is_dbts_own() -> None:
