@@ -1,7 +1,7 @@
 """The steps of an ingest as Airflow tasks: split, load mapped over the chunks, merge.
 
-XCom carries chunks as offsets and results as counts. Connections are looked up when a task runs, so no secret
-reaches the DAG, its rendered templates or the log.
+XCom carries chunks as offsets, results as counts, and the name under which the run stages, which split chooses.
+Connections are looked up when a task runs, so no secret reaches the DAG, its rendered templates or the log.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule, TaskGroup, get_current_context, task
@@ -118,19 +119,21 @@ def _ingest_tasks(
         )
 
 
-def split_task(ingest: dict[str, Any], connection: str, root: str) -> list[dict[str, int]]:
+def split_task(ingest: dict[str, Any], connection: str, root: str) -> list[dict[str, Any]]:
     """Check the file, cut it into chunks, and make the tables that are not there."""
     spec = Ingest.model_validate(ingest)
     chunks = split(spec, _root(root))
-    prepare(_connect(connection), spec, _run(spec))
-    return [asdict(chunk) for chunk in chunks]
+    # Not the run's id: another Airflow that loads into the same warehouse may have one of that name.
+    run = uuid4().hex
+    prepare(_connect(connection), spec, run)
+    return [{"run": run, "chunk": asdict(chunk)} for chunk in chunks]
 
 
-def load_task(ingest: dict[str, Any], connection: str, root: str, chunk: dict[str, int]) -> dict[str, int]:
+def load_task(ingest: dict[str, Any], connection: str, root: str, chunk: dict[str, Any]) -> dict[str, Any]:
     """Copy one chunk into its staging table."""
-    spec, part = Ingest.model_validate(ingest), Chunk(**chunk)
+    spec, run, part = Ingest.model_validate(ingest), chunk["run"], Chunk(**chunk["chunk"])
     get_current_context()["lines"] = f"lines {part.first_line} to {part.last_line}"  # type: ignore[typeddict-unknown-key]
-    return asdict(load(_connect(connection), spec, _root(root), run=_run(spec), chunk=part))
+    return {"run": run, "loaded": asdict(load(_connect(connection), spec, _root(root), run=run, chunk=part))}
 
 
 def merge_task(ingest: dict[str, Any], connection: str, loaded: Any, parallel: int) -> dict[str, Any]:
@@ -140,19 +143,14 @@ def merge_task(ingest: dict[str, Any], connection: str, loaded: Any, parallel: i
     """
     spec = Ingest.model_validate(ingest)
     # Sliced: iterating asks until a chunk is not found, which the log shows as an error.
-    done = [Loaded(**chunk) for chunk in loaded[:]]
-    return asdict(merge(_connect(connection), spec, run=_run(spec), loaded=done, parallel=parallel))
+    parts = loaded[:]
+    done = [Loaded(**part["loaded"]) for part in parts]
+    # Every file has a chunk.
+    return asdict(merge(_connect(connection), spec, run=parts[0]["run"], loaded=done, parallel=parallel))
 
 
 def _root(root: str) -> Path:
     return Path(root) if root else settings().root
-
-
-def _run(ingest: Ingest) -> str:
-    """Name of the run, which its retries share."""
-    context = get_current_context()
-    dag_run = context["dag_run"]
-    return f"{dag_run.dag_id}/{dag_run.run_id}/{ingest.source}"
 
 
 def _connect(connection: str) -> Connect:
