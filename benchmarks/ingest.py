@@ -371,6 +371,7 @@ def main() -> None:
             server.destroy()
     lines = report(bench, found)
     if options.json:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(
             json.dumps({"rows": options.rows, "sessions": options.sessions, "results": lines})
         )
