@@ -209,7 +209,12 @@ def plan(pipeline: PipelineArgument = None, *, as_json: JsonOption = False) -> N
 
     here = settings()
     spec, _ = choose_pipeline(here, pipeline)
-    found = load_plan(spec, project_of(spec, here), here)
+    project = project_of(spec, here)
+    found = load_plan(spec, project, here)
+    if project.changed_since_manifest():
+        typer.echo(
+            "The manifest is older than the project's files. Make it anew: goldsmith manifest", err=True
+        )
     if as_json:
         _print_json(found.listing())
     else:

@@ -75,6 +75,7 @@ def test_ingest_comes_before_what_reads_its_tables(dag: DAG) -> None:
     """Loaded first, checked for freshness next, read after that."""
     merge = dag.get_task("ingest.transactions.merge")
     assert merge.downstream_task_ids == {"sources.data_lake_transactions.freshness"}
+    assert merge.execution_timeout == timedelta(minutes=30)
     assert "bronze" in dag.task_group.children
     assert "ingest" in dag.task_group.children
 

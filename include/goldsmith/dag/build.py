@@ -71,7 +71,12 @@ def _ingest(spec: Pipeline) -> None:
     if spec.ingest:
         from goldsmith.ingest.task_group import ingest_group
 
-        ingest_group(spec.ingest, connection=spec.connection)
+        ingest_group(
+            spec.ingest,
+            connection=spec.connection,
+            task_timeout=spec.task_timeout,
+            run_timeout=spec.run_timeout,
+        )
 
 
 def _engine(spec: Pipeline, project: DbtProject, here: Settings) -> Engine:
