@@ -214,11 +214,12 @@ def test_a_run_is_followed_reported_and_healed(stack: Stack, repository: Path) -
         run = api.trigger("small")
         api.unpause("small")
         progress = follow(api, "small", run.run_id, display_on(console, ()))
-        report = make_report(airflow, progress, order=("bronze", "silver"), nodes=())
+        report = make_report(airflow, progress, order=("bronze", "silver"), plan=None)
         assert not report.is_success
         assert [(one.task_id, one.message) for one in report.failures] == [
             ("silver.second", "Database Error in model second")
         ]
+        assert report.failures[0].again == "goldsmith retry silver.second --downstream"
         assert [
             (one.group, one.done, one.failed, one.not_reached) for one in progress.tallies(report.order)
         ] == [

@@ -14,7 +14,7 @@ from rich.text import Text
 from goldsmith.local.airflow import Airflow
 from goldsmith.local.follow import clock, progress_table
 from goldsmith.local.progress import Progress
-from goldsmith.plan.model import PlannedNode
+from goldsmith.plan.model import Plan
 from goldsmith.rest import LogLine, RestClient, TaskInstance
 
 # dbt's resource types, as a person calls them, and what is said of one that went well.
@@ -43,7 +43,7 @@ class Failure:
     message: str
     url: str
     again: str
-    """The command that runs it again, with what depends on it."""
+    """The command that runs it again, with what depends on it; empty for a gate."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,7 +110,7 @@ def make_report(
     progress: Progress,
     *,
     order: Sequence[str],
-    nodes: Iterable[PlannedNode],
+    plan: Plan | None,
     is_only_pipeline: bool = True,
 ) -> Report:
     """Collect what is to be said, with the logs of what failed.
@@ -119,10 +119,11 @@ def make_report(
         airflow: Where the run was.
         progress: The run at its end.
         order: The groups in the order in which they are to be shown.
-        nodes: The nodes of the pipeline's plan.
+        plan: The pipeline's plan; None where its project is not on this machine.
         is_only_pipeline: Whether `goldsmith retry` finds the pipeline without its name.
     """
-    run, planned = progress.run, {node.task_id: node for node in nodes}
+    run, planned = progress.run, {node.task_id: node for node in plan.nodes} if plan else {}
+    gates = {gate.task_id for gate in plan.gates} if plan else set()
     failed = sorted(progress.failed, key=lambda task: (task.ended is None, task.ended, task.key))
     options = "" if is_only_pipeline else f" --pipeline {run.dag_id}"
     if failed and airflow.api.runs(run.dag_id, limit=1)[0].run_id != run.run_id:
@@ -141,7 +142,10 @@ def make_report(
                 try_number=task.try_number,
                 message=failure_message(airflow.api, run.dag_id, run.run_id, task),
                 url=airflow.task_url(run.dag_id, run.run_id, task),
-                again=f"goldsmith retry {task.task_id} --downstream{options}",
+                # A gate that runs again finds what it found before.
+                again=""
+                if task.task_id in gates
+                else f"goldsmith retry {task.task_id} --downstream{options}",
             )
             for task in failed
         ),
@@ -183,7 +187,8 @@ def _print_failure(failure: Failure, console: Console) -> None:
     console.print(Text(f"FAILED {failure.task_id}{index}", style="bold red"))
     console.print(Text("\n".join(f"  {line}" for line in failure.message.splitlines()[:20])), soft_wrap=True)
     console.print(Text(f"  log: {failure.url}", style="dim"), soft_wrap=True)
-    console.print(Text(f"  again: {failure.again}", style="dim"), soft_wrap=True)
+    if failure.again:
+        console.print(Text(f"  again: {failure.again}", style="dim"), soft_wrap=True)
 
 
 def _task(task: TaskInstance) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from goldsmith.local.follow import follow
 from goldsmith.local.report import Report, make_report
 from goldsmith.local.session import Watch
 from goldsmith.pipeline import load_plan, pipelines_in, project_of
-from goldsmith.plan.model import Plan, PlannedNode
+from goldsmith.plan.model import Plan
 from goldsmith.rest import Dag, ImportFailure, RestClient, Run
 from goldsmith.settings import Settings
 from goldsmith.spec.pipeline import Pipeline
@@ -213,7 +213,7 @@ def _followed(airflow: Airflow, run: Run, spec: Pipeline, here: Settings, watch:
         airflow,
         progress,
         order=group_order(spec),
-        nodes=_nodes(spec, here),
+        plan=_plan_if_here(spec, here),
         is_only_pipeline=not progress.failed or len(pipelines_in(here.dags_dir)) == 1,
     )
 
@@ -227,12 +227,12 @@ def _plan(spec: Pipeline, here: Settings) -> Plan:
     return load_plan(spec, project_of(spec, here), here)
 
 
-def _nodes(spec: Pipeline, here: Settings) -> Iterable[PlannedNode]:
-    """The plan's nodes; none where the project is not on this machine, as with a named Airflow."""
+def _plan_if_here(spec: Pipeline, here: Settings) -> Plan | None:
+    """The plan; None where the project is not on this machine, as with a named Airflow."""
     try:
-        return _plan(spec, here).nodes
+        return _plan(spec, here)
     except GoldsmithError:
-        return ()
+        return None
 
 
 def _task_of(node: str, plan: Plan, task_ids: Iterable[str]) -> str:
