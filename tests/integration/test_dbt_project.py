@@ -216,11 +216,11 @@ def test_corrected_rates_merge_into_what_a_full_build_gives(warehouse: Warehouse
     build = ("build", "--target", "prod", "--select", "int_exchange_rates__hourly")
     insert = "insert into data_lake.exchange_rates (currency, rate_time, rate_to_eur, load_timestamp) values"
     correct = "update data_lake.exchange_rates set load_timestamp = now(), rate_to_eur ="
-    # The rows that arrived before the last build are older than `lookback_hours` lets it look.
+    # The rates of 14:00 are older than the newest by more than `lookback_hours`: no build looks at them again.
     warehouse.execute("update data_lake.exchange_rates set load_timestamp = now() - interval '2 days'")
     warehouse.execute(
-        f"{insert} ('usd', '2031-01-01 14:00:00', '0.90', now() - interval '1 day'),"
-        " ('USD', '2031-01-01 14:30:00', '0.92', now() - interval '1 day'),"
+        f"{insert} ('usd', '2031-01-01 14:00:00', '0.90', now() - interval '2 days'),"
+        " ('USD', '2031-01-01 14:30:00', '0.92', now() - interval '2 days'),"
         " ('USD', '2031-01-01 15:00:00', '0.93', now() - interval '1 day'),"
         " ('USD', '2031-01-01 16:00:00', '0.94', now() - interval '1 day'),"
         " ('USD', '2031-01-01 16:30:00', '0.95', now() - interval '1 day')"
