@@ -40,7 +40,9 @@ class ProcessName:
 
 
 def of_stack(state_dir: Path, sessions: Collection[ProcessName]) -> Iterator[psutil.Process]:
-    """Find every process of a stack but this one.
+    """Find every process of a stack that lives, but this one.
+
+    One that has ended stays visible until its parent collects it, in a container without an init for ever.
 
     Args:
         state_dir: The stack's state folder.
@@ -50,7 +52,8 @@ def of_stack(state_dir: Path, sessions: Collection[ProcessName]) -> Iterator[psu
     """
     leaders = [one for one in sessions if _may_lead(one)]
     for process in psutil.process_iter():
-        if process.pid != os.getpid() and (_has_mark(process, state_dir) or _is_of_session(process, leaders)):
+        is_ours = _has_mark(process, state_dir) or _is_of_session(process, leaders)
+        if is_ours and process.pid != os.getpid() and is_alive(process):
             yield process
 
 
