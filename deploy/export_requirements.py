@@ -51,8 +51,9 @@ def main() -> None:
 
 
 def pins(requirements: str) -> list[str]:
-    """The pinned packages of a requirement file, as `name==version`."""
-    return re.findall(r"^[a-z0-9._-]+==[^ ;\\]+", requirements, flags=re.MULTILINE)
+    """The pinned packages of a requirement file, as `name==version`, with their markers."""
+    lines = [line.rstrip(" \\") for line in requirements.splitlines()]
+    return [line for line in lines if line and not line.startswith((" ", "#"))]
 
 
 def resolve(held: Sequence[str] = ()) -> str:
