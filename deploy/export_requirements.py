@@ -10,13 +10,11 @@ afresh, so they depend on pyproject.toml alone, whose `exclude-newer` fixes the 
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import shutil
 import subprocess
 import tempfile
 import tomllib
-from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,26 +39,15 @@ def main() -> None:
     """Write both files."""
     parser = argparse.ArgumentParser(description="Write the requirement files from pyproject.toml.")
     parser.add_argument("--out", type=Path, default=ROOT, help="folder to write below (default: here)")
-    parser.add_argument("--keep", type=Path, help="hold the versions that this requirement file pins")
-    arguments = parser.parse_args()
-    out: Path = arguments.out
-    full = resolve(pins(arguments.keep.read_text(encoding="utf-8")) if arguments.keep else [])
+    out: Path = parser.parse_args().out
+    full = resolve()
     (out / "deploy").mkdir(parents=True, exist_ok=True)
     (out / "deploy" / "requirements-full.txt").write_text(FULL_HEADER + full, encoding="utf-8")
     (out / "requirements.txt").write_text(ASTRO_HEADER + astro(full), encoding="utf-8")
 
 
-def pins(requirements: str) -> list[str]:
-    """The pinned packages of a requirement file, as `name==version`, with their markers."""
-    lines = [line.rstrip(" \\") for line in requirements.splitlines()]
-    return [line for line in lines if line and not line.startswith((" ", "#"))]
-
-
-def resolve(held: Sequence[str] = ()) -> str:
+def resolve() -> str:
     """Resolve pyproject.toml away from any lock file and return the whole set with hashes.
-
-    Args:
-        held: Versions to stay at, as `name==version`.
 
     Raises:
         subprocess.CalledProcessError: uv found no solution or reached no package index.
@@ -68,10 +55,6 @@ def resolve(held: Sequence[str] = ()) -> str:
     with tempfile.TemporaryDirectory() as scratch:
         for name in ("pyproject.toml", "README.md", "LICENSE"):
             shutil.copy(ROOT / name, scratch)
-        project = Path(scratch, "pyproject.toml")
-        text = project.read_text(encoding="utf-8")
-        constraints = f"[tool.uv]\nconstraint-dependencies = {json.dumps(list(held))}"
-        project.write_text(text.replace("[tool.uv]", constraints, 1), encoding="utf-8")
         command = ["uv", "export", "--quiet", "--project", scratch, "--no-dev", "--extra", "celery"]
         command += ["--no-emit-project", "--no-annotate", "--no-header"]
         return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
