@@ -175,7 +175,3 @@ class IsolatedEngine:
             dbt_cmd_global_flags=list(DBT_FLAGS),
             **{**airflow, **node.operator_kwargs},
         )
-
-    def layer_tasks(self, layer: str, **airflow: Any) -> Mapping[str, BaseOperator]:  # noqa: ARG002
-        """None: every node runs by itself."""
-        return {}
