@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from goldsmith.dbt.project import DbtProject, find_project, make_manifest
+from goldsmith.settings import Settings
 
 # Before anything imports Airflow, which reads its configuration once and writes into its home.
 os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="goldsmith-airflow-")
@@ -26,6 +28,25 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [key for key in os.environ if key.startswith(("GOLDSMITH_", "WAREHOUSE_", "AIRFLOW_CONN_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("DBT_SEND_ANONYMOUS_USAGE_STATS", "false")
+
+
+@pytest.fixture(scope="session")
+def settings_for() -> Callable[[Path], Settings]:
+    """Make the settings of a repository, as one of Airflow's processes would have them."""
+
+    def make(root: Path) -> Settings:
+        return Settings(
+            root=root,
+            dags_dir=root / "dags",
+            dbt_project_dir=root / "dbt_project",
+            state_dir=root / "state",
+            plan_dir=root / "airflow",
+            target="prod",
+            is_scheduled=True,
+            airflow=None,
+        )
+
+    return make
 
 
 @pytest.fixture(scope="session")

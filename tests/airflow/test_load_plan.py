@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,18 +26,9 @@ def project(shop: DbtProject, tmp_path: Path) -> DbtProject:
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Settings:
+def here(tmp_path: Path, settings_for: Callable[[Path], Settings]) -> Settings:
     """Settings for that copy."""
-    return Settings(
-        root=tmp_path,
-        dags_dir=tmp_path / "dags",
-        dbt_project_dir=tmp_path / "dbt_project",
-        state_dir=tmp_path / "state",
-        plan_dir=tmp_path / "airflow",
-        target="prod",
-        is_scheduled=True,
-        airflow=None,
-    )
+    return settings_for(tmp_path)
 
 
 def test_a_fresh_plan_is_loaded_without_reading_the_manifest(

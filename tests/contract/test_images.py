@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
+from goldsmith.dbt.project import DbtProject
+
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
@@ -150,12 +152,12 @@ def test_compose_commands_are_read_by_airflow(tmp_path: Path) -> None:
 
 
 @pytest.mark.integration
-def test_astro_integrity_test_passes(tmp_path: Path) -> None:
-    """What `astro dev parse` runs passes on this Airflow, with a fresh AIRFLOW_HOME."""
+def test_astro_integrity_test_passes(tmp_path: Path, sample: DbtProject) -> None:
+    """What `astro dev parse` runs passes on this Airflow, with a fresh AIRFLOW_HOME and the manifest of the image."""
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", ".astro/test_dag_integrity_default.py"],
         cwd=ROOT,
-        env=os.environ | {"AIRFLOW_HOME": str(tmp_path)},
+        env=os.environ | {"AIRFLOW_HOME": str(tmp_path), "GOLDSMITH_DBT_PROJECT_DIR": str(sample.path)},
         check=False,
         capture_output=True,
         text=True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ import pytest
 from goldsmith.dbt.project import DbtProject
 from goldsmith.local.run import wait_until_parsed
 from goldsmith.local.stack import Stack
-from goldsmith.pipeline import load_plan
+from goldsmith.pipeline import load_plan, project_of
 from goldsmith.plan.model import Plan
 from goldsmith.rest import RestClient, Run, TaskInstance
 from goldsmith.settings import Settings
@@ -64,7 +64,9 @@ class Shop:
 
 
 @pytest.fixture(scope="module")
-def shop_run(shop: DbtProject, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+def shop_run(
+    shop: DbtProject, tmp_path_factory: pytest.TempPathFactory, settings_for: Callable[[Path], Settings]
+) -> Iterator[Shop]:
     """The shop's DAG in a local stack, its warehouse reached with a password."""
     root = tmp_path_factory.mktemp("running_shop")
     shutil.copytree(shop.path, root / "dbt_project")
@@ -83,25 +85,13 @@ def shop_run(shop: DbtProject, tmp_path_factory: pytest.TempPathFactory) -> Iter
     try:
         stack.up()
         with stack.api() as api:
-            yield Shop(api=api, stack=stack, plan=_plan(root))
+            yield Shop(api=api, stack=stack, plan=_plan(settings_for(root)))
     finally:
         stack.down()
         stack.server.destroy()
 
 
-def _plan(root: Path) -> Plan:
-    here = Settings(
-        root=root,
-        dags_dir=root / "dags",
-        dbt_project_dir=root / "dbt_project",
-        state_dir=root / ".goldsmith",
-        plan_dir=root / "plans",
-        target="prod",
-        is_scheduled=False,
-        airflow=None,
-    )
-    from goldsmith.pipeline import project_of
-
+def _plan(here: Settings) -> Plan:
     spec = Pipeline.parse(SPEC)
     return load_plan(spec, project_of(spec, here), here)
 
