@@ -8,8 +8,7 @@
     │   ├── SelectionError             a dbt selection that matches nothing
     │   └── PlanError                  the graph: order of layers, cycles, clashing ids
     ├── EnvironmentProblem         3   the machine: a server that does not start or answer
-    ├── IngestError                1   a raw file that cannot be loaded
-    └── RunFailed                  1   the run ended, and not well
+    └── IngestError                1   a raw file that cannot be loaded
 
 A message says what happened and what was looked at; the hint says what to do next.
 Airflow ships exceptions between processes, so each survives pickling.
@@ -78,7 +77,3 @@ class EnvironmentProblem(GoldsmithError):  # noqa: N818 - `EnvironmentError` is 
 
 class IngestError(GoldsmithError):
     """A raw file cannot be loaded."""
-
-
-class RunFailed(GoldsmithError):  # noqa: N818 - an outcome more than an error
-    """A run ended, and not with success."""

@@ -53,7 +53,7 @@ def render(plan: Plan, spec: Pipeline, project: DbtProject, here: Settings) -> D
             if wanted in (None, node.task_id):
                 group = groups.of(node.group, node.unit)
                 tasks[node.task_id] = engine.node_task(node, **_airflow_arguments(node, spec, group))
-        for gate in plan.gates:
+        for gate in (gate for gate in plan.gates if wanted in (None, gate.task_id)):
             tasks[gate.task_id] = GateTask(
                 task_id=gate.task_id,
                 task_display_name=f"gate after {gate.layer}",
