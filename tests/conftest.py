@@ -41,6 +41,7 @@ def settings_for() -> Callable[[Path], Settings]:
             dbt_project_dir=root / "dbt_project",
             state_dir=root / "state",
             plan_dir=root / "airflow",
+            results_path=str(root / "results"),
             target="prod",
             is_scheduled=True,
             airflow=None,

@@ -4,6 +4,9 @@ variable                      meaning                                   default
 GOLDSMITH_DBT_PROJECT_DIR     the dbt project                           `dbt_project` beside the dags folder
 GOLDSMITH_TARGET              dbt target of pipeline runs               prod
 GOLDSMITH_STATE_DIR           state of the local stack                  `.goldsmith` beside the dags folder
+GOLDSMITH_RESULTS_PATH        details of nodes: a folder that workers   `goldsmith_results` in AIRFLOW_HOME
+                              and the API server share, or a URL of
+                              object storage, s3://conn@bucket/prefix
 GOLDSMITH_SCHEDULE            `off`: pipelines run by hand only          on
 GOLDSMITH_AIRFLOW_URL         a running Airflow to use, not our own     none
 GOLDSMITH_AIRFLOW_USER        login there                               admin
@@ -44,6 +47,8 @@ class Settings:
     state_dir: Path
     plan_dir: Path
     """Where compiled plans go when they cannot lie beside the manifest."""
+    results_path: str
+    """Folder or URL of what dbt said about each node."""
     target: str
     is_scheduled: bool
     """Whether pipelines follow their schedule; the local stack switches it off."""
@@ -60,12 +65,14 @@ def settings() -> Settings:
     root = dags_dir.parent if dags_dir else _root_above(Path.cwd())
     named = os.environ.get("GOLDSMITH_DBT_PROJECT_DIR")
     state_dir = Path(os.environ.get("GOLDSMITH_STATE_DIR") or root / ".goldsmith").resolve()
+    airflow_home = _airflow_home() or state_dir / "airflow"
     return Settings(
         root=root,
         dags_dir=dags_dir or root / "dags",
         dbt_project_dir=Path(named).resolve() if named else root / DBT_PROJECT,
         state_dir=state_dir,
-        plan_dir=_airflow_home() or state_dir / "airflow",
+        plan_dir=airflow_home,
+        results_path=os.environ.get("GOLDSMITH_RESULTS_PATH") or str(airflow_home / "goldsmith_results"),
         is_scheduled=os.environ.get("GOLDSMITH_SCHEDULE", "on") != "off",
         target=os.environ.get("GOLDSMITH_TARGET") or "prod",
         airflow=_named_airflow(),

@@ -65,8 +65,10 @@ def test_a_named_airflow_keeps_its_password_out_of_sight(
 def test_empty_variables_count_as_not_set(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty state folder would be the current one; an account without a home has no ~/airflow."""
     monkeypatch.chdir(repository)
-    for name in ("GOLDSMITH_STATE_DIR", "GOLDSMITH_TARGET", "AIRFLOW_HOME", "HOME"):
+    empty = ("GOLDSMITH_STATE_DIR", "GOLDSMITH_TARGET", "GOLDSMITH_RESULTS_PATH", "AIRFLOW_HOME", "HOME")
+    for name in empty:
         monkeypatch.setenv(name, "")
     here = settings()
     assert (here.state_dir, here.target) == (repository / ".goldsmith", "prod")
     assert here.plan_dir == repository / ".goldsmith" / "airflow"
+    assert here.results_path == str(here.plan_dir / "goldsmith_results")
