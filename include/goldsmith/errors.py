@@ -8,6 +8,7 @@
     │   ├── SelectionError             a dbt selection that matches nothing
     │   └── PlanError                  the graph: order of layers, cycles, clashing ids
     ├── EnvironmentProblem         3   the machine: a server that does not start or answer
+    │   └── NoApiAccess                a task has no credentials for Airflow's REST API
     └── IngestError                1   a raw file that cannot be loaded
 
 A message says what happened and what was looked at; the hint says what to do next.
@@ -73,6 +74,10 @@ class EnvironmentProblem(GoldsmithError):  # noqa: N818 - `EnvironmentError` is 
     """The machine, or a server that was named, does not do what is needed."""
 
     exit_code = 3
+
+
+class NoApiAccess(EnvironmentProblem):
+    """Nobody gave the tasks usable credentials for Airflow's REST API."""
 
 
 class IngestError(GoldsmithError):

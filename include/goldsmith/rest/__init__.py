@@ -1,7 +1,16 @@
 """Airflow's REST API v2, typed; knows nothing of who started Airflow."""
 
 from goldsmith.rest.client import COMPONENTS, RestClient
-from goldsmith.rest.records import ComponentHealth, Dag, ImportFailure, LogLine, Run, TaskInstance
+from goldsmith.rest.records import (
+    ComponentHealth,
+    Dag,
+    ImportFailure,
+    LogLine,
+    Marked,
+    NotMarked,
+    Run,
+    TaskInstance,
+)
 from goldsmith.rest.transport import ApiRefused, Login
 
 __all__ = [
@@ -12,6 +21,8 @@ __all__ = [
     "ImportFailure",
     "LogLine",
     "Login",
+    "Marked",
+    "NotMarked",
     "RestClient",
     "Run",
     "TaskInstance",

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from goldsmith.rest.marking import Marking
 from goldsmith.rest.records import (
     ComponentHealth,
     Dag,
@@ -21,13 +22,13 @@ from goldsmith.rest.records import (
     read_task_instance,
     read_time,
 )
-from goldsmith.rest.transport import ApiRefused, Query, Transport, quoted
+from goldsmith.rest.transport import ApiRefused, Query, quoted, run_path
 
 PAGE = 100  # Airflow's default [api] maximum_page_limit
 COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
 
 
-class RestClient(Transport):
+class RestClient(Marking):
     """Airflow's REST API at one address.
 
     Every method raises `EnvironmentProblem` where Airflow does not answer, and `ApiRefused` (a
@@ -96,7 +97,7 @@ class RestClient(Transport):
 
     def run(self, dag_id: str, run_id: str) -> Run:
         """One run."""
-        return read_run(self.send("GET", _run_path(dag_id, run_id)))
+        return read_run(self.send("GET", run_path(dag_id, run_id)))
 
     def runs(self, dag_id: str, *, limit: int = 10) -> list[Run]:
         """The latest runs, newest first."""
@@ -118,13 +119,13 @@ class RestClient(Transport):
         query: dict[str, Query] = {"order_by": "id"}
         if since is not None:
             query["updated_at_gte"] = since.isoformat()
-        path = f"{_run_path(dag_id, run_id)}/taskInstances"
+        path = f"{run_path(dag_id, run_id)}/taskInstances"
         return [read_task_instance(one) for one in self._pages(path, "task_instances", **query)]
 
     def logs(self, dag_id: str, run_id: str, task: TaskInstance) -> list[LogLine]:
         """The log of a task's latest try; empty where it never ran on a worker."""
         path = (
-            f"{_run_path(dag_id, run_id)}/taskInstances/{quoted(task.task_id)}/logs/{max(task.try_number, 1)}"
+            f"{run_path(dag_id, run_id)}/taskInstances/{quoted(task.task_id)}/logs/{max(task.try_number, 1)}"
         )
         query: dict[str, Query] = {"full_content": "true", "map_index": task.map_index}
         try:
@@ -158,7 +159,3 @@ class RestClient(Transport):
             offset += len(found[part])
             if not found[part] or offset >= found["total_entries"]:
                 return
-
-
-def _run_path(dag_id: str, run_id: str) -> str:
-    return f"/api/v2/dags/{quoted(dag_id)}/dagRuns/{quoted(run_id)}"

@@ -18,11 +18,12 @@ Query = str | int | Sequence[str]
 
 
 class ApiRefused(EnvironmentProblem):
-    """Airflow answered, and said no."""
+    """Airflow answered, and said no; `status` is HTTP's, `detail` what Airflow said of the reason."""
 
-    def __init__(self, message: str, *, hint: str = "", status: int = 0) -> None:
+    def __init__(self, message: str, *, hint: str = "", status: int = 0, detail: str = "") -> None:
         super().__init__(message, hint=hint)
         self.status = status
+        self.detail = detail
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,6 +33,8 @@ class Login:
     user: str = "admin"
     password: str = field(default="", repr=False)
     token: str = field(default="", repr=False)
+    hint: str = "Set GOLDSMITH_AIRFLOW_USER and GOLDSMITH_AIRFLOW_PASSWORD, or GOLDSMITH_AIRFLOW_TOKEN."
+    """What to do where Airflow refuses it."""
 
 
 class _Answer(dict[str, Any]):
@@ -91,8 +94,17 @@ class Transport:
         query: Mapping[str, Query] | None = None,
         body: Mapping[str, Any] | None = None,
         needs_login: bool = True,
+        timeout: float | None = None,
     ) -> dict[str, Any]:
         """Send a request and return the JSON object of the answer.
+
+        Args:
+            method: Of HTTP; only GET is sent again where no answer comes.
+            path: Below the base URL.
+            query: Parameters of the URL.
+            body: Content, sent as JSON.
+            needs_login: Whether it is sent with a token.
+            timeout: Seconds to wait for this answer; None: as long as for any other.
 
         Raises:
             EnvironmentProblem: No answer.
@@ -111,7 +123,8 @@ class Transport:
             headers = {"Accept": "application/json"}
             if needs_login:
                 headers["Authorization"] = f"Bearer {self._bearer()}"
-            return self._http.request(method, path, params=query, json=body, headers=headers)
+            waits = httpx.USE_CLIENT_DEFAULT if timeout is None else timeout
+            return self._http.request(method, path, params=query, json=body, headers=headers, timeout=waits)
 
         try:
             response = attempts(request)
@@ -137,8 +150,9 @@ class Transport:
         if response.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
             raise ApiRefused(
                 f"Airflow at {self.base_url} refused the login or the request: {_detail(response)}",
-                hint="Set GOLDSMITH_AIRFLOW_USER and GOLDSMITH_AIRFLOW_PASSWORD, or GOLDSMITH_AIRFLOW_TOKEN.",
+                hint=(self._login or Login()).hint,
                 status=response.status_code,
+                detail=_detail(response),
             )
         if response.status_code in _USERS_MISTAKES:
             raise ConfigurationError(f"Airflow did not accept the request: {_detail(response)}")
@@ -147,6 +161,7 @@ class Transport:
                 f"Airflow at {self.base_url} answered {response.status_code} to {response.request.method}"
                 f" {response.request.url.path}: {_detail(response)}",
                 status=response.status_code,
+                detail=_detail(response),
             )
         if not response.content:
             return {}
@@ -162,6 +177,11 @@ class Transport:
 def quoted(part: str) -> str:
     """A name as one part of a path."""
     return quote(part, safe="")
+
+
+def run_path(dag_id: str, run_id: str) -> str:
+    """The path of a run."""
+    return f"/api/v2/dags/{quoted(dag_id)}/dagRuns/{quoted(run_id)}"
 
 
 def _scheme_and_host(url: str) -> tuple[str, str]:

@@ -1,0 +1,90 @@
+"""The way from a task to Airflow's REST API: the Airflow connection `goldsmith_api`.
+
+| Field | Value |
+|---|---|
+| type | `http` |
+| host | a name with port and schema (`https` for TLS) in their fields, or the full URL of Airflow's web page |
+| login, password | a user of Airflow; without login the password is a bearer token |
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx
+
+from goldsmith.errors import ConfigurationError, NoApiAccess
+from goldsmith.rest import Login, RestClient
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+
+CONNECTION = "goldsmith_api"
+_HINT = (
+    f"How to give tasks access, on each kind of installation: docs/api-access.md. Connection: {CONNECTION}."
+)
+_SCHEMES = ("http", "https")
+
+
+def airflow_api() -> RestClient:
+    """A client of the REST API of the Airflow that runs this task; no request is sent yet.
+
+    Raises:
+        NoApiAccess: The connection `goldsmith_api` is not there or lacks something.
+    """
+    from airflow.sdk import BaseHook
+    from airflow.sdk.exceptions import AirflowException
+
+    try:
+        connection = BaseHook.get_connection(CONNECTION)
+    except AirflowException as error:
+        # Also where the API server, which is asked for it, is away.
+        raise NoApiAccess(f"Airflow has no connection {CONNECTION!r} for this task.", hint=_HINT) from error
+    return client_of(connection)
+
+
+def client_of(connection: Connection) -> RestClient:
+    """A client with the address and the credentials of a connection.
+
+    Raises:
+        NoApiAccess: The connection lacks something.
+    """
+    if not connection.password:
+        raise NoApiAccess(f"The Airflow connection {CONNECTION!r} has no password.", hint=_HINT)
+    login = (
+        Login(user=connection.login, password=connection.password, hint=_HINT)
+        if connection.login
+        else Login(user="", token=connection.password, hint=_HINT)
+    )
+    url = _url(connection)
+    try:
+        return RestClient(url, login)
+    except ConfigurationError as error:
+        raise _no_url(url) from error
+
+
+def _url(connection: Connection) -> str:
+    """The address, from the host alone or from host, port and schema."""
+    host = (connection.host or "").rstrip("/")
+    if not host:
+        raise NoApiAccess(f"The Airflow connection {CONNECTION!r} has no host.", hint=_HINT)
+    if "@" in host:  # not repeated here: a password may stand before it
+        raise NoApiAccess(
+            f"The host of the Airflow connection {CONNECTION!r} holds a login; it has fields of its own.",
+            hint=_HINT,
+        )
+    if "://" not in host:
+        named = (connection.schema, connection.conn_type)
+        scheme = next((one for one in named if one in _SCHEMES), _SCHEMES[0])
+        host = f"{scheme}://{host}"
+    try:
+        url = httpx.URL(host)
+    except httpx.InvalidURL as error:
+        raise _no_url(host) from error
+    return str(url.copy_with(port=connection.port) if connection.port and not url.port else url)
+
+
+def _no_url(url: str) -> NoApiAccess:
+    return NoApiAccess(
+        f"The Airflow connection {CONNECTION!r} leads to {url!r}, which is no URL.", hint=_HINT
+    )

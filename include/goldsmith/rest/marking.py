@@ -1,0 +1,100 @@
+"""Setting the state of tasks that Airflow has not run, and whether one may."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import httpx
+
+from goldsmith.rest.records import Marked, read_marked
+from goldsmith.rest.transport import ApiRefused, Transport, quoted, run_path
+
+# A group of 1,200 tasks in a DAG of 3,000 took 5 s on an idle machine; and an answer given up is work that is done
+# all the same, unknown to us.
+PATIENCE = 120.0
+NOTE_LENGTH = 1000  # Airflow's limit
+_NO_SUCH = "goldsmith-asks-whether-it-may"
+
+
+class Marking(Transport):
+    """The requests that change tasks of a run.
+
+    None is sent again by itself where no answer came: Airflow may have done the work, so read the states first.
+    Airflow looks at the latest version of the DAG, not at that of the run.
+    """
+
+    def mark(self, dag_id: str, run_id: str, task_ids: Sequence[str], state: str) -> Marked:
+        """Set tasks to a state, one after the other in no fixed order, until one of them conflicts.
+
+        Each task costs Airflow time that grows with the DAG: 25 ms at 300 tasks, 0.6 s at 3,000. Failed tasks
+        downstream of a marked one are cleared, and any state but `state` itself is overwritten: look first.
+
+        Args:
+            dag_id: The DAG.
+            run_id: Its run.
+            task_ids: The tasks; all copies of a mapped one.
+            state: `success`, `failed` or `skipped`.
+
+        Raises:
+            ApiRefused: Nothing was done, for want of the right or of the DAG.
+            EnvironmentProblem: No answer; some or all may have been marked.
+        """
+        if not task_ids:
+            return Marked()
+        entities = [
+            {"task_id": task_id, "dag_id": dag_id, "dag_run_id": run_id, "new_state": state}
+            for task_id in task_ids
+        ]
+        action = {"action": "update", "entities": entities, "action_on_non_existence": "fail"}
+        path = f"{run_path(dag_id, run_id)}/taskInstances"
+        found = self.send("PATCH", path, body={"actions": [action]}, timeout=PATIENCE)
+        return read_marked(found, dag_id=dag_id, run_id=run_id)
+
+    def mark_group(self, dag_id: str, run_id: str, group_id: str, state: str) -> int:
+        """Set all tasks of a task group to a state, those in groups within it too.
+
+        Much cheaper than `mark` for many tasks: 1 s for 300 of 900, 5 s for 1,200 of 3,000.
+
+        Returns:
+            How many tasks changed: 0 where all were in that state already.
+
+        Raises:
+            ApiRefused: Nothing was done; status 404 where the DAG has no such group (any more), or the run
+                none of its tasks.
+            EnvironmentProblem: No answer; the group may have been marked.
+        """
+        path = f"{run_path(dag_id, run_id)}/taskGroupInstances/{quoted(group_id)}"
+        try:
+            found = self.send("PATCH", path, body={"new_state": state}, timeout=PATIENCE)
+        except ApiRefused as error:
+            if error.status == httpx.codes.CONFLICT:
+                return 0
+            raise
+        return int(found["total_entries"])
+
+    def note(self, dag_id: str, run_id: str, task_id: str, text: str) -> None:
+        """Put a note on a task, shown beside it in the UI; the empty text takes it away.
+
+        What is longer than Airflow accepts (1,000 characters) is cut.
+        """
+        path = f"{run_path(dag_id, run_id)}/taskInstances/{quoted(task_id)}"
+        cut = text if len(text) <= NOTE_LENGTH else f"{text[: NOTE_LENGTH - 1]}…"
+        self.send("PATCH", path, body={"note": cut})
+
+    def can_mark(self, dag_id: str) -> None:
+        """Return where this login may set the state of the DAG's tasks; change nothing.
+
+        Asks for the effect of marking a task that no DAG has. Airflow looks at the right first, and then finds
+        neither the task nor, where it has not been parsed yet, the DAG.
+
+        Raises:
+            ApiRefused: It may not (status 403), the login is wrong (401), or no Airflow is there.
+            EnvironmentProblem: No answer.
+        """
+        path = f"{run_path(dag_id, _NO_SUCH)}/taskInstances/{_NO_SUCH}/dry_run"
+        try:
+            self.send("PATCH", path, body={"new_state": "success"})
+        except ApiRefused as error:
+            # Any server answers 404; only Airflow names the DAG that it looked in or for.
+            if error.status != httpx.codes.NOT_FOUND or dag_id not in error.detail:
+                raise
