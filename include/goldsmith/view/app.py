@@ -1,0 +1,92 @@
+"""The pages: one for people, one for programs; both for those who may read the DAG's task logs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
+from airflow.api_fastapi.common.db.common import SessionDep
+from airflow.api_fastapi.core_api.security import requires_access_dag
+from airflow.models.taskinstance import TaskInstance
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, status
+from fastapi.responses import HTMLResponse, JSONResponse
+from sqlalchemy import select
+
+from goldsmith.errors import GoldsmithError
+from goldsmith.results.store import ResultStore
+from goldsmith.settings import settings
+from goldsmith.view.page import CONTENT_SECURITY_POLICY, Shown, failed_page, missing_page, result_page
+
+HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",  # rows of the warehouse are nothing for a cache
+}
+
+router = APIRouter(dependencies=[Depends(requires_access_dag("GET", DagAccessEntity.TASK_LOGS))])
+
+
+@router.get("/task/{dag_id}/{run_id}/{task_id}")
+def task_page(dag_id: str, run_id: str, task_id: str, session: SessionDep) -> HTMLResponse:
+    """Show what dbt said about a task's node."""
+    found = _task(dag_id, run_id, task_id, session)
+    if found is None:
+        return HTMLResponse(missing_page(dag_id, run_id, task_id), status.HTTP_404_NOT_FOUND, HEADERS)
+    try:
+        shown = _shown(found)
+    except GoldsmithError as error:
+        return HTMLResponse(failed_page(error, found), status.HTTP_503_SERVICE_UNAVAILABLE, HEADERS)
+    return HTMLResponse(result_page(shown), headers=HEADERS)
+
+
+@router.get("/results/{dag_id}/{run_id}/{task_id}")
+def task_results(dag_id: str, run_id: str, task_id: str, session: SessionDep) -> JSONResponse:
+    """Give the same as JSON, for `goldsmith logs`."""
+    found = _task(dag_id, run_id, task_id, session)
+    if found is None:
+        said = f"There is no task {task_id!r} in run {run_id!r} of DAG {dag_id!r}."
+        raise HTTPException(status.HTTP_404_NOT_FOUND, said)
+    try:
+        shown = _shown(found)
+    except GoldsmithError as error:
+        raise HTTPException(status.HTTP_503_SERVICE_UNAVAILABLE, str(error)) from error
+    document: dict[str, Any] = {
+        "dag_id": dag_id,
+        "run_id": run_id,
+        "task_id": task_id,
+        "state": shown.state,
+        "path": shown.path,
+        "records": [record.to_dict() for record in shown.records],
+    }
+    return JSONResponse(document, headers=HEADERS)
+
+
+app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)  # its own pages would be open to everybody
+app.include_router(router)
+
+
+def _task(dag_id: str, run_id: str, task_id: str, session: SessionDep) -> Shown | None:
+    """The task as Airflow's database knows it; ids that it does not know are not looked for anywhere else."""
+    known = (
+        TaskInstance.dag_id == dag_id,
+        TaskInstance.run_id == run_id,
+        TaskInstance.task_id == task_id,
+    )
+    row = session.execute(select(TaskInstance.state).where(*known).limit(1)).first()
+    if row is None:
+        return None
+    return Shown(dag_id=dag_id, run_id=run_id, task_id=task_id, state=row.state or "")
+
+
+def _shown(task: Shown) -> Shown:
+    """Add what is kept of it."""
+    store = ResultStore(settings().results_path)
+    return Shown(
+        dag_id=task.dag_id,
+        run_id=task.run_id,
+        task_id=task.task_id,
+        state=task.state,
+        path=store.location(task.dag_id, task.run_id, task.task_id),
+        records=store.read(task.dag_id, task.run_id, task.task_id),
+    )

@@ -1,0 +1,42 @@
+"""The Airflow plugin: a tab on each task instance, and the pages behind it.
+
+Airflow loads plugins in every one of its processes, tasks too. So this module imports nothing that is not there
+already: the pages are imported in the API server, at the first request for one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from airflow.sdk.plugins_manager import AirflowPlugin
+
+PREFIX = "/goldsmith"
+_Message = MutableMapping[str, Any]
+
+
+async def application(
+    scope: _Message,
+    receive: Callable[[], Awaitable[_Message]],
+    send: Callable[[_Message], Awaitable[None]],
+) -> None:
+    """Answer a request: an ASGI application, which is what Airflow mounts."""
+    from goldsmith.view.app import app
+
+    await app(scope, receive, send)
+
+
+class GoldsmithPlugin(AirflowPlugin):
+    """Registers the pages and the tab that shows them."""
+
+    name = "goldsmith"
+    fastapi_apps = [{"name": "goldsmith", "app": application, "url_prefix": PREFIX}]  # noqa: RUF012 - so it is declared
+    external_views = [  # noqa: RUF012
+        {
+            "name": "dbt",
+            # Without a slash in front: the browser puts the path before it under which Airflow is served.
+            "href": f"{PREFIX.lstrip('/')}/task/{{DAG_ID}}/{{RUN_ID}}/{{TASK_ID}}",
+            "destination": "task_instance",
+            "url_route": "dbt-result",
+        }
+    ]
