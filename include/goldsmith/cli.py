@@ -7,17 +7,18 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
 from goldsmith.errors import EnvironmentProblem, GoldsmithError
-from goldsmith.settings import settings
+from goldsmith.settings import Settings, settings
 
 if TYPE_CHECKING:
     from goldsmith.local.airflow import Airflow
+    from goldsmith.local.node_log import NodeLog
     from goldsmith.local.report import Report
     from goldsmith.spec.pipeline import Pipeline
 
@@ -173,29 +174,41 @@ def status() -> None:
     raise typer.Exit(0 if all(part.state == "healthy" for part in parts) else 3)
 
 
-@app.command(epilog="Example: goldsmith logs silver.stg_transactions.run")
+@app.command(epilog="Example: goldsmith logs int_customers__cleaned")
 def logs(
-    name: Annotated[str | None, typer.Argument(help="A part of the stack, or a task or dbt node.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="A part of the stack; else a dbt node's name or unique id, or a task id."),
+    ] = None,
     *,
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many lines of a part's log.")] = 100,
+    task_log: Annotated[
+        bool, typer.Option("--task-log", help="Airflow's log of the task, not what dbt said.")
+    ] = False,
     run_id: RunOption = None,
     pipeline: PipelineOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Print the end of a part's log, or a task's log; without a name, where the logs are."""
-    from goldsmith.local.airflow import local_stack, running_airflow
-    from goldsmith.local.logs import NAMES, component_log, log_files, task_log
-    from goldsmith.local.run import choose_pipeline
+    """Print what dbt said about a node, or the end of a part's log; without a name, where the logs are."""
+    from goldsmith.local.airflow import local_stack
+    from goldsmith.local.logs import NAMES, component_log, log_files
 
     here = settings()
     if name is None:
-        shown = [f"{part:14} {file}" for part, file in log_files(local_stack(here)).items()]
+        files = log_files(local_stack(here))
+        document: dict[str, Any] = {"files": {part: str(file) for part, file in files.items()}}
+        shown = [f"{part:14} {file}" for part, file in files.items()]
     elif name in NAMES:
         shown = component_log(local_stack(here), name, lines=lines)
+        document = {"part": name, "lines": shown}
     else:
-        spec, _ = choose_pipeline(here, pipeline)
-        airflow = running_airflow(here)
-        with airflow.api:
-            shown = task_log(airflow, spec.name, name, run_id=run_id)
+        found = _node_log(here, name, run_id=run_id, pipeline=pipeline, only_task_log=task_log)
+        shown, document = found.lines(), found.to_dict()
+        if found.note:
+            typer.echo(found.note, err=True)
+    if as_json:
+        _print_json(document)
+        return
     for line in shown:
         typer.echo(line)
 
@@ -273,6 +286,20 @@ def sample(
 
     generate(rows, seed, out)
     typer.echo(f"Wrote the files to {out}")
+
+
+def _node_log(
+    here: Settings, name: str, *, run_id: str | None, pipeline: str | None, only_task_log: bool
+) -> NodeLog:
+    from goldsmith.local.airflow import running_airflow
+    from goldsmith.local.node_log import node_log
+    from goldsmith.local.run import choose_pipeline, plan_if_here
+
+    spec, _ = choose_pipeline(here, pipeline)
+    airflow = running_airflow(here)
+    with airflow.api:
+        plan = plan_if_here(spec, here)
+        return node_log(airflow, plan, spec.name, name, run_id=run_id, only_task_log=only_task_log)
 
 
 def _watched(

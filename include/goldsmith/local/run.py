@@ -213,7 +213,7 @@ def _followed(airflow: Airflow, run: Run, spec: Pipeline, here: Settings, watch:
         airflow,
         progress,
         order=group_order(spec),
-        plan=_plan_if_here(spec, here),
+        plan=plan_if_here(spec, here),
         is_only_pipeline=not progress.failed or len(pipelines_in(here.dags_dir)) == 1,
     )
 
@@ -227,7 +227,7 @@ def _plan(spec: Pipeline, here: Settings) -> Plan:
     return load_plan(spec, project_of(spec, here), here)
 
 
-def _plan_if_here(spec: Pipeline, here: Settings) -> Plan | None:
+def plan_if_here(spec: Pipeline, here: Settings) -> Plan | None:
     """The plan; None where the project is not on this machine, as with a named Airflow."""
     try:
         return _plan(spec, here)

@@ -136,6 +136,24 @@ class RestClient(Marking):
             raise
         return [read_log_line(one) for one in found.get("content", [])]
 
+    def node_results(self, dag_id: str, run_id: str, task_id: str) -> dict[str, Any]:
+        """What dbt said about a task's node: `records`, oldest first, and the `path` that was looked at.
+
+        Raises:
+            ApiRefused: Also where this Airflow has no Goldsmith to ask.
+        """
+        ids = "/".join(map(quoted, (dag_id, run_id, task_id)))
+        try:
+            found = self.send("GET", f"/goldsmith/results/{ids}")
+            return {"path": found["path"], "records": found["records"]}
+        except ApiRefused as error:
+            if error.status:
+                raise
+            raise ApiRefused(  # Airflow answers every unknown address with its web page
+                f"Airflow at {self.base_url} has no page of what dbt said.",
+                hint="Install Goldsmith also where its API server runs.",
+            ) from error
+
     def clear(
         self, dag_id: str, run_id: str, task_ids: Sequence[str], *, downstream: bool = False
     ) -> list[TaskInstance]:

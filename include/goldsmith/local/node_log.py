@@ -1,0 +1,135 @@
+"""`goldsmith logs NODE`: what dbt said about a node, or the log of its task."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, replace
+from typing import Any
+
+from goldsmith.errors import ConfigurationError, SelectionError
+from goldsmith.local.airflow import Airflow
+from goldsmith.local.details import detail_lines
+from goldsmith.local.logs import NAMES
+from goldsmith.plan.model import Plan
+from goldsmith.rest import TaskInstance
+from goldsmith.rest.transport import ApiRefused
+from goldsmith.results.history import by_node
+from goldsmith.results.record import NodeResult
+
+NODE_TASKS = ("run", "seed", "snapshot", "freshness")
+KINDS = ("model", "seed", "snapshot", "source")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NodeLog:
+    """What there is to read about a node's task in a run."""
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    state: str
+    """Airflow's; empty while it has none."""
+    path: str = ""
+    """Where the records lie, or would."""
+    records: tuple[NodeResult, ...] = ()
+    note: str = ""
+    """Why there are none."""
+    task_log: tuple[str, ...] = ()
+
+    def lines(self) -> list[str]:
+        """The text that a person reads."""
+        if not self.records:
+            return list(self.task_log)
+        head = f"Task {self.task_id} in run {self.run_id}: {self.state or 'no state yet'}"
+        return [head, *(line for node in by_node(self.records) for line in ("", *detail_lines(node)))]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        shown = {key: getattr(self, key) for key in ("dag_id", "run_id", "task_id", "state", "path", "note")}
+        records = [record.to_dict() for record in self.records]
+        return {**shown, "records": records, "task_log": list(self.task_log)}
+
+
+def node_log(
+    airflow: Airflow, plan: Plan | None, dag_id: str, name: str, *, run_id: str | None, only_task_log: bool
+) -> NodeLog:
+    """What dbt said about a node; where nothing is kept of it, the log of its task's latest try.
+
+    Args:
+        airflow: The Airflow to ask.
+        plan: Tells a node's task from its unique id and name; without one, the ids of the tasks have to do.
+        dag_id: The pipeline.
+        name: A node's name or unique id, or a task id.
+        run_id: The run; None: the latest.
+        only_task_log: Ask for the task's log in any case.
+
+    Raises:
+        SelectionError: The run has no such task.
+        ConfigurationError: The pipeline has not run yet.
+    """
+    runs = [] if run_id else airflow.api.runs(dag_id, limit=1)
+    chosen = run_id or (runs[0].run_id if runs else None)
+    if chosen is None:
+        raise ConfigurationError(f"{dag_id} has not run yet.", hint=f"goldsmith run {dag_id}")
+    found = _meant(airflow.api.task_instances(dag_id, chosen), name, plan)
+    _check_is_one(found, name)
+    log = NodeLog(dag_id=dag_id, run_id=chosen, task_id=found[0].task_id, state=found[0].state or "")
+    if not only_task_log:
+        log = _with_details(airflow, log)
+    return log if log.records else replace(log, task_log=_task_log(airflow, log, found))
+
+
+def _with_details(airflow: Airflow, log: NodeLog) -> NodeLog:
+    try:
+        kept = airflow.api.node_results(log.dag_id, log.run_id, log.task_id)
+    except ApiRefused as error:
+        return replace(log, note=f"{error}\nThis is the task's log.")
+    records = tuple(map(NodeResult.from_dict, kept["records"]))
+    path = str(kept["path"])
+    note = "" if records else f"Nothing is kept of it at {path}; this is the task's log."
+    return replace(log, path=path, records=records, note=note)
+
+
+def _task_log(airflow: Airflow, log: NodeLog, tasks: list[TaskInstance]) -> tuple[str, ...]:
+    shown: list[str] = []
+    for one in tasks:
+        shown += [f"--- {one.task_id}[{one.map_index}] ---"] if one.map_index >= 0 else []
+        for line in airflow.api.logs(log.dag_id, log.run_id, one):
+            time = f"{line.time:%H:%M:%S} " if line.time else ""
+            shown += [f"{time}{line.text}", *([line.error] if line.error else [])]
+    return tuple(shown)
+
+
+def _meant(tasks: list[TaskInstance], name: str, plan: Plan | None) -> list[TaskInstance]:
+    """The task of an id; else, by the name of a node, the node's own task, or what its group holds."""
+    if exact := [task for task in tasks if task.task_id == name]:
+        return exact
+    planned = {node.task_id for node in plan.nodes if name in {node.unique_id, node.name}} if plan else set()
+    if found := [task for task in tasks if task.task_id in planned]:
+        return found
+    bare = name.split(".", 2)[2] if name.count(".") >= 2 and name.split(".", maxsplit=1)[0] in KINDS else name
+    in_group = [task for task in tasks if f".{bare}." in f".{task.task_id}."]
+    own = [
+        task for task in in_group if task.task_id.endswith(tuple(f".{bare}.{verb}" for verb in NODE_TASKS))
+    ]
+    if own or in_group:
+        return own or in_group
+    raise SelectionError(
+        f"No node and no task of the run is called {name!r}, and no part of the stack."
+        f"{_nearest(name, tasks, plan)}",
+        hint=f"Parts of the stack, which come first: {', '.join(NAMES)}. Tasks: goldsmith plan",
+    )
+
+
+def _nearest(name: str, tasks: list[TaskInstance], plan: Plan | None) -> str:
+    names = [node.name for node in plan.nodes] if plan else []
+    known = {*NAMES, *names, *(task.task_id for task in tasks)}
+    near = difflib.get_close_matches(name, sorted(known), n=3)
+    return f" Nearest: {', '.join(near)}." if near else ""
+
+
+def _check_is_one(found: list[TaskInstance], name: str) -> None:
+    """A person who means several has to choose; the copies of a mapped task are one."""
+    ids = sorted({one.task_id for one in found})
+    if len(ids) > 1:
+        raise SelectionError(f"{name!r} means {len(ids)} tasks.", hint=f"Name one: {', '.join(ids[:8])}")
