@@ -27,12 +27,25 @@ keep() {
     fi
 }
 
+# A file that an earlier version made, and a person may have edited since, gets the entry that it lacks.
+add() {
+    local content rest comma
+    content=$(cat "$folder/$1")
+    case $content in *"\"$2\""*) return ;; esac
+    rest=${content#*\{}
+    comma=,
+    if [ -z "${rest//[\}[:space:]]/}" ]; then
+        comma=
+    fi
+    printf '%s' "{\"$2\": $3$comma $rest" > "$folder/$1"
+}
+
 letters() {
     random 24 | tr -d '=_-'
 }
 
 # Values are assigned first: `set -e` does not see a command that fails inside an argument.
-for name in metadata_password warehouse_password redis_password admin_password; do
+for name in metadata_password warehouse_password redis_password admin_password tasks_password; do
     value=$(letters)
     keep "$name" "$value"
 done
@@ -47,6 +60,7 @@ metadata_password=$(cat "$folder/metadata_password")
 warehouse_password=$(cat "$folder/warehouse_password")
 redis_password=$(cat "$folder/redis_password")
 admin_password=$(cat "$folder/admin_password")
+tasks_password=$(cat "$folder/tasks_password")
 
 metadata=airflow:$metadata_password@postgres:5432/airflow
 keep sql_alchemy_conn "postgresql+psycopg2://$metadata"
@@ -54,5 +68,9 @@ keep result_backend "db+postgresql://$metadata"
 keep broker_url "redis://:$redis_password@redis:6379/0"
 keep airflow_passwords.json "{\"admin\": \"$admin_password\"}"
 keep connections.json "{\"warehouse\": {\"conn_type\": \"postgres\", \"host\": \"warehouse\", \"port\": 5432, \"schema\": \"warehouse\", \"login\": \"warehouse\", \"password\": \"$warehouse_password\"}}"
+
+# The user that tasks log in as, and the Airflow connection by which they do.
+add airflow_passwords.json goldsmith "\"$tasks_password\""
+add connections.json goldsmith_api "{\"conn_type\": \"http\", \"host\": \"api-server\", \"port\": 8080, \"login\": \"goldsmith\", \"password\": \"$tasks_password\"}"
 
 echo "Secrets are in $folder. Log in to Airflow as admin with the password in $folder/admin_password."

@@ -43,7 +43,7 @@ def check_all(here: Settings, env: Mapping[str, str], *, strict: bool, connectio
         here: Settings of this process.
         env: Environment in which Airflow runs, with its connections.
         strict: Count warnings as failures.
-        connections: Connect to the warehouse as dbt will.
+        connections: Connect to the warehouse as dbt will, and to Airflow as the shared engine will.
     """
     try:
         found = pipelines_in(here.dags_dir)
@@ -105,6 +105,8 @@ def _check_one(
         findings.append(try_it("determinism", lambda: _determinism(file, env)))
         if connections:
             findings.append(try_it("connection", lambda: _connection(spec, here, env)))
+            if spec.engine != "isolated":
+                findings.append(_marks(spec, env))
     return findings
 
 
@@ -154,6 +156,28 @@ def _fingerprint(file: Path, env: Mapping[str, str], seed: str) -> dict[str, dic
         )
     found: dict[str, dict[str, str]] = json.loads(done.stdout.splitlines()[-1])
     return found
+
+
+def _marks(spec: Pipeline, env: Mapping[str, str]) -> Finding:
+    """Whether tasks may mark those whose node dbt has built; never a failure, for workers do it otherwise."""
+    done = subprocess.run(
+        [sys.executable, "-m", "goldsmith.engine.access", spec.name],
+        env=dict(env),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        text = f"Airflow cannot read its connections:\n{done.stderr[-1000:]}"
+        return Finding(subject=f"{spec.name}: marks", status=WARN, text=text)
+    found: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
+    slower = " Runs are right all the same, but slower." if found["status"] == WARN else ""
+    return Finding(
+        subject=f"{spec.name}: marks",
+        status=found["status"],
+        text=f"{found['text']}{slower}",
+        hint=found["hint"],
+    )
 
 
 def _connection(spec: Pipeline, here: Settings, env: Mapping[str, str]) -> tuple[str, str]:

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from goldsmith.dbt.project import DbtProject
+from goldsmith.local.environment import TASKS_ROLE, TASKS_USER
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
@@ -92,13 +93,32 @@ def test_compose_secrets_are_made_by_the_generator(tmp_path: Path) -> None:
     subprocess.run(generate, check=True, stdout=subprocess.DEVNULL)
     mounted = {secret: Path(place["file"]).name for secret, place in COMPOSE["secrets"].items()}
     assert mounted == {secret: secret for secret in mounted}
-    assert made.keys() - mounted.keys() == {"admin_password"}  # for the person who logs in
+    assert made.keys() - mounted.keys() == {"admin_password", "tasks_password"}  # the others hold them
     for name, text in made.items():
         assert len(text) >= 20, name
         assert text == text.strip(), name
         assert text == (tmp_path / name).read_text(encoding="utf-8"), name
     used = {secret for service in COMPOSE["services"].values() for secret in service.get("secrets", [])}
     assert used == mounted.keys()
+
+
+@pytest.mark.parametrize("connections", ["{}", ' {\n"mine": {"conn_type": "http"}\n}\n'])
+def test_secrets_of_an_earlier_version_are_completed(tmp_path: Path, connections: str) -> None:
+    """Files from before the tasks had a login of their own get it, beside what a person wrote there."""
+    (tmp_path / "airflow_passwords.json").write_text('{"admin": "kept"}')
+    (tmp_path / "connections.json").write_text(connections)
+    subprocess.run([*GENERATE, str(tmp_path)], check=True, stdout=subprocess.DEVNULL)
+    password = (tmp_path / "tasks_password").read_text()
+    users = json.loads((tmp_path / "airflow_passwords.json").read_text())
+    assert users == {"admin": "kept", "goldsmith": password}
+    made = json.loads((tmp_path / "connections.json").read_text())
+    assert (made.pop("goldsmith_api")["password"], made) == (password, json.loads(connections))
+
+
+def test_tasks_of_compose_log_in_as_a_user_of_least_right() -> None:
+    """The user that the generated connection names is one of Airflow's, and no administrator."""
+    users = COMPOSE["x-airflow"]["environment"]["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"].split(",")
+    assert f"{TASKS_USER}:{TASKS_ROLE}" in users
 
 
 @pytest.mark.parametrize("broken", ["base64", "head", "tr"])

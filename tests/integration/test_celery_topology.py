@@ -11,6 +11,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -66,6 +67,7 @@ class Topology:
         for there, here in {
             "$$": "$",
             "/run/secrets": str(self.secrets),
+            "/usr/local/airflow/results": str(self.state.results),
             "exec redis-server": f"exec redis-server --bind 127.0.0.1 --port {self.redis_port}",
             "127.0.0.1:8080": f"127.0.0.1:{self.api_port}",
             "127.0.0.1:8974": f"127.0.0.1:{self.health_port}",
@@ -87,9 +89,10 @@ class Topology:
         (self.secrets / "sql_alchemy_conn").write_text(url)
         (self.secrets / "result_backend").write_text(f"db+{url}")
         (self.secrets / "broker_url").write_text(f"redis://:{redis_password}@127.0.0.1:{self.redis_port}/0")
-        (self.secrets / "connections.json").write_text(
-            json.dumps({"warehouse": json.loads(warehouse_connection(self.server))})
-        )
+        connections = json.loads((self.secrets / "connections.json").read_text())
+        connections["goldsmith_api"] |= {"host": "127.0.0.1", "port": self.api_port}
+        connections["warehouse"] = json.loads(warehouse_connection(self.server))
+        (self.secrets / "connections.json").write_text(json.dumps(connections))
         shared = {name: self.local(value) for name, value in COMPOSE["x-airflow"]["environment"].items()}
         made = airflow_environment(
             user=dict(os.environ),
@@ -101,7 +104,7 @@ class Topology:
         )
         kept = {name: value for name, value in made.items() if f"{name}_CMD" not in shared}
         # Only from the mounted file, as in a container.
-        del kept["AIRFLOW_CONN_WAREHOUSE"]
+        del kept["AIRFLOW_CONN_WAREHOUSE"], kept["AIRFLOW_CONN_GOLDSMITH_API"]
         self.env = {
             **kept,
             **shared,
@@ -164,6 +167,12 @@ class Topology:
             text=True,
         )
         assert done.returncode == 0, f"{service}: {done.stdout}{done.stderr}"
+
+    def check_access(self) -> None:
+        """The generated connection is read from the mounted file and lets tasks mark tasks."""
+        command = [sys.executable, "-m", "goldsmith.engine.access", DAG_ID]
+        done = subprocess.run(command, env=self.env, check=True, stdout=subprocess.PIPE, text=True)
+        assert json.loads(done.stdout.splitlines()[-1])["status"] == "ok", done.stdout
 
     def tasks_of_workers(self) -> dict[str, int]:
         """Ask the workers how many tasks each has taken."""
@@ -244,6 +253,7 @@ def test_sample_pipeline_on_three_workers(topology: Topology) -> None:
         for service in ("api-server", "scheduler", "dag-processor", "triggerer"):
             topology.check_health(service)
         topology.check_health("worker", HOSTNAME=WORKERS[0])
+        topology.check_access()
         api.unpause(DAG_ID)
         run_id = api.trigger(DAG_ID).run_id
 

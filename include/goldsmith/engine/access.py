@@ -9,12 +9,14 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from typing import TYPE_CHECKING
 
 import httpx
 
-from goldsmith.errors import ConfigurationError, NoApiAccess
-from goldsmith.rest import Login, RestClient
+from goldsmith.errors import ConfigurationError, EnvironmentProblem, NoApiAccess
+from goldsmith.rest import LOOPBACK, ApiRefused, Login, RestClient
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -88,3 +90,45 @@ def _no_url(url: str) -> NoApiAccess:
     return NoApiAccess(
         f"The Airflow connection {CONNECTION!r} leads to {url!r}, which is no URL.", hint=_HINT
     )
+
+
+def access_for(dag_id: str) -> dict[str, str]:
+    """Tell whether a task of a DAG may set the state of others: `status` (`ok` or `warn`), `text` and `hint`.
+
+    The worst is a warning, because a run without access is slower and otherwise the same.
+    """
+    try:
+        with airflow_api() as api:
+            return _access_over(api, dag_id)
+    except NoApiAccess as error:
+        return {"status": "warn", "text": error.message, "hint": error.hint}
+
+
+def _access_over(api: RestClient, dag_id: str) -> dict[str, str]:
+    who = f"The connection {CONNECTION!r}"
+    try:
+        api.can_mark(dag_id)
+    except ApiRefused as error:
+        said: dict[int, str] = {
+            httpx.codes.UNAUTHORIZED: f"{who} has a login that Airflow at {api.base_url} refuses: {error.detail}",
+            httpx.codes.FORBIDDEN: f"{who} has a login that may not edit task instances of the DAG {dag_id}.",
+        }
+        return {"status": "warn", "text": said.get(error.status, error.message), "hint": _HINT}
+    except EnvironmentProblem as error:
+        if httpx.URL(api.base_url).host in LOOPBACK:  # ours, not started
+            text = f"cannot be told while Airflow is not up at {api.base_url}"
+            return {"status": "ok", "text": text, "hint": "goldsmith up"}
+        return {"status": "warn", "text": error.message, "hint": _HINT}
+    return {"status": "ok", "text": f"tasks may set the state of tasks over {api.base_url}", "hint": ""}
+
+
+def main() -> None:
+    """Print what `access_for` finds about the DAG named on the command line, as JSON.
+
+    A process of its own, because Airflow reads its connections from the environment it was started with.
+    """
+    sys.stdout.write(f"{json.dumps(access_for(sys.argv[1]))}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -14,8 +14,12 @@ from goldsmith.local.processes import MARK
 from goldsmith.local.state import Secrets, StateDir
 
 USER = "admin"
+# May change tasks, runs and DAGs, but read no connection and no variable: the least that may set a task's state.
+TASKS_USER, TASKS_ROLE = "goldsmith", "user"
 METADATA_URL = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 WAREHOUSE = "AIRFLOW_CONN_WAREHOUSE"
+API_ACCESS = "AIRFLOW_CONN_GOLDSMITH_API"
+RESULTS = "GOLDSMITH_RESULTS_PATH"
 
 # What a user may set otherwise in the shell.
 _DEFAULTS = {
@@ -26,6 +30,13 @@ _DEFAULTS = {
     "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "20",
     # The default of 5 seconds keeps a slot busy for as long after its task has ended.
     "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+    # A task outlives an API server that is away: every request of its supervisor, a heartbeat too, is repeated
+    # for about 40 seconds. And one that is answered late is not sent twice.
+    "AIRFLOW__WORKERS__EXECUTION_API_RETRIES": "15",
+    "AIRFLOW__WORKERS__EXECUTION_API_RETRY_WAIT_MIN": "2",
+    "AIRFLOW__WORKERS__EXECUTION_API_RETRY_WAIT_MAX": "4",
+    "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "30",
+    "AIRFLOW__WORKERS__MAX_FAILED_HEARTBEATS": "5",
     "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
     "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
     "AIRFLOW__COSMOS__ENABLE_TELEMETRY": "False",
@@ -67,6 +78,19 @@ def warehouse_connection(server: EmbeddedPostgres) -> str:
     )
 
 
+def api_connection(secrets: Secrets, port: int) -> str:
+    """The Airflow connection by which tasks reach the REST API, as JSON."""
+    return json.dumps(
+        {
+            "conn_type": "http",
+            "host": "127.0.0.1",
+            "port": port,
+            "login": TASKS_USER,
+            "password": secrets.tasks_password,
+        }
+    )
+
+
 def airflow_environment(
     *,
     user: Mapping[str, str],
@@ -92,6 +116,8 @@ def airflow_environment(
         **_DEFAULTS,
         "AIRFLOW__CORE__PARALLELISM": str(slots),
         **user,
+        API_ACCESS: user.get(API_ACCESS) or api_connection(secrets, port),
+        RESULTS: user.get(RESULTS) or str(state.results),
         **_fixed(state, secrets, dags_dir, port),
     }
     if needs.metadata:
@@ -127,7 +153,7 @@ def _fixed(state: StateDir, secrets: Secrets, dags_dir: Path, port: int) -> dict
         "AIRFLOW__CORE__FERNET_KEY": secrets.fernet,
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(state.passwords_file),
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin,{TASKS_USER}:{TASKS_ROLE}",
         # It writes a hash of the project's folder into the DAG: a new DAG version at every edit.
         "AIRFLOW__COSMOS__ENABLE_DAG_VERSIONING": "False",
         "AIRFLOW__COSMOS__CACHE_DIR": str(state.path / "cosmos"),

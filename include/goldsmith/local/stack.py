@@ -18,7 +18,7 @@ import psutil
 
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.local.component import COMPONENTS
-from goldsmith.local.environment import USER, Needs, airflow_environment
+from goldsmith.local.environment import TASKS_USER, USER, Needs, airflow_environment
 from goldsmith.local.metadata import last_lines, migrate
 from goldsmith.local.postgres import EmbeddedPostgres
 from goldsmith.local.processes import ProcessName, end_all, of_stack, wait_for_end
@@ -235,7 +235,8 @@ class Stack:
             )
 
     def _write_files(self) -> None:
-        write_private(self.state.passwords_file, {USER: self.login.password})
+        secrets = self.state.secrets()
+        write_private(self.state.passwords_file, {USER: secrets.password, TASKS_USER: secrets.tasks_password})
         settings = self.state.airflow_home / "config" / "airflow_local_settings.py"
         settings.write_text(LOCAL_SETTINGS)
 

@@ -7,7 +7,7 @@ import fcntl
 import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -25,6 +25,22 @@ class Secrets:
     api: str = field(repr=False)
     password: str = field(repr=False)
     """Of the user `admin`."""
+    tasks_password: str = field(repr=False)
+    """Of the user that tasks log in as."""
+
+    @classmethod
+    def completed(cls, known: Mapping[str, str]) -> Secrets:
+        """Keep what is known, and make what is not: all of it at first, later what an upgrade added."""
+        return cls(**{name: known.get(name) or make() for name, make in _MAKERS.items()})
+
+
+_MAKERS: dict[str, Callable[[], str]] = {
+    "jwt": lambda: secrets.token_urlsafe(64),
+    "fernet": lambda: base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+    "api": lambda: secrets.token_urlsafe(48),
+    "password": lambda: secrets.token_urlsafe(12),
+    "tasks_password": lambda: secrets.token_urlsafe(24),
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,6 +65,11 @@ class StateDir:
         return self.path / "logs"
 
     @property
+    def results(self) -> Path:
+        """What dbt said about each node."""
+        return self.path / "results"
+
+    @property
     def passwords_file(self) -> Path:
         """Airflow's own file of users and passwords."""
         return self.airflow_home / "passwords.json"
@@ -63,7 +84,7 @@ class StateDir:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.check_owner()
         with self._usable():
-            for folder in (self.airflow_home, self.airflow_home / "config", self.logs):
+            for folder in (self.airflow_home, self.airflow_home / "config", self.logs, self.results):
                 folder.mkdir(mode=0o700, exist_ok=True)
 
     def check_owner(self) -> None:
@@ -108,15 +129,14 @@ class StateDir:
         """
         self.create()
         file = self.path / "secrets.json"
-        if not file.is_file():
-            made = Secrets(
-                jwt=secrets.token_urlsafe(64),
-                fernet=base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
-                api=secrets.token_urlsafe(48),
-                password=secrets.token_urlsafe(12),
-            )
-            write_private(file, asdict(made))
-        return Secrets(**json.loads(file.read_text()))
+        # A lock of its own: `up` holds the other one when it asks for these.
+        with (self.path / "secrets.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            known = json.loads(file.read_text()) if file.is_file() else {}
+            found = Secrets.completed(known)
+            if known != (complete := {**known, **asdict(found)}):
+                write_private(file, complete)
+        return found
 
     def remember(self, **facts: Any) -> None:
         """Keep facts for the next start."""

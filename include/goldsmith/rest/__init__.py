@@ -11,10 +11,11 @@ from goldsmith.rest.records import (
     Run,
     TaskInstance,
 )
-from goldsmith.rest.transport import ApiRefused, Login
+from goldsmith.rest.transport import LOOPBACK, ApiRefused, Login
 
 __all__ = [
     "COMPONENTS",
+    "LOOPBACK",
     "ApiRefused",
     "ComponentHealth",
     "Dag",
