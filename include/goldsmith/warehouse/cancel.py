@@ -1,0 +1,69 @@
+"""Ending what a lost or cancelled task still runs in the warehouse."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import psycopg
+
+from goldsmith.errors import EnvironmentProblem
+from goldsmith.warehouse.session import POSTGRES, Session, kind_of, open_session, unreachable
+
+log = logging.getLogger(__name__)
+
+# By the login, not `current_user`: that is how pg_stat_activity knows a session.
+_END = """
+select pid, pg_terminate_backend(pid) from pg_stat_activity
+where application_name = %s and usename = session_user and pid <> pg_backend_pid()
+"""
+_LONGEST_PAUSE = 0.1  # seconds
+
+
+def end_sessions(conn_id: str, tag: str, *, timeout: float) -> int:
+    """End the sessions of a tag, with what they run, and wait until they are gone.
+
+    Safe in a signal handler once this process has opened a session of the connection (an earlier call does that):
+    it then asks Airflow for nothing and logs nothing.
+
+    Args:
+        conn_id: The Airflow connection of the warehouse.
+        tag: Their `application_name` in full; only sessions of the connection's own login are ended.
+        timeout: Seconds for all of it.
+
+    Returns:
+        How many sessions there were. On a warehouse other than PostgreSQL 0, with a line in the log: sessions there
+        have no tag, and end when dbt cancels its own queries.
+
+    Raises:
+        EnvironmentProblem: The warehouse does not answer, or a session is still there after the time.
+    """
+    if (kind := kind_of(conn_id)) != POSTGRES:
+        log.info("Sessions of a lost task cannot be looked for on %s; a query of it ends by itself.", kind)
+        return 0
+    end = time.monotonic() + timeout
+    with open_session(conn_id, name="goldsmith end sessions", connect_timeout=int(timeout)) as session:
+        try:
+            session.execute("select set_config('statement_timeout', %s, false)", (str(int(timeout * 1000)),))
+            return _end(session, tag, end)
+        except psycopg.Error as error:
+            raise unreachable(conn_id, error) from error
+
+
+def _end(session: Session, tag: str, end: float) -> int:
+    ended: set[int] = set()
+    pause = 0.005
+    while left := {pid for pid, _ in session.execute(_END, (tag,))}:
+        ended |= left
+        if time.monotonic() + pause > end:
+            raise EnvironmentProblem(
+                f"{len(left)} session(s) {tag!r} did not end in the warehouse in time: process {_listed(left)}.",
+                hint="See pg_stat_activity for what they wait for.",
+            )
+        time.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE)
+    return len(ended)
+
+
+def _listed(pids: set[int]) -> str:
+    return ", ".join(map(str, sorted(pids)))

@@ -1,0 +1,112 @@
+"""Sessions of our own in the warehouse, opened by Airflow's connection.
+
+The provider's hook opens the first one, with whatever the connection says. Later ones reuse its parameters and ask
+Airflow nothing: a signal handler that ends a lost query has interrupted code that may be asking Airflow right then,
+and would wait for it forever.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from copy import copy
+from typing import Any
+
+import psycopg
+
+from goldsmith.errors import EnvironmentProblem
+
+Session = psycopg.Connection[tuple[Any, ...]]
+
+POSTGRES = "postgres"
+_PATIENCE = {
+    "connect_timeout": 10,
+    # Seconds until a server that vanished without a word is noticed: 30 + 3 * 10.
+    "keepalives": 1,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,  # milliseconds; the same for what was sent and is not acknowledged
+}
+# The same the other way round, so that the locks of a vanished machine are freed; and no limit of the role's or the
+# server's on a session that sits idle while dbt builds. Each server takes those that it knows.
+_SETTINGS = """
+select set_config(name, value, false) from (values
+  ('tcp_keepalives_idle', '30'), ('tcp_keepalives_interval', '10'), ('tcp_keepalives_count', '3'),
+  ('tcp_user_timeout', '60000'), ('idle_session_timeout', '0')
+) as wanted (name, value) join pg_settings using (name)
+"""
+
+_parameters: dict[str, dict[str, Any]] = {}
+
+
+@functools.cache
+def kind_of(conn_id: str) -> str:
+    """The warehouse behind an Airflow connection.
+
+    Returns:
+        `postgres`; else the connection's type, or `redshift` where it is that in a connection of type postgres.
+    """
+    connection = _airflow_connection(conn_id)
+    extra = connection.extra_dejson
+    if extra.get("redshift") or extra.get("redshift-serverless"):
+        return "redshift"
+    return str(connection.conn_type)
+
+
+def open_session(conn_id: str, *, name: str, connect_timeout: int | None = None) -> Session:
+    """Open a session in PostgreSQL, each statement a transaction of its own.
+
+    Args:
+        conn_id: An Airflow connection to PostgreSQL.
+        name: Its `application_name`.
+        connect_timeout: Seconds for connecting, once a session was opened; else what the connection says, or 10.
+
+    Raises:
+        EnvironmentProblem: The server does not answer or refuses, or the hook is not one of psycopg 3.
+    """
+    own: dict[str, Any] = {"application_name": name}
+    if connect_timeout is not None:
+        own["connect_timeout"] = connect_timeout
+    try:
+        if conn_id in _parameters:
+            session = psycopg.connect(**{**_parameters[conn_id], **own}, autocommit=True)
+        else:
+            session = _open_by_hook(conn_id, name)
+        session.execute(_SETTINGS)
+    except psycopg.Error as error:
+        raise unreachable(conn_id, error) from error
+    return session
+
+
+def unreachable(conn_id: str, error: psycopg.Error) -> EnvironmentProblem:
+    """What to raise where the warehouse fails."""
+    return EnvironmentProblem(
+        f"The warehouse of the Airflow connection {conn_id!r} failed: {str(error).strip()}",
+        hint=f"Does the server run, and does it accept this login? airflow connections get {conn_id}",
+    )
+
+
+def _open_by_hook(conn_id: str, name: str) -> Session:
+    from airflow.providers.postgres.hooks.postgres import PostgresHook
+
+    connection = copy(_airflow_connection(conn_id))
+    extra = {**_PATIENCE, **connection.extra_dejson, "application_name": name}
+    extra.pop("cursor", None)  # rows as a user's own tasks want them; ours are tuples
+    connection.extra = json.dumps(extra)
+    opened: Any = PostgresHook(connection=connection).get_conn()
+    if not isinstance(opened, psycopg.Connection):
+        raise EnvironmentProblem(
+            f"Airflow connection {conn_id!r} opens with {type(opened).__module__}; psycopg 3 is needed.",
+            hint="Install apache-airflow-providers-postgres 7.1 or later with SQLAlchemy 2.",
+        )
+    opened.autocommit = True
+    if not extra.get("iam"):  # that login is good for minutes: the hook asks for the next
+        _parameters[conn_id] = {**opened.info.get_parameters(), "password": opened.info.password or None}
+    return opened
+
+
+def _airflow_connection(conn_id: str) -> Any:
+    from airflow.sdk import BaseHook
+
+    return BaseHook.get_connection(conn_id)
