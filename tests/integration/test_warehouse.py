@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from datetime import timedelta
 from queue import SimpleQueue
+from types import ModuleType
 from typing import Self
 from uuid import uuid4
 
@@ -21,7 +22,10 @@ from psycopg.conninfo import conninfo_to_dict
 
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.local.postgres import EmbeddedPostgres
+from goldsmith.results.record import FailingRows
 from goldsmith.warehouse.cancel import end_sessions
+from goldsmith.warehouse.relations import relation_kinds
+from goldsmith.warehouse.rows import sample_rows
 from goldsmith.warehouse.tags import session_tag
 from goldsmith.warehouse.writer import Writer, writer
 
@@ -268,9 +272,13 @@ def test_a_warehouse_without_locks_says_so(caplog: pytest.LogCaptureFixture, tar
     with writer("lake", target=target, run="a", exclusive=True, on_wait=print, timeout=None) as own:
         assert own.is_held()
     assert end_sessions("lake", "goldsmith", timeout=1) == 0
-    lock, sessions = (record.message for record in caplog.records if record.name.startswith("goldsmith"))
+    assert sample_rows("lake", "select 1", limit=1, timeout=1) is None
+    lock, sessions, sample = (
+        record.message for record in caplog.records if record.name.startswith("goldsmith")
+    )
     assert f"Nothing keeps two runs from writing {target} at once" in lock
     assert "cannot be looked for on databricks" in sessions
+    assert sample.endswith("not on databricks.")
 
 
 def test_lost_queries_end_within_a_second(server: EmbeddedPostgres) -> None:
@@ -319,6 +327,109 @@ def test_a_server_that_is_away_is_named(server: EmbeddedPostgres) -> None:
             end_sessions("warehouse", "goldsmith", timeout=5)
     finally:
         server.start()
+
+
+def test_relations_are_found_with_their_kind(server: EmbeddedPostgres) -> None:
+    """Each kind by the catalogue, names in their very case; what does not exist is left out."""
+    with server.connected("warehouse") as connection:
+        connection.execute('create schema "Kinds"')
+        for statement in (
+            'create table "Kinds".plain (id int)',
+            'create table "Kinds".parts (id int) partition by range (id)',
+            """create view "Kinds"."Odd ""name'" as select 1 as id""",
+            'create materialized view "Kinds".stored as select 1 as id',
+            'create index plain_index on "Kinds".plain (id)',
+        ):
+            connection.execute(statement)
+    expected = {
+        ("Kinds", "plain"): "table",
+        ("Kinds", "parts"): "table",
+        ("Kinds", "Odd \"name'"): "view",
+        ("Kinds", "stored"): "materialized_view",
+    }
+    missing = [("kinds", "plain"), ("Kinds", "PLAIN"), ("Kinds", "plain_index"), ("nowhere", "plain")]
+    many = [("Kinds", f"model_{number}") for number in range(3000)]
+    assert relation_kinds("warehouse", [*many, *expected, *missing]) == expected
+    assert relation_kinds("warehouse", []) == {}
+
+
+def test_relations_of_databricks_need_its_provider() -> None:
+    """The error says what to install; another warehouse is refused."""
+    with pytest.raises(EnvironmentProblem, match="apache-airflow-providers-databricks"):
+        relation_kinds("lake", [("bronze", "orders")])
+
+
+def test_relations_of_databricks_in_any_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One query over the schemas that are asked for; names come back as they were asked for."""
+    asked: list[object] = []
+
+    class DatabricksSqlHook:
+        """What the provider's hook does, as far as it is used."""
+
+        def __init__(self, **arguments: object) -> None:
+            asked.append(arguments)
+
+        def get_records(self, statement: str) -> list[tuple[str, str, str]]:
+            asked.append(statement)
+            return [
+                ("bronze", "orders", "MANAGED"),
+                ("bronze", "live", "STREAMING_TABLE"),
+                ("it's", "daily", "MATERIALIZED_VIEW"),
+                ("it's", "other", "VIEW"),
+            ]
+
+    module = ModuleType("databricks_sql")
+    module.DatabricksSqlHook = DatabricksSqlHook  # type: ignore[attr-defined]
+    for name in ("databricks", "databricks.hooks"):
+        monkeypatch.setitem(sys.modules, f"airflow.providers.{name}", ModuleType(name))
+    monkeypatch.setitem(sys.modules, "airflow.providers.databricks.hooks.databricks_sql", module)
+    wanted = [("Bronze", "Orders"), ("bronze", "live"), ("bronze", "gone"), ("it's", "daily")]
+    assert relation_kinds("lake", wanted, catalog="prod") == {
+        ("Bronze", "Orders"): "table",
+        ("bronze", "live"): "table",
+        ("it's", "daily"): "materialized_view",
+    }
+    arguments, statement = asked
+    assert arguments == {"databricks_conn_id": "lake", "catalog": "prod"}
+    assert str(statement).endswith(
+        r" from information_schema.tables where lower(table_schema) in ('bronze', 'it\'s')"
+    )
+
+
+def test_a_sample_is_short_text() -> None:
+    """Few rows, 20 columns, 200 characters; nulls, columns that are there twice and odd values included."""
+    query = """select n as id, n as id, null as nothing, repeat('ä', 300) as long, 'infinity'::date as day, true as ok,
+        '%s'::text as percent from generate_series(1, 5) as n order by n -- a comment"""
+    assert sample_rows("warehouse", query, limit=2, timeout=5) == FailingRows(
+        columns=("id", "id", "nothing", "long", "day", "ok", "percent"),
+        rows=tuple((n, n, "NULL", "ä" * 199 + "…", "infinity", "true", "%s") for n in ("1", "2")),
+    )
+    wide = sample_rows("warehouse", f"select {', '.join('1' * 30)}", limit=5, timeout=5)
+    assert wide is not None
+    assert (len(wide.columns), len(wide.rows[0])) == (20, 20)
+    empty = sample_rows("warehouse", "select 1 as id where false", limit=5, timeout=5)
+    assert empty == FailingRows(columns=("id",), rows=())
+
+
+@pytest.mark.parametrize(
+    ("query", "reason"),
+    [
+        ("select * from gone", "does not exist"),
+        ("select pg_sleep(30)", "statement timeout"),
+        ("select nextval('counted')", "read-only transaction"),
+        ("select 1 / (n - n) from generate_series(1, 2) as n", "division by zero"),
+    ],
+)
+def test_a_sample_that_fails_is_none(
+    server: EmbeddedPostgres, caplog: pytest.LogCaptureFixture, query: str, reason: str
+) -> None:
+    """SQL that fails, takes long or would change something costs a line in the log and no more."""
+    with server.connected("warehouse") as connection:
+        connection.execute("create sequence if not exists counted")
+    assert sample_rows("warehouse", query, limit=5, timeout=0.2) is None
+    (line,) = [record.message for record in caplog.records if record.name.startswith("goldsmith")]
+    assert line.startswith("No sample of failing rows: ")
+    assert reason in line
 
 
 def _held(target: str, run: str) -> AbstractContextManager[Writer]:

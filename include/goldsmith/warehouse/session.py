@@ -34,7 +34,7 @@ _SETTINGS = """
 select set_config(name, value, false) from (values
   ('tcp_keepalives_idle', '30'), ('tcp_keepalives_interval', '10'), ('tcp_keepalives_count', '3'),
   ('tcp_user_timeout', '60000'), ('idle_session_timeout', '0')
-) as wanted (name, value) join pg_settings using (name)
+) as wanted (name, value) where current_setting(name, true) is not null
 """
 
 _parameters: dict[str, dict[str, Any]] = {}
