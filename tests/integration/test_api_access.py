@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -13,12 +14,14 @@ import jwt
 import psutil
 import pytest
 
+from goldsmith.check import _marks
 from goldsmith.errors import EnvironmentProblem
-from goldsmith.local.environment import TASKS_USER
+from goldsmith.local.environment import API_ACCESS, TASKS_USER
 from goldsmith.local.record import Record
 from goldsmith.local.run import wait_until_parsed
 from goldsmith.local.stack import Stack
 from goldsmith.rest import ApiRefused, Login, Marked, NotMarked, RestClient, Run
+from goldsmith.spec.pipeline import Pipeline
 
 pytestmark = pytest.mark.integration
 
@@ -192,6 +195,28 @@ def test_what_the_login_of_tasks_may_and_may_not(site: Site, building: Run) -> N
     elsewhere = RestClient(f"{site.admin.base_url}/nothing/here", Login(token=viewer))
     with elsewhere as api, pytest.raises(EnvironmentProblem):
         api.can_mark(building.dag_id)
+
+
+def test_check_tells_what_the_tasks_lack(site: Site, building: Run) -> None:
+    """Each fault is named, as a warning; an own Airflow that is not up is none."""
+    env = site.stack.env()
+    given = json.loads(env[API_ACCESS])
+    spec = Pipeline.parse({"name": building.dag_id})
+    tried = {
+        "may set": given,
+        "has a login that Airflow at": {**given, "password": "wrong"},
+        "no connection": None,
+        "no password": {**given, "password": ""},
+        "cannot be told while Airflow is not up": {**given, "port": 1},
+        "does not answer": {**given, "host": "127.0.0.2", "port": 1},
+    }
+    for said, connection in tried.items():
+        found = _marks(spec, {**env, API_ACCESS: json.dumps(connection) if connection else ""})
+        assert said in found.text
+        is_well = said in {"may set", "cannot be told while Airflow is not up"}
+        assert found.status == ("ok" if is_well else "warn"), found
+        assert is_well or "docs/api-access.md" in found.hint
+        assert given["password"] not in found.text
 
 
 def test_no_secret_is_in_a_log(site: Site, building: Run) -> None:
