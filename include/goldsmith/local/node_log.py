@@ -76,17 +76,25 @@ def node_log(
     log = NodeLog(dag_id=dag_id, run_id=chosen, task_id=found[0].task_id, state=found[0].state or "")
     if not only_task_log:
         log = _with_details(airflow, log)
-    return log if log.records else replace(log, task_log=_task_log(airflow, log, found))
+    if log.records:
+        return log
+    lines = _task_log(airflow, log, found)
+    return replace(log, task_log=lines, note=log.note if lines else f"{log.note} It is empty.".strip())
 
 
 def _with_details(airflow: Airflow, log: NodeLog) -> NodeLog:
     try:
         kept = airflow.api.node_results(log.dag_id, log.run_id, log.task_id)
     except ApiRefused as error:
-        return replace(log, note=f"{error}\nThis is the task's log.")
-    records = tuple(map(NodeResult.from_dict, kept["records"]))
+        return replace(log, note=f"{error}\nWhat follows is the task's log.")
+    try:
+        records = tuple(map(NodeResult.from_dict, kept["records"]))
+    except (KeyError, TypeError):
+        return replace(
+            log, note="This Airflow has another version of Goldsmith. What follows is the task's log."
+        )
     path = str(kept["path"])
-    note = "" if records else f"Nothing is kept of it at {path}; this is the task's log."
+    note = "" if records else f"Nothing is kept of what dbt said, at {path}; what follows is the task's log."
     return replace(log, path=path, records=records, note=note)
 
 

@@ -1,0 +1,59 @@
+"""Airflow finds the plugin, it costs other processes nothing, and none of its routes is open."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.metadata import entry_points
+
+import pytest
+
+LOADED = """
+import sys
+import airflow.sdk.plugins_manager  # there in every process that loads plugins
+before = set(sys.modules)
+import goldsmith.view.plugin
+print(sorted(set(sys.modules) - before))
+"""
+
+
+def test_the_plugin_is_registered_and_valid() -> None:
+    """By its entry point, with a tab on task instances that leads below its own prefix."""
+    (point,) = entry_points(group="airflow.plugins", name="goldsmith")
+    plugin = point.load()
+    from airflow.plugins_manager import AirflowPlugin
+
+    assert issubclass(plugin, AirflowPlugin) or plugin.__mro__[1].__name__ == "AirflowPlugin"  # of the SDK
+    plugin.validate()
+    (mounted,), (view,) = plugin.fastapi_apps, plugin.external_views
+    assert view["destination"] == "task_instance"
+    assert view["href"] == f"{mounted['url_prefix'].strip('/')}/task/{{DAG_ID}}/{{RUN_ID}}/{{TASK_ID}}"
+
+
+def test_the_plugin_loads_nothing_in_processes_that_serve_no_pages() -> None:
+    """Airflow imports it in the scheduler and in every task."""
+    done = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True, check=True)
+    loaded = done.stdout.splitlines()[-1]
+    assert loaded == "['goldsmith', 'goldsmith.view', 'goldsmith.view.plugin']"
+
+
+@pytest.mark.filterwarnings("ignore")  # Airflow's own, while its API is imported
+def test_every_route_asks_for_the_right_to_read_the_task_logs() -> None:
+    """Of the DAG in the address; no other route exists, FastAPI's own pages neither."""
+    import inspect
+
+    from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
+    from fastapi.routing import APIRoute
+
+    from goldsmith.view.app import app
+
+    routes = [route for route in app.routes if isinstance(route, APIRoute)]
+    assert len(app.routes) == len(routes) == 2
+    for route in routes:
+        assert "{dag_id}" in route.path
+        asked = [
+            inspect.getclosurevars(one.call).nonlocals for one in route.dependant.dependencies if one.call
+        ]
+        wanted = {"method": "GET", "access_entity": DagAccessEntity.TASK_LOGS, "param_dag_id": None}
+        assert wanted in asked, route.path
+        assert route.methods == {"GET"}

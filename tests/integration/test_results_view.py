@@ -1,0 +1,168 @@
+"""What dbt said about a node, in a real Airflow: its page, its JSON and `goldsmith logs`, for those who may."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from goldsmith.dbt.project import DbtProject
+from goldsmith.local.run import wait_until_parsed
+from goldsmith.local.stack import Stack
+from goldsmith.results.record import FailingRows, NodeResult
+from goldsmith.results.store import ResultStore
+
+pytestmark = pytest.mark.integration
+
+DAG_FILE = """\
+\"\"\"Airflow DAG: the shop.\"\"\"
+
+from goldsmith import Pipeline, build_dag
+
+shop = build_dag(Pipeline(name="shop"))
+"""
+NODE, TEST, GATE = "silver.orders.run", "bronze.stg_orders.unique_id", "bronze.gate"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A run of the shop of which some results are kept; the DAG is paused, so nothing in it ever ran."""
+
+    stack: Stack
+    run_id: str
+    store: ResultStore
+
+    def get(self, kind: str, task_id: str, *, run_id: str = "", is_anonymous: bool = False) -> httpx.Response:
+        """Ask for a page (`task`) or its JSON (`results`)."""
+        with self.stack.api() as api:
+            token = {} if is_anonymous else {"Authorization": f"Bearer {api._bearer()}"}
+        ids = "/".join(quote(part, safe="") for part in ("shop", run_id or self.run_id, task_id))
+        return httpx.get(
+            f"http://127.0.0.1:{self.stack.port}/goldsmith/{kind}/{ids}", headers=token, trust_env=False
+        )
+
+    def logs(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+        """Call `goldsmith logs`."""
+        return subprocess.run(
+            [sys.executable, "-m", "goldsmith.cli", "logs", *arguments],
+            cwd=self.stack.root,
+            env={**os.environ, **env},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+
+@pytest.fixture(scope="module")
+def kept(
+    shop: DbtProject, result: Callable[..., NodeResult], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Kept]:
+    """A model that failed and was built again, whose task was marked; and a test that failed."""
+    root = tmp_path_factory.mktemp("kept_shop")
+    shutil.copytree(shop.path, root / "dbt_project")
+    (root / "dags").mkdir()
+    (root / "dags" / "shop.py").write_text(DAG_FILE)
+    stack = Stack(root=root)
+    try:
+        stack.up()
+        store = ResultStore(stack.env()["GOLDSMITH_RESULTS_PATH"])
+        with stack.api() as api:
+            wait_until_parsed(api, "shop", stack.dags_dir, changed=None)
+            run_id = api.trigger("shop").run_id
+            task = f"/api/v2/dags/shop/dagRuns/{quote(run_id, safe='')}/taskInstances/{NODE}"
+            api.send("PATCH", task, body={"new_state": "success"})
+        failed = result(status="error", message="column <b>amount</b> does not exist", rows=None)
+        store.write("shop", run_id, [failed], append=False)
+        store.write("shop", run_id, [result(message="SELECT 7")], append=True)
+        rows = FailingRows(columns=("unique_field",), rows=(("17",),))
+        test = result(unique_id="test.shop.u", task_id=TEST, kind="test", status="fail", failing_rows=rows)
+        store.write("shop", run_id, [test], append=False)
+        yield Kept(stack=stack, run_id=run_id, store=store)
+    finally:
+        stack.down()
+        stack.server.destroy()
+
+
+@pytest.mark.parametrize("kind", ["task", "results"])
+@pytest.mark.parametrize("task_id", [NODE, "nobody"])
+def test_who_is_not_logged_in_sees_nothing(kept: Kept, kind: str, task_id: str) -> None:
+    """Not even whether there is such a task."""
+    answer = kept.get(kind, task_id, is_anonymous=True)
+    assert answer.status_code == 401
+    assert answer.json() == {"detail": "Not authenticated"}
+
+
+def test_a_task_that_was_marked_and_never_ran_has_its_page(kept: Kept) -> None:
+    """With both times dbt was at it, as text, under a policy that lets nothing else in."""
+    answer = kept.get("task", NODE)
+    assert answer.status_code == 200
+    assert "SELECT 7" in answer.text
+    assert "column &lt;b&gt;amount&lt;/b&gt; does not exist" in answer.text
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+    assert answer.headers["cache-control"] == "no-store"
+
+
+def test_the_tab_is_offered_on_task_instances(kept: Kept) -> None:
+    """As Airflow's own API tells its web page."""
+    with kept.stack.api() as api:
+        (plugin,) = (p for p in api.send("GET", "/api/v2/plugins")["plugins"] if p["name"] == "goldsmith")
+    (view,) = plugin["external_views"]
+    assert (view["destination"], view["url_route"]) == ("task_instance", "dbt-result")
+
+
+@pytest.mark.parametrize(
+    ("task_id", "run_id", "status", "said"),
+    [
+        (GATE, "", 200, "Nothing is kept"),
+        ("nobody", "", 404, "nobody"),
+        (NODE, "no-run", 404, "no-run"),
+        ("../../../../etc/passwd", "", 404, ""),
+        ("..", "", 404, ""),
+    ],
+)
+def test_what_is_not_there_is_told(kept: Kept, task_id: str, run_id: str, status: int, said: str) -> None:
+    """A page that names what was looked at; an id that looks like a path finds nothing."""
+    page, document = kept.get("task", task_id, run_id=run_id), kept.get("results", task_id, run_id=run_id)
+    assert (page.status_code, document.status_code) == (status, status)
+    assert said in page.text
+    if status == 200:
+        assert kept.store.location("shop", kept.run_id, task_id) in page.text
+        assert document.json()["records"] == []
+
+
+def test_goldsmith_logs_prints_what_dbt_said(kept: Kept) -> None:
+    """By name, unique id or task id; here and through a named Airflow; as text and as JSON."""
+    for name in ("orders", "model.shop.orders", NODE):
+        done = kept.logs(name)
+        assert done.returncode == 0, done.stderr
+        assert "SELECT 7" in done.stdout
+        assert "Before: error" in done.stdout
+    login = kept.stack.login
+    named = {"GOLDSMITH_AIRFLOW_URL": kept.stack.url, "GOLDSMITH_AIRFLOW_PASSWORD": login.password}
+    document = json.loads(kept.logs(TEST, "--json", "--run", kept.run_id, **named).stdout)
+    assert (document["task_id"], document["run_id"]) == (TEST, kept.run_id)
+    (record,) = map(NodeResult.from_dict, document["records"])
+    assert record == kept.store.read("shop", kept.run_id, TEST)[0]
+
+
+def test_goldsmith_logs_says_why_it_has_nothing(kept: Kept) -> None:
+    """A mistyped name gets near ones; a gate, its task's log; a damaged file is named."""
+    mistyped = kept.logs("ordesr")
+    assert mistyped.returncode == 2
+    assert "Nearest: orders" in mistyped.stderr
+    gate = kept.logs(GATE)
+    assert gate.returncode == 0, gate.stderr
+    assert kept.store.location("shop", kept.run_id, GATE) in gate.stderr
+    damaged = Path(kept.store.location("shop", kept.run_id, "gold.revenue_v1.run"))
+    damaged.write_text('{"records": [{')
+    assert kept.get("task", "gold.revenue_v1.run").status_code == 503
+    assert str(damaged) in kept.logs("gold.revenue_v1.run").stderr
