@@ -1,0 +1,170 @@
+r"""What a run costs: `python benchmarks/engines.py --models 100 --variants dbt_build,shared --gate node --json FILE`.
+
+A generated dbt project runs in a private Airflow (`goldsmith up` in a temporary folder: embedded PostgreSQL, four
+slots, Airflow's and dbt's settings those of the local stack). The variants take turns, and every run starts from an
+empty schema; the table shows medians.
+
+    dbt_build       the yardstick: plain `dbt build` as the only task of a DAG
+    shared          Goldsmith's shared engine: one dbt build per layer, every node a task
+    isolated        Goldsmith's isolated engine: one dbt per task
+    cosmos_watcher  Cosmos, ExecutionMode.WATCHER, dbtRunner, tests after each model
+    cosmos_local    Cosmos, ExecutionMode.LOCAL, dbtRunner, tests after each model
+
+    wall_s          from the start of the run to its end
+    ratio           wall_s over that of dbt_build in the same invocation
+    cpu_s           of Airflow's components, tasks and dbt; PostgreSQL, which serves both, is apart
+    cpu_s_per_task  cpu_s over the tasks; what dbt itself needs is the cpu_s of dbt_build
+    tail_s          end of the run minus the end of the last task that builds many nodes
+    rss_mb          peak of the sum of resident sets, shared pages counted repeatedly
+
+Other cases than green runs: --fail-share (until every unaffected node is green), --heal (a root with 200 nodes below
+it fails once; from the start of its retry until all is green) and --retry-one (from the click to green, over
+`dbt run -s model` on the command line).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from arena import arena
+from cases import Case, Measured, failing, green, healing, retrying
+from dag_files import BASELINE, VARIANTS
+from projects import Shape, rooted_shape, shape
+from rich.console import Console
+from rich.table import Table
+
+_COLUMNS = ("tasks", "wall_s", "cpu_s", "cpu_s_per_task", "postgres_cpu_s", "tail_s", "rss_mb", "ratio")
+
+
+def case_of(options: argparse.Namespace) -> tuple[str, Case, Shape, dict[str, Any]]:
+    """The case that was asked for: its name, how it is measured, the project, and what the spec has besides."""
+    spec = {"gate": options.gate}
+    if options.heal:
+        retries = {"retries": {"models": 1, "delay": "1s"}}
+        return "heal", healing, rooted_shape(seed=options.seed), {**spec, **retries}
+    made = shape(options.models, seed=options.seed, fail_share=options.fail_share)
+    if options.fail_share:
+        return f"fail {options.fail_share:g}", failing, made, {**spec, "retries": {"models": 0}}
+    return ("retry one", retrying, made, spec) if options.retry_one else ("green", green, made, spec)
+
+
+def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Run the variants in turn, and give one row for each."""
+    name, case, made, spec = case_of(options)
+    found: dict[str, list[Measured]] = {variant: [] for variant in options.variants}
+    with arena(made, options.variants, spec=spec, executor=options.executor, report=_say) as here:
+        for number in range(options.repeat):
+            for variant in options.variants:
+                done = case(here, variant)
+                found[variant].append(done)
+                _say(f"round {number + 1}: {variant}: {done.wall_s:.1f} s, {done.cpu_s or 0:.1f} CPU-s")
+    yardstick = _median(found[BASELINE], "wall_s") if BASELINE in found else None
+    return [
+        {
+            "variant": variant,
+            "gate": options.gate,
+            "case": name,
+            "executor": options.executor,
+            "models": len(made.models),
+            **row_of(runs, yardstick),
+        }
+        for variant, runs in found.items()
+    ]
+
+
+def row_of(runs: list[Measured], yardstick: float | None) -> dict[str, Any]:
+    """Medians of a variant's runs, the ratio to the yardstick, and every single wall time."""
+    row: dict[str, Any] = {name: _median(runs, name) for name in asdict(runs[0])}
+    row["tasks"] = runs[-1].tasks
+    row["cpu_s_per_task"] = row["cpu_s"] / row["tasks"] if row["cpu_s"] is not None else None
+    row["ratio"] = row["wall_s"] / yardstick if yardstick and row["wall_s"] is not None else None
+    return {**row, "all_wall_s": [run.wall_s for run in runs]}
+
+
+def _median(runs: list[Measured], name: str) -> float | None:
+    values = [value for run in runs if (value := getattr(run, name)) is not None]
+    return float(statistics.median(values)) if values else None
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def report(rows: list[dict[str, Any]]) -> None:
+    """Print the rows."""
+    first = rows[0]
+    table = Table(
+        title=f"{first['models']} models, gate {first['gate']}, {first['executor']} executor, {first['case']}, "
+        f"medians of {len(first['all_wall_s'])}"
+    )
+    table.add_column("variant", no_wrap=True)
+    for name in _COLUMNS:
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        cells = [_shown(row[name], 3 if name == "cpu_s_per_task" else 2) for name in _COLUMNS]
+        table.add_row(row["variant"], *cells)
+    Console(width=120).print(table)
+
+
+def _shown(value: Any, digits: int) -> str:
+    return "" if value is None else f"{value:.{digits}f}" if isinstance(value, float) else str(value)
+
+
+def _variants(text: str) -> list[str]:
+    names = text.split(",")
+    if unknown := [name for name in names if name not in VARIANTS]:
+        raise argparse.ArgumentTypeError(f"{', '.join(unknown)}; choose from {', '.join(VARIANTS)}")
+    return names
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--models", type=int, default=100)
+    parser.add_argument("--variants", type=_variants, default=[BASELINE, "shared"])
+    parser.add_argument("--gate", choices=("layer", "node"), default="layer")
+    parser.add_argument("--executor", choices=("local", "celery"), default="local")
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=1, help="of the generated project")
+    case = parser.add_mutually_exclusive_group()
+    case.add_argument(
+        "--fail-share", type=float, default=0.0, help="share of the nodes that fail, such as 0.01"
+    )
+    case.add_argument("--heal", action="store_true", help="the root of 200 nodes fails once")
+    case.add_argument("--retry-one", action="store_true", help="one model of a green run is cleared")
+    parser.add_argument("--json", type=Path, help="write the rows here")
+    parser.add_argument("--figure", type=Path, help="draw the ratios of --from, and measure nothing")
+    parser.add_argument("--from", type=Path, nargs="+", default=[], dest="sources", help="files of --json")
+    options = parser.parse_args()
+    if options.fail_share and options.gate == "layer":
+        parser.error("--fail-share needs --gate node: a gate between layers holds back what is not affected")
+    if options.figure and not options.sources:
+        parser.error("--figure needs --from")
+    return options
+
+
+def main() -> None:
+    """Measure and report, or draw."""
+    options = _options()
+    if options.figure:
+        from figure import draw
+
+        rows = [row for source in options.sources for row in json.loads(source.read_text())["rows"]]
+        draw(rows, options.figure)
+        return
+    rows = measure(options)
+    report(rows)
+    if options.json:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        options.json.write_text(json.dumps({"rows": rows}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
