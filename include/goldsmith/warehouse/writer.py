@@ -92,7 +92,8 @@ def writer(
     """Become the writer of a target, and stay it until the end of the `with` block.
 
     Two runs never write a target at once. Tasks of one run write together where all of them ask for it. Not to be
-    nested: a task that asks twice waits for itself.
+    nested: a task that asks twice waits for itself. The connection must lead to a session of its own, not to a pool
+    that serves each transaction by another one.
 
     Args:
         conn_id: The Airflow connection of the warehouse; the writers of a target use one database.
