@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -40,10 +41,7 @@ class ObjectFiles:
         """Looked up at the first use: it asks Airflow for the connection."""
         from airflow.sdk import ObjectStoragePath
 
-        try:
-            return ObjectStoragePath(self._url)
-        except Exception as error:  # each storage has exceptions of its own
-            raise EnvironmentProblem(f"{self._url} cannot be used: {error}", hint=_HINT) from error
+        return ObjectStoragePath(self._url)
 
     def location(self, folder: tuple[str, str], name: str) -> str:
         """The URL of an object."""
@@ -51,34 +49,43 @@ class ObjectFiles:
 
     def read(self, folder: tuple[str, str], name: str) -> bytes | None:
         """An object's content; none where there is no such object."""
-        try:
-            content: bytes = self._root.joinpath(*folder, name).read_bytes()
-        except FileNotFoundError:
-            return None
-        except Exception as error:
-            raise EnvironmentProblem(
-                f"{self.location(folder, name)} cannot be read: {error}", hint=_HINT
-            ) from error
-        return content
+        with _told(f"{self.location(folder, name)} cannot be read"):
+            path = self._root.joinpath(*folder, name)
+            try:
+                content: bytes = path.fs.cat_file(
+                    path.path
+                )  # one request; `read_bytes` asks for the size first
+            except FileNotFoundError:
+                return None
+            return content
 
     def write(self, folder: tuple[str, str], files: Mapping[str, bytes]) -> None:
         """Replace objects, several at once."""
-        target = self._root.joinpath(*folder)
-        try:
+        with _told(f"Results cannot be written to {self._url}"):
+            target = self._root.joinpath(*folder)
+            storage, prefix = target.fs, target.path.rstrip("/")
             with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
-                list(pool.map(lambda one: target.joinpath(one[0]).write_bytes(one[1]), files.items()))
-        except Exception as error:
-            raise EnvironmentProblem(f"Results cannot be written to {target}: {error}", hint=_HINT) from error
+                list(pool.map(lambda one: storage.pipe_file(f"{prefix}/{one[0]}", one[1]), files.items()))
 
     def names(self, folder: tuple[str, str]) -> list[str]:
         """The names of the objects in a folder."""
-        try:
-            return [one.name for one in self._root.joinpath(*folder).iterdir() if one.name.endswith(ENDING)]
-        except (FileNotFoundError, NotADirectoryError):  # storage knows no empty folders
-            return []
-        except Exception as error:
-            raise EnvironmentProblem(f"{self._url} cannot be read: {error}", hint=_HINT) from error
+        with _told(f"{self._url} cannot be read"):
+            path = self._root.joinpath(*folder)
+            path.fs.invalidate_cache(path.path)  # other processes write too
+            try:
+                return [one.name for one in path.iterdir() if one.name.endswith(ENDING)]
+            except (FileNotFoundError, NotADirectoryError):  # storage knows no empty folders
+                return []
 
     def prune(self, folder: str, *, keep_days: float, limit: int) -> int:  # noqa: ARG002
         """Delete nothing: a bucket's lifecycle rule does it without a request."""
         return 0
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Say which URL it was; each storage has exceptions of its own."""
+    try:
+        yield
+    except Exception as error:
+        raise EnvironmentProblem(f"{what}: {error}", hint=_HINT) from error

@@ -29,9 +29,13 @@ Make = Callable[..., NodeResult]
 @pytest.fixture(params=["folder", "object storage"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> ResultStore:
     """A store of each kind; fsspec's storage in memory is object storage without a server."""
-    return ResultStore(
-        str(tmp_path / "results") if request.param == "folder" else f"memory://{uuid4().hex}/p"
-    )
+    if request.param == "folder":
+        return ResultStore(str(tmp_path / "results"))
+    from airflow.sdk.io import attach
+    from fsspec.implementations.memory import MemoryFileSystem  # type: ignore[import-untyped]
+
+    attach("memory", "bucket_access", fs=MemoryFileSystem())
+    return ResultStore(f"memory://bucket_access@{uuid4().hex}/p")
 
 
 def test_a_node_that_runs_again_adds_to_its_file(store: ResultStore, result: Make) -> None:
@@ -155,6 +159,18 @@ def test_a_path_that_cannot_be_written_or_read_says_so(tmp_path: Path, result: M
         store.read("shop", RUN, TASK)
 
 
+def test_storage_that_does_not_exist_is_named(result: Make) -> None:
+    """With what a URL needs, in each direction."""
+    store = ResultStore("no-such-protocol://bucket/prefix")
+    with pytest.raises(EnvironmentProblem, match="no-such-protocol://bucket/prefix") as caught:
+        store.write("shop", RUN, [result()], append=False)
+    assert "s3://connection@bucket/prefix" in caught.value.hint
+    with pytest.raises(EnvironmentProblem, match="no-such-protocol://bucket/prefix"):
+        store.read("shop", RUN, TASK)
+    with pytest.raises(EnvironmentProblem, match="no-such-protocol://bucket/prefix"):
+        store.task_ids("shop", RUN)
+
+
 def test_secrets_that_airflow_knows_are_masked(tmp_path: Path, result: Make) -> None:
     """In every text of a record, as in a task's log."""
     code = (
@@ -179,8 +195,11 @@ def test_secrets_that_airflow_knows_are_masked(tmp_path: Path, result: Make) -> 
 
 
 def test_three_thousand_nodes_are_kept_in_less_than_a_second(tmp_path: Path, result: Make) -> None:
-    """Of CPU; about 0.25 s on the machine this was written on."""
+    """Of CPU, the best of three on a busy machine; 0.25 s on the one this was written on."""
     results = [result(task_id=f"silver.m{number}.run") for number in range(3_000)]
-    began = time.process_time()
-    ResultStore(str(tmp_path)).write("shop", RUN, results, append=False)
-    assert time.process_time() - began < 1.0
+    spent = []
+    for attempt in range(3):
+        began = time.process_time()
+        ResultStore(str(tmp_path)).write("shop", f"run {attempt}", results, append=False)
+        spent.append(time.process_time() - began)
+    assert min(spent) < 1.0
