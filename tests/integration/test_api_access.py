@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import jwt
@@ -16,11 +16,13 @@ import pytest
 
 from goldsmith.check import _marks
 from goldsmith.errors import EnvironmentProblem
+from goldsmith.local.airflow import local_stack
 from goldsmith.local.environment import API_ACCESS, TASKS_USER
 from goldsmith.local.record import Record
 from goldsmith.local.run import wait_until_parsed
 from goldsmith.local.stack import Stack
 from goldsmith.rest import ApiRefused, Login, Marked, NotMarked, RestClient, Run
+from goldsmith.settings import Settings
 from goldsmith.spec.pipeline import Pipeline
 
 pytestmark = pytest.mark.integration
@@ -197,26 +199,30 @@ def test_what_the_login_of_tasks_may_and_may_not(site: Site, building: Run) -> N
         api.can_mark(building.dag_id)
 
 
-def test_check_tells_what_the_tasks_lack(site: Site, building: Run) -> None:
-    """Each fault is named, as a warning; an own Airflow that is not up is none."""
+def test_check_tells_what_the_tasks_lack(
+    site: Site, building: Run, settings_for: Callable[[Path], Settings], tmp_path: Path
+) -> None:
+    """Each fault is named, as a warning; a stack that is not up is none."""
+    here = replace(settings_for(site.folder), state_dir=site.stack.state.path)
     env = site.stack.env()
     given = json.loads(env[API_ACCESS])
     spec = Pipeline.parse({"name": building.dag_id})
+    assert _marks(spec, here, env).status == "ok"
     tried = {
-        "may set": given,
         "has a login that Airflow at": {**given, "password": "wrong"},
         "no connection": None,
         "no password": {**given, "password": ""},
-        "cannot be told while Airflow is not up": {**given, "port": 1},
-        "does not answer": {**given, "host": "127.0.0.2", "port": 1},
+        "does not answer": {**given, "port": 1},
     }
     for said, connection in tried.items():
-        found = _marks(spec, {**env, API_ACCESS: json.dumps(connection) if connection else ""})
+        found = _marks(spec, here, {**env, API_ACCESS: json.dumps(connection) if connection else ""})
         assert said in found.text
-        is_well = said in {"may set", "cannot be told while Airflow is not up"}
-        assert found.status == ("ok" if is_well else "warn"), found
-        assert is_well or "docs/api-access.md" in found.hint
+        assert found.status == "warn"
+        assert "docs/api-access.md" in found.hint
         assert given["password"] not in found.text
+    not_up = settings_for(tmp_path)
+    found = _marks(spec, not_up, local_stack(not_up).env())
+    assert (found.status, found.hint) == ("ok", "goldsmith up")
 
 
 def test_no_secret_is_in_a_log(site: Site, building: Run) -> None:

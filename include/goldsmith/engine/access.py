@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from goldsmith.errors import ConfigurationError, EnvironmentProblem, NoApiAccess
-from goldsmith.rest import LOOPBACK, ApiRefused, Login, RestClient
+from goldsmith.errors import ConfigurationError, GoldsmithError, NoApiAccess
+from goldsmith.rest import ApiRefused, Login, RestClient
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -114,10 +114,7 @@ def _access_over(api: RestClient, dag_id: str) -> dict[str, str]:
             httpx.codes.FORBIDDEN: f"{who} has a login that may not edit task instances of the DAG {dag_id}.",
         }
         return {"status": "warn", "text": said.get(error.status, error.message), "hint": _HINT}
-    except EnvironmentProblem as error:
-        if httpx.URL(api.base_url).host in LOOPBACK:  # ours, not started
-            text = f"cannot be told while Airflow is not up at {api.base_url}"
-            return {"status": "ok", "text": text, "hint": "goldsmith up"}
+    except GoldsmithError as error:
         return {"status": "warn", "text": error.message, "hint": _HINT}
     return {"status": "ok", "text": f"tasks may set the state of tasks over {api.base_url}", "hint": ""}
 

@@ -11,11 +11,10 @@ from goldsmith.rest.records import (
     Run,
     TaskInstance,
 )
-from goldsmith.rest.transport import LOOPBACK, ApiRefused, Login
+from goldsmith.rest.transport import ApiRefused, Login
 
 __all__ = [
     "COMPONENTS",
-    "LOOPBACK",
     "ApiRefused",
     "ComponentHealth",
     "Dag",

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 import httpx
 
-from goldsmith.rest.records import Marked, read_marked
-from goldsmith.rest.transport import ApiRefused, Transport, quoted, run_path
+from goldsmith.rest.records import Marked, OthersMarks, read_marked
+from goldsmith.rest.transport import ApiRefused, Query, Transport, quoted, run_path
 
 # A group of 1,200 tasks in a DAG of 3,000 took 5 s on an idle machine; and an answer given up is work that is done
 # all the same, unknown to us.
 PATIENCE = 120.0
 NOTE_LENGTH = 1000  # Airflow's limit
+_MARK_EVENTS = ("patch_task_instance", "bulk_task_instances", "patch_task_group_instances")
 _NO_SUCH = "goldsmith-asks-whether-it-may"
 
 
@@ -98,3 +100,30 @@ class Marking(Transport):
             # Any server answers 404; only Airflow names the DAG that it looked in or for.
             if error.status != httpx.codes.NOT_FOUND or dag_id not in error.detail:
                 raise
+
+    def marks_by_others(self, dag_id: str, run_id: str) -> OthersMarks:
+        """Who set tasks of a run to a state, besides this login; from Airflow's audit log.
+
+        Raises:
+            ApiRefused: The login may not read it.
+            EnvironmentProblem: No answer.
+        """
+        query: dict[str, Query] = {
+            "dag_id": dag_id,
+            "run_id": run_id,
+            "included_events": _MARK_EVENTS,
+            "order_by": "id",
+            "limit": 1000,
+        }
+        found = self.send("GET", "/api/v2/eventLogs", query=query)
+        tasks: dict[str, str] = {}
+        groups: dict[str, str] = {}
+        for one in found["event_logs"]:
+            who = str(one.get("owner") or "")
+            if who and who != self.user:
+                extra = json.loads(one.get("extra") or "{}")
+                if one.get("task_id"):
+                    tasks[one["task_id"]] = who
+                if extra.get("group_id"):
+                    groups[str(extra["group_id"])] = who
+        return OthersMarks(tasks=tasks, groups=groups)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -55,6 +56,19 @@ class TaskInstance:
     def key(self) -> tuple[str, int]:
         """What identifies it within its run."""
         return self.task_id, self.map_index
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OthersMarks:
+    """Who set the state of tasks, by task and by task group."""
+
+    tasks: Mapping[str, str]
+    groups: Mapping[str, str]
+
+    def of(self, task_id: str, groups: Iterable[str]) -> str:
+        """Who marked a task, alone or with one of its groups; empty for nobody."""
+        who = (self.tasks.get(task_id, ""), *(self.groups.get(group, "") for group in groups))
+        return next(filter(None, who), "")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

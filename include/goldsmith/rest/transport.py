@@ -12,7 +12,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from goldsmith.errors import ConfigurationError, EnvironmentProblem
 
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _USERS_MISTAKES = {400, 422}
 Query = str | int | Sequence[str]
 
@@ -64,10 +64,11 @@ class Transport:
         self.base_url = base_url.rstrip("/")
         self._login = login
         self._token = login.token if login else ""
+        self.user = login.user if login else ""
         # A proxy for the world outside must not stand between us and this machine; and the certificates of the
         # world, which plain HTTP to this machine has no use for, cost 40 ms of CPU to load.
         scheme, host = _scheme_and_host(self.base_url)
-        is_local = host in LOOPBACK
+        is_local = host in _LOOPBACK
         self._http = httpx.Client(
             base_url=self.base_url,
             timeout=timeout,
