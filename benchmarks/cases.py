@@ -95,9 +95,18 @@ def retrying(arena: Arena, variant: str) -> Measured:
 def _check(done: Finished, arena: Arena, *, tables: int) -> None:
     dag_id = done.run.dag_id
     if done.run.state != "success" or {task.state for task in done.tasks} != {"success"}:
-        raise SystemExit(f"{dag_id}: the run ended {done.run.state}, its tasks {_states(done.tasks)}.")
+        raise SystemExit(
+            f"{dag_id}: the run ended {done.run.state}, its tasks {_states(done.tasks)}.\n{_said(arena, done)}"
+        )
     if (found := arena.tables(dag_id)) != tables:
         raise SystemExit(f"{dag_id}: the warehouse has {found} tables and not {tables}.")
+
+
+def _said(arena: Arena, done: Finished) -> str:
+    """The end of the log of the first task that failed."""
+    failed = next((task for task in done.tasks if task.state == "failed"), None)
+    lines = arena.api.logs(done.run.dag_id, done.run.run_id, failed) if failed else []
+    return "\n".join(f"{line.level} {line.text} {line.error}" for line in lines[-40:])
 
 
 def _states(tasks: Sequence[TaskInstance]) -> dict[str, Any]:

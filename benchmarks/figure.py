@@ -64,7 +64,12 @@ def _line(axes: Any, variant: str, ratios: dict[int, float], sizes: list[int]) -
     if not ratios:
         return
     axes.plot(
-        ratios, list(ratios.values()), color=color, marker=marker, linestyle=dashes, label=_NAMES[variant]
+        list(ratios),
+        list(ratios.values()),
+        color=color,
+        marker=marker,
+        linestyle=dashes,
+        label=_NAMES[variant],
     )
     last = max(ratios)
     side = -1 if last == sizes[-1] else 1
