@@ -12,8 +12,13 @@ from goldsmith.dag.docs import pipeline_docs
 from goldsmith.dbt.project import DbtProject
 from goldsmith.engine.base import Engine
 from goldsmith.engine.isolated import IsolatedEngine
+from goldsmith.engine.shared import SharedEngine
+from goldsmith.engine.site import Site
+from goldsmith.engine.workspace import DbtTarget
 from goldsmith.gates.operator import GateTask
-from goldsmith.plan.model import Plan, PlannedNode
+from goldsmith.plan.groups import unit_group_id
+from goldsmith.plan.model import Plan, PlannedBuild, PlannedNode
+from goldsmith.plan.stages import ALL
 from goldsmith.settings import Settings
 from goldsmith.spec.pipeline import Pipeline
 
@@ -32,7 +37,7 @@ def render(plan: Plan, spec: Pipeline, project: DbtProject, here: Settings) -> D
         project: Its dbt project.
         here: Settings of this process.
     """
-    engine = _engine(spec, project, here)
+    engine = _engine(plan, spec, project, here)
     with DAG(
         dag_id=spec.name,
         description=spec.description.strip().split("\n")[0],
@@ -58,11 +63,12 @@ def render(plan: Plan, spec: Pipeline, project: DbtProject, here: Settings) -> D
                 task_id=gate.task_id,
                 task_display_name=f"gate after {gate.layer}",
                 layer=gate.layer,
-                tasks=gate.upstream,
-                task_group=groups.of(gate.group),
+                tasks=gate.judged,
                 trigger_rule="all_done",
                 doc_md=f"Passes when every task of `{gate.layer}` is green; what comes after it waits.",
             )
+        if isinstance(engine, SharedEngine):
+            tasks |= _builds(plan, spec, engine, wanted)
         _wire(dag, plan, tasks)
     return dag
 
@@ -79,15 +85,25 @@ def _ingest(spec: Pipeline) -> None:
         )
 
 
-def _engine(spec: Pipeline, project: DbtProject, here: Settings) -> Engine:
-    return IsolatedEngine(
+def _engine(plan: Plan, spec: Pipeline, project: DbtProject, here: Settings) -> Engine:
+    target = DbtTarget(
         dag_id=spec.name,
         project_dir=project.path,
         profile_name=project.profile,
         target=spec.target or here.target,
         connection=spec.connection,
         profile_args=spec.profile.for_dbt(),
-        run_timeout=spec.run_timeout,
+    )
+    if spec.engine == "isolated":
+        return IsolatedEngine(target=target, run_timeout=spec.run_timeout)
+    return SharedEngine(
+        site=Site(
+            load_plan=lambda: plan,
+            target=target,
+            results_path=here.results_path,
+            failing_rows=spec.failing_rows,
+            run_timeout=spec.run_timeout,
+        )
     )
 
 
@@ -106,8 +122,7 @@ class _Groups:
         """The group of a layer or folder, or of one node inside it."""
         if (top, unit) not in self._made:
             self._made[top, unit] = TaskGroup(
-                # A group's id may hold no dots; the node's verb at its end says nothing here.
-                group_id=unit.rpartition(".")[0].replace(".", "__") if unit else top,
+                group_id=unit_group_id(unit) if unit else top,
                 group_display_name=self._names[unit] if unit else top,
                 prefix_group_id=False,
                 parent_group=self.of(top) if unit else None,
@@ -132,10 +147,45 @@ def _airflow_arguments(node: PlannedNode, spec: Pipeline, group: TaskGroup) -> d
     }
 
 
+def _builds(plan: Plan, spec: Pipeline, engine: SharedEngine, wanted: str | None) -> dict[str, BaseOperator]:
+    tasks = {}
+    for build in plan.builds:
+        if wanted in (None, build.task_id):
+            tasks[build.task_id] = engine.build_task(build, **_build_arguments(build, spec))
+        if wanted in (None, build.reconcile_id):
+            tasks[build.reconcile_id] = engine.reconcile_task(
+                build,
+                task_display_name=f"reconcile {build.name}",
+                retries=1,
+                retry_delay=spec.retries.build_delay,
+                execution_timeout=spec.task_timeout,
+                doc_md="Fails the run where Airflow, dbt and the warehouse do not say the same about a node.",
+            )
+    return tasks
+
+
+def _build_arguments(build: PlannedBuild, spec: Pipeline) -> dict[str, Any]:
+    what = "all layers" if build.name == ALL else build.name
+    return {
+        "task_display_name": f"build {what}",
+        "trigger_rule": build.waits_for,
+        "retries": spec.retries.models,
+        "retry_delay": spec.retries.build_delay,
+        "doc_md": f"One `dbt build` for every node of `{what}` that is not green yet. A node that fails is red itself; "
+        "this task fails only where dbt could not get to its nodes, and its next try builds what is missing.",
+    }
+
+
 def _wire(dag: DAG, plan: Plan, tasks: Mapping[str, BaseOperator]) -> None:
     """Set each task's upstream as planned; tasks that were not built here are left out."""
     upstream = {node.task_id: node.upstream for node in plan.nodes}
     upstream |= {gate.task_id: gate.upstream for gate in plan.gates}
+    upstream |= {build.task_id: build.upstream for build in plan.builds}
+    built: dict[str, list[str]] = {build.task_id: [build.task_id] for build in plan.builds}
+    for node in plan.nodes:
+        if node.build:
+            built[node.build].append(node.task_id)
+    upstream |= {build.reconcile_id: tuple(built[build.task_id]) for build in plan.builds}
     for task_id, task in tasks.items():
         for before in upstream[task_id]:
             if dag.has_task(before):

@@ -37,6 +37,11 @@ class PostgresWithoutPassword(PostgresUserPasswordProfileMapping):
         return known | {"password": ""}
 
 
+# Left to libpq, which takes it from PGAPPNAME: a name in the profile would make dbt parse the project anew each time.
+# Not the empty text itself, which Cosmos leaves out; dbt renders this to it.
+_UNNAMED_SESSION = {"application_name": "{{ '' }}"}
+
+
 def profile_mapping(conn_id: str, profile_args: dict[str, Any]) -> BaseProfileMapping:
     """Cosmos's mapping for a connection, by its type.
 
@@ -44,6 +49,8 @@ def profile_mapping(conn_id: str, profile_args: dict[str, Any]) -> BaseProfileMa
         ConfigurationError: The connection is of a type, or lacks a field, that dbt cannot use.
     """
     connection = BaseHook.get_connection(conn_id)
+    if connection.conn_type == "postgres":
+        profile_args = {**_UNNAMED_SESSION, **profile_args}
     if connection.conn_type == "postgres" and not connection.password:
         mapping = PostgresWithoutPassword(conn_id, profile_args)
         if mapping.can_claim_connection():

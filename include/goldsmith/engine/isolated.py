@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,7 +11,6 @@ from typing import Any
 
 from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
-from cosmos import settings as cosmos_settings
 from cosmos.constants import InvocationMode
 from cosmos.fs import safe_copy
 from cosmos.operators.local import (
@@ -24,13 +22,11 @@ from cosmos.operators.local import (
     DbtTestLocalOperator,
 )
 
-from goldsmith.dbt.profile import ConnectionProfile
 from goldsmith.deadline import bounded, is_over
+from goldsmith.engine.workspace import PARTIAL_PARSE, DbtTarget, take_parsed
 from goldsmith.plan.model import PlannedNode
 
 log = logging.getLogger(__name__)
-
-_PARSED = "partial_parse.msgpack"
 
 
 class NodeTask(DbtLocalBaseOperator):
@@ -75,23 +71,14 @@ class NodeTask(DbtLocalBaseOperator):
             raise
 
     def _handle_partial_parse(self, tmp_dir_path: Path) -> None:
-        """Start from what the last task parsed, else from what `goldsmith manifest` did.
-
-        Cosmos takes the newer of the two, which after a developer's `dbt build` is one that another profile made and
-        that dbt throws away; and it unpacks the file to patch paths for a dbt long gone.
-        """
-        for folder in (self.cache_dir, Path(self.project_dir)):
-            parsed = folder / "target" / _PARSED if folder else None
-            if parsed and parsed.is_file():
-                (tmp_dir_path / "target").mkdir(exist_ok=True)
-                shutil.copyfile(parsed, tmp_dir_path / "target" / _PARSED)
-                return
+        """Start from what the last task parsed; Cosmos takes the newest file, and patches it for a dbt long gone."""
+        take_parsed(tmp_dir_path / "target", cache_dir=self.cache_dir, project_dir=Path(self.project_dir))
 
     def _update_partial_parse_cache(self, tmp_dir_path: Path) -> None:
         """Keep what dbt parsed for the next task; Cosmos would also keep a manifest, which is not written here."""
-        parsed = tmp_dir_path / "target" / _PARSED
+        parsed = tmp_dir_path / "target" / PARTIAL_PARSE
         if self.cache_dir is not None and parsed.is_file():
-            safe_copy(parsed, self.cache_dir / "target" / _PARSED)
+            safe_copy(parsed, self.cache_dir / "target" / PARTIAL_PARSE)
 
     def calculate_openlineage_events_completes(self, *_: Any, **__: Any) -> bool:
         """Leave out Cosmos's lineage step: it reads the manifest again and puts secrets into os.environ."""
@@ -147,12 +134,7 @@ class IsolatedEngine:
     the task saves two thirds of the CPU. Each task works in a private copy of the project, target folder included.
     """
 
-    dag_id: str
-    project_dir: Path
-    profile_name: str
-    target: str
-    connection: str
-    profile_args: Mapping[str, Any]
+    target: DbtTarget
     run_timeout: timedelta
 
     def node_task(self, node: PlannedNode, **airflow: Any) -> BaseOperator:
@@ -161,17 +143,12 @@ class IsolatedEngine:
             unique_id=node.unique_id,
             run_timeout=self.run_timeout,
             select=node.select,
-            project_dir=str(self.project_dir),
-            profile_config=ConnectionProfile(
-                profile_name=self.profile_name,
-                target_name=self.target,
-                conn_id=self.connection,
-                profile_args=dict(self.profile_args),
-            ),
+            project_dir=str(self.target.project_dir),
+            profile_config=self.target.profile(),
             invocation_mode=InvocationMode.DBT_RUNNER,
             install_deps=False,
             emit_datasets=False,
-            cache_dir=Path(cosmos_settings.cache_dir) / self.dag_id,
+            cache_dir=self.target.cache_dir,
             dbt_cmd_global_flags=list(DBT_FLAGS),
             **{**airflow, **node.operator_kwargs},
         )

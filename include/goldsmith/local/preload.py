@@ -16,6 +16,8 @@ import io
 import tempfile
 from pathlib import Path
 
+from goldsmith.dbt import process
+
 MODULES = (
     "dbt.cli.main",
     "dbt.adapters.postgres.impl",
@@ -27,6 +29,7 @@ MODULES = (
     "cosmos.operators.local",
     "cosmos.profiles",
     "goldsmith.dag.build",
+    "goldsmith.engine.marks",
     "goldsmith.ingest.task_group",
     "goldsmith.pipeline",
 )
@@ -71,6 +74,18 @@ def warm_up() -> None:
     gc.freeze()  # the garbage collector would copy the pages that forked tasks share
 
 
+def _dbt(arguments: list[str]) -> int:
+    """dbt's command line, in this process."""
+    from dbt.cli.main import cli
+
+    try:
+        cli.main(args=arguments, prog_name="dbt")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(bool(end.code))
+    return 0
+
+
 for _module in MODULES:
     importlib.import_module(_module)
 warm_up()
+process.loaded_dbt = _dbt

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -14,12 +13,11 @@ from goldsmith.plan.docs import node_docs
 from goldsmith.plan.edges import dbt_edges, topological_order
 from goldsmith.plan.groups import Place, place_tasks
 from goldsmith.plan.layers import assign_layers
-from goldsmith.plan.model import Plan, PlannedGate, PlannedNode
+from goldsmith.plan.model import Plan, PlannedBuild, PlannedGate, PlannedNode
 from goldsmith.plan.names import TESTS, TaskName, name_tasks
 from goldsmith.plan.select import selections
+from goldsmith.plan.stages import assign_stages, build_id, plan_builds, plan_gates
 from goldsmith.spec.pipeline import Pipeline
-
-GATE = "gate"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +55,10 @@ def compile_plan(pipeline: Pipeline, selected: Selected) -> Plan:
         _cut_at_gates(edges, layers, list(pipeline.layers), nodes)
     upstream = {uid: {names[parent].task_id for parent in before} for uid, before in edges.items()}
     _add_ingest(upstream, pipeline, selected.graph)
-    gate_tasks = _gates(pipeline, upstream, layers, names)
-    places = _places(executable, layers, names, upstream, gate_tasks)
+    stages = assign_stages(edges, layers, pipeline) if pipeline.engine == "shared" else {}
+    gates = plan_gates(upstream, pipeline, layers=layers, names=names, stages=stages)
+    builds = plan_builds(upstream, pipeline, gates=gates, stages=stages)
+    places = _places(executable, layers, names, upstream, (*gates, *builds))
     selects = selections(executable)
     planned = tuple(
         _planned(
@@ -67,6 +67,7 @@ def compile_plan(pipeline: Pipeline, selected: Selected) -> Plan:
             name=names[uid],
             place=places[names[uid].task_id],
             upstream=upstream[uid],
+            build=build_id(stages[uid]) if stages else "",
             owner=_owner(node, nodes) or pipeline.owner,
             select=selects[uid],
         )
@@ -80,12 +81,8 @@ def compile_plan(pipeline: Pipeline, selected: Selected) -> Plan:
         project_name=selected.project_name,
         layers=tuple(pipeline.layers),
         nodes=planned,
-        gates=tuple(
-            PlannedGate(
-                layer=layer, task_id=_gate_id(layer), group=places[_gate_id(layer)].top, upstream=before
-            )
-            for layer, before in gate_tasks.items()
-        ),
+        gates=gates,
+        builds=builds,
         not_run=tuple(sorted(set(nodes) - set(executable))),
         exposures=tuple(_exposure_line(exposure, nodes) for exposure in selected.exposures),
     )
@@ -150,51 +147,28 @@ def _readers(uid: str, graph: Mapping[str, Node], planned: Container[str]) -> se
     return found
 
 
-def _gate_id(layer: str) -> str:
-    return f"{layer}.{GATE}"
-
-
-def _gates(
-    pipeline: Pipeline,
-    upstream: dict[str, set[str]],
-    layers: Mapping[str, str],
-    names: Mapping[str, TaskName],
-) -> dict[str, tuple[str, ...]]:
-    """Layer to the tasks its gate waits for; the first tasks of a layer wait for the gate before it."""
-    if pipeline.gate == "node":
-        return {}
-    members = defaultdict(list)
-    for uid in upstream:
-        members[layers[uid]].append(uid)
-    gates: dict[str, tuple[str, ...]] = {}
-    for layer in (name for name in pipeline.layers if members[name]):
-        tasks = {names[uid].task_id for uid in members[layer]}
-        if gates:
-            for uid in members[layer]:
-                if not upstream[uid] & tasks:
-                    upstream[uid].add(_gate_id(list(gates)[-1]))
-        gates[layer] = tuple(sorted(tasks))
-    return gates
-
-
 def _places(
     executable: Mapping[str, Node],
     layers: Mapping[str, str],
     names: Mapping[str, TaskName],
     upstream: Mapping[str, set[str]],
-    gates: Mapping[str, tuple[str, ...]],
+    between: tuple[PlannedGate | PlannedBuild, ...],
 ) -> dict[str, Place]:
-    """The groups of every task; raises a PlanError where the tasks form a cycle."""
+    """The groups of every task; raises a PlanError where the tasks form a cycle.
+
+    Builds and gates stand in no group: a group can then be marked as a whole. Each counts as a group of its own,
+    because nothing that comes before one may be shown together with what comes after it.
+    """
     before: dict[str, Iterable[str]] = {names[uid].task_id: tasks for uid, tasks in upstream.items()}
-    before |= {_gate_id(layer): tasks for layer, tasks in gates.items()}
+    before |= {one.task_id: one.upstream for one in between}
     unit_of = {
         names[uid].task_id: names[node.attached if node.kind == "unit_test" else uid].task_id
         for uid, node in executable.items()
         if node.kind != "test" and (node.kind != "unit_test" or node.attached in executable)
     }
-    home = {names[uid].task_id: layers[uid] for uid in executable} | {
-        _gate_id(layer): layer for layer in gates
-    }
+    alone = {one.task_id: one.task_id for one in between}
+    unit_of |= alone
+    home = {names[uid].task_id: layers[uid] for uid in executable} | alone
     return place_tasks(topological_order(before), before, home=home, unit_of=unit_of)
 
 
@@ -211,6 +185,7 @@ def _planned(
     name: TaskName,
     place: Place,
     upstream: set[str],
+    build: str,
     owner: str,
     select: str,
 ) -> PlannedNode:
@@ -224,7 +199,10 @@ def _planned(
         group=place.top,
         unit=place.unit,
         select=select,
+        build=build,
         upstream=tuple(sorted(upstream)),
+        file=node.file,
+        materialized=node.materialized,
         owner=owner,
         tags=node.tags,
         severity=node.severity,

@@ -27,6 +27,15 @@ class Place:
     """Id of the task whose group inside it is meant; empty for none."""
 
 
+def unit_group_id(unit: str) -> str:
+    """Id of the task group of one node: a group's id may hold no dots, and the verb at the end says nothing here.
+
+    Args:
+        unit: Id of the node's task.
+    """
+    return unit.rpartition(".")[0].replace(".", "__")
+
+
 def place_tasks(
     order: Iterable[str],
     upstream: Mapping[str, Iterable[str]],

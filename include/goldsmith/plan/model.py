@@ -24,8 +24,13 @@ class PlannedNode:
     """Id of the task whose own group inside that it shares; empty for none."""
     select: str
     """dbt selection that matches this node alone, for the command of its kind."""
+    build: str
+    """Id of the task that builds it together with others; empty in the isolated engine."""
     upstream: tuple[str, ...]
-    """Ids of all tasks directly before it: nodes, gates, ingest."""
+    """Ids of all tasks directly before it: nodes, gates, builds, ingest."""
+    file: str
+    """Path of the file that defines it, from the project's root."""
+    materialized: str
     owner: str
     tags: tuple[str, ...]
     severity: str
@@ -36,13 +41,28 @@ class PlannedNode:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlannedGate:
-    """The gate after a layer: it waits for every task of the layer and gives a verdict."""
+    """The gate after a layer: it gives a verdict over the layer's tasks."""
 
     layer: str
     task_id: str
-    group: str
-    """Task group it is shown in."""
     upstream: tuple[str, ...]
+    """Ids of all tasks it waits for."""
+    judged: tuple[str, ...]
+    """Those of them whose state decides: the layer's own."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlannedBuild:
+    """One `dbt build` for many nodes: those of a layer, or with `gate: node` all of them."""
+
+    name: str
+    """Its layer; `all` where one build builds all layers."""
+    task_id: str
+    reconcile_id: str
+    """Id of the task that compares afterwards what Airflow, dbt and the warehouse say."""
+    upstream: tuple[str, ...]
+    waits_for: str
+    """Trigger rule for what is before it: a gate has to pass, an ingest only to end."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,6 +77,7 @@ class Plan:
     layers: tuple[str, ...]
     nodes: tuple[PlannedNode, ...]
     gates: tuple[PlannedGate, ...]
+    builds: tuple[PlannedBuild, ...]
     not_run: tuple[str, ...]
     """Unique ids that belong to the pipeline and have nothing to run: ephemeral models, plain sources."""
     exposures: tuple[str, ...]
@@ -71,7 +92,8 @@ class Plan:
         """Make a plan of what `to_dict` gave, after a way through JSON."""
         nodes = tuple(PlannedNode(**_tuples(node)) for node in values.pop("nodes"))
         gates = tuple(PlannedGate(**_tuples(gate)) for gate in values.pop("gates"))
-        return cls(**_tuples(values), nodes=nodes, gates=gates)
+        builds = tuple(PlannedBuild(**_tuples(build)) for build in values.pop("builds"))
+        return cls(**_tuples(values), nodes=nodes, gates=gates, builds=builds)
 
     def listing(self) -> dict[str, Any]:
         """The shape of `goldsmith plan --json`."""

@@ -16,7 +16,7 @@ from typing import Any
 
 from goldsmith.plan.model import Plan
 
-_FORMAT = 3
+_FORMAT = 4
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -50,6 +50,8 @@ class NodeResult:
     """dbt's own lines about the node."""
     compiled_sql: str
     failing_rows: FailingRows | None = None
+    is_news: bool = False
+    """Whether the node's task has still to report it: another task built the node while this one waited."""
 
     @property
     def is_good(self) -> bool:

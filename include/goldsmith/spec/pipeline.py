@@ -53,6 +53,8 @@ class Retries(SpecModel):
     """Retries of tests and freshness checks: a red test stays red."""
     delay: Duration = timedelta(minutes=5)
     max_delay: Duration = timedelta(minutes=30)
+    build_delay: Duration = timedelta(seconds=15)
+    """Until a build that was lost or that dbt could not begin is tried again; it goes on where it was."""
 
 
 class Pipeline(SpecModel):
@@ -86,9 +88,11 @@ class Pipeline(SpecModel):
     """Layer to dbt selection, in the order in which layers build."""
     gate: Literal["layer", "node"] = "layer"
     """`layer`: a layer starts when the gate before it passed; `node`: dbt's own order."""
-    engine: Literal["isolated"] = "isolated"
-    """`isolated`: one dbt process per task."""
+    engine: Literal["shared", "isolated"] = "shared"
+    """`shared`: one `dbt build` per layer, whose nodes have their own tasks; `isolated`: one dbt process per task."""
     ingest: tuple[Ingest, ...] = ()
+    failing_rows: int = Field(5, ge=0, le=100)
+    """How many of the rows that made a test fail are shown with it; 0 where nobody may see them."""
 
     retries: Retries = Retries()
     task_timeout: Duration = timedelta(minutes=30)

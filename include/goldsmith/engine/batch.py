@@ -1,0 +1,103 @@
+"""Nodes that one task builds together, with everything that is kept and shown about them."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from goldsmith.engine.invocation import Invocations
+from goldsmith.engine.marks import Marker
+from goldsmith.engine.state import BuildState
+from goldsmith.errors import EnvironmentProblem
+from goldsmith.plan.graph import PlanGraph
+from goldsmith.plan.model import PlannedNode
+from goldsmith.results.record import NodeResult
+
+log = logging.getLogger(__name__)
+
+FLUSH_EVERY = 2.0  # seconds: what a lost task may have to build again
+SKIPPED = "skipped"
+MISSING = "missing"
+"""Status of a node that the project, as dbt reads it, does not have."""
+
+
+@dataclass
+class Batch:
+    """One task's nodes on their way through dbt.
+
+    Args:
+        graph: The plan.
+        dbt: Runs dbt.
+        keep: Takes the details of finished nodes.
+        state: Filled with a status for each node.
+        save: Keeps the state; called about every two seconds.
+        marker: Shows finished nodes while dbt runs; None where nothing is shown before the end.
+        sample: Gives the details of a failed or warning test a sample of its failing rows.
+    """
+
+    graph: PlanGraph
+    dbt: Invocations
+    keep: Callable[[list[NodeResult]], None]
+    state: BuildState
+    save: Callable[[BuildState], None]
+    marker: Marker | None
+    sample: Callable[[NodeResult], NodeResult]
+    _unwritten: list[NodeResult] = field(default_factory=list)
+    _unmarked: list[str] = field(default_factory=list)
+    _flushed: float = field(default_factory=time.monotonic)
+
+    def build(self, nodes: Sequence[PlannedNode], *, left_out: Iterable[str] = ()) -> None:
+        """Build the nodes: first the freshness of sources, then all that is not below a stale one.
+
+        Args:
+            nodes: What to build.
+            left_out: Ids of tasks among them that lie below something that failed before.
+
+        Raises:
+            DbtStopped: dbt did not get to every node; what it did get to is kept.
+        """
+        self.dbt.on_turn = self._turn
+        below = set(left_out)
+        sources = [node for node in nodes if node.kind == "source" and node.task_id not in below]
+        try:
+            self.dbt.run(sources)
+            red = [node.task_id for node in sources if node.unique_id not in self.state.good()]
+            below |= self.graph.below(red)
+            self.dbt.run(node for node in nodes if node.kind != "source" and node.task_id not in below)
+        finally:
+            self._flush()
+        for node in nodes:
+            if node.unique_id not in self.state.statuses:
+                status = SKIPPED if node.task_id in below else MISSING
+                self.state.statuses[node.unique_id] = status
+        counts = Counter(self.state.statuses[node.unique_id] for node in nodes)
+        log.info("dbt: %s", ", ".join(f"{number} {status}" for status, number in sorted(counts.items())))
+
+    def _turn(self, finished: list[NodeResult]) -> None:
+        for result in finished:
+            self.state.statuses[result.unique_id] = result.status
+            self._unwritten.append(self.sample(result))
+            if result.is_good:
+                self._unmarked.append(result.task_id)
+            elif result.status != SKIPPED:
+                log.warning("%s %s: %s", result.status.upper(), result.unique_id, result.message)
+        if time.monotonic() - self._flushed >= FLUSH_EVERY:
+            self._flush()
+            if self.marker is not None and self._unmarked:
+                self.marker.live(self._unmarked)
+                self._unmarked = [one for one in self._unmarked if one not in self.marker.attempted]
+
+    def _flush(self) -> None:
+        """Keep what there is; where that fails now, the next time keeps it too."""
+        self._flushed = time.monotonic()
+        try:
+            self.save(self.state)
+            self.keep(self._unwritten)
+            self._unwritten = []
+        except EnvironmentProblem as error:
+            log.warning("Progress could not be kept: %s", error)
+        except Exception as error:  # noqa: BLE001 - Airflow's errors share no base; the API server may be away for a while
+            log.warning("Progress could not be kept: %s: %s", type(error).__name__, error)

@@ -1,0 +1,157 @@
+"""The build: one `dbt build` for a layer, whose finished nodes are shown as green tasks."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+from typing import Any, cast
+
+from airflow.sdk import BaseOperator, Context
+
+from goldsmith.deadline import bounded
+from goldsmith.engine.batch import Batch
+from goldsmith.engine.invocation import Invocations
+from goldsmith.engine.marks import Marker, States
+from goldsmith.engine.site import Site
+from goldsmith.engine.state import BuildState, StateStore
+from goldsmith.plan.model import PlannedNode
+
+XCOM_KEY = "statuses"
+_MARK_SECONDS = 15.0  # for what cannot be marked in large groups; the rest runs on workers
+_HOLDS_BACK = {"failed", "upstream_failed", "removed"}
+
+
+class BuildTask(BaseOperator):
+    """Builds the nodes of a layer whose tasks have no state yet, with one dbt command.
+
+    A node that fails does not fail this task: its own task does. dbt not getting to its nodes fails this task, and its
+    next try builds what is missing.
+
+    Args:
+        build: Name of the build in the plan.
+        site: Where it runs.
+    """
+
+    ui_color = "#c8d9f0"
+    execution_timeout: timedelta | None
+
+    def __init__(self, *, build: str, site: Site, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.build = build
+        self.site = site
+        self._dbt: Invocations | None = None
+        self._run_id = ""
+
+    def pre_execute(self, context: Context) -> None:
+        """Limit the task to what is left of the run's time."""
+        limit = self.site.run_timeout
+        started = context["dag_run"].start_date
+        self.execution_timeout = bounded(limit, run_started=started, run_timeout=limit)
+
+    def execute(self, context: Context) -> dict[str, int]:
+        """Build, show what is done, and tell the nodes' tasks what became of the others.
+
+        Returns:
+            How many nodes have which status.
+
+        Raises:
+            DbtStopped: dbt did not get to every node.
+        """
+        self._run_id = context["run_id"]
+        store = cast("StateStore", context["task_state_store"])
+        mine = self.site.graph.built_by(self.task_id)
+        kept = BuildState.load(store)
+        state = _next_state(kept, max_tries=context["ti"].max_tries)
+        with self.site.only_writer(context, self.task_id):
+            states = self.site.states(self._run_id)
+            todo = self._todo(mine, states, state)
+            if not todo and not state.statuses:
+                self._nothing_to_build(len(mine), kept, context)
+                return {}
+            marker = Marker(self.site.graph, self._run_id, lambda: self.site.states(self._run_id))
+            try:
+                with self.site.dbt(self._run_id, self.task_id) as self._dbt:
+                    self._batch(self._dbt, state, marker, store, is_first=kept is None).build(
+                        todo, left_out=self._left_out(states)
+                    )
+                done = [node.task_id for node in mine if node.unique_id in state.good()]
+                marker.rest(done, seconds=_MARK_SECONDS)
+                self._settle(state, mine, marker)
+            finally:
+                marker.close()
+        state.has_ended = True
+        state.save(store)
+        context["ti"].xcom_push(key=XCOM_KEY, value=state.pack())
+        return _counts(state)
+
+    def on_kill(self) -> None:
+        """Let dbt cancel its queries, and end what is left of them in the warehouse."""
+        if self._dbt is not None:
+            self._dbt.stop()
+            self.site.end_sessions(self._run_id, self.task_id)
+
+    def _todo(self, mine: tuple[PlannedNode, ...], states: States, state: BuildState) -> list[PlannedNode]:
+        """The nodes whose task has no state, and that a lost try had not finished."""
+        done = state.good()
+        todo = [node for node in mine if states.get(node.task_id, "") is None and node.unique_id not in done]
+        vanished = [node.task_id for node in mine if node.task_id not in states]
+        if vanished:
+            self.log.warning(
+                "%d nodes came into the manifest after this run began and are not part of it: %s",
+                len(vanished),
+                ", ".join(vanished[:10]),
+            )
+        return todo
+
+    def _left_out(self, states: States) -> set[str]:
+        """Tasks below something that failed: Airflow holds them back, and so does the build."""
+        stopped = [task for task, state in states.items() if state in _HOLDS_BACK]
+        return self.site.graph.below(stopped)
+
+    def _batch(
+        self, dbt: Invocations, state: BuildState, marker: Marker, store: StateStore, *, is_first: bool
+    ) -> Batch:
+        return Batch(
+            graph=self.site.graph,
+            dbt=dbt,
+            keep=lambda results: self.site.keep(self._run_id, results, is_first=is_first),
+            state=state,
+            save=lambda now: now.save(store),
+            marker=marker,
+            sample=self.site.sampler(),
+        )
+
+    def _settle(self, state: BuildState, mine: tuple[PlannedNode, ...], marker: Marker) -> None:
+        """Note whose task shows a state already: if such a task runs later, somebody cleared it."""
+        states = self.site.states(self._run_id)
+        state.settled = {
+            node.unique_id
+            for node in mine
+            if node.task_id in marker.attempted or states.get(node.task_id) is not None
+        }
+
+    def _nothing_to_build(self, number: int, kept: BuildState | None, context: Context) -> None:
+        """All tasks have a state: say how to build them again, and keep what the last build said."""
+        self.log.warning(
+            "Nothing to build: all %d tasks of this build have a state already. To build them again, clear them with "
+            "this task: its downstream, the whole run, or some of them with their upstream.",
+            number,
+        )
+        if kept is not None:
+            context["ti"].xcom_push(key=XCOM_KEY, value=kept.pack())
+
+
+def _next_state(kept: BuildState | None, *, max_tries: int) -> BuildState:
+    """A lost try goes on where it was; after a clear, or a build that ended, everything begins anew."""
+    fresh = BuildState(build_id=uuid.uuid4().hex, max_tries=max_tries)
+    if kept is None or kept.has_ended or kept.max_tries != max_tries:
+        return fresh
+    fresh.statuses = {uid: status for uid, status in kept.statuses.items() if uid in kept.good()}
+    return fresh
+
+
+def _counts(state: BuildState) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for status in state.statuses.values():
+        counts[status] = counts.get(status, 0) + 1
+    return counts

@@ -1,0 +1,133 @@
+"""After each layer: do Airflow, dbt and the warehouse say the same?
+
+A teardown, so that it runs after failures too; one that fails the run, so that nothing turns a run green that is not.
+Airflow by itself would end a run green that was cancelled while a teardown was pending.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from airflow.sdk import BaseOperator, Context
+from airflow.sdk.exceptions import AirflowFailException
+
+from goldsmith.engine.access import airflow_api
+from goldsmith.engine.build import XCOM_KEY
+from goldsmith.engine.differences import Difference, Said, differences, expected_kind
+from goldsmith.engine.marks import States
+from goldsmith.engine.site import Site
+from goldsmith.engine.state import BuildState
+from goldsmith.errors import GoldsmithError
+from goldsmith.plan.model import PlannedBuild, PlannedNode
+from goldsmith.warehouse.relations import relation_kinds, relation_of
+
+_SHOWN = 30
+
+
+class ReconcileTask(BaseOperator):
+    """Compares what Airflow, dbt and the warehouse say about the nodes of a build.
+
+    Args:
+        build: The build.
+        site: Where it ran.
+    """
+
+    ui_color = "#e8e4d9"
+
+    def __init__(self, *, build: PlannedBuild, site: Site, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.build_id = build.task_id
+        self.site = site
+
+    def execute(self, context: Context) -> dict[str, int]:
+        """Compare.
+
+        Returns:
+            Numbers: nodes that were compared, and differences that a person's mark explains.
+
+        Raises:
+            AirflowFailException: There is a difference, or the run was cancelled.
+        """
+        run_id = context["run_id"]
+        states = self.site.states(run_id)
+        mine = self.site.graph.built_by(self.build_id)
+        self._refuse_cancelled(states, mine)
+        packed = context["ti"].xcom_pull(task_ids=self.build_id, key=XCOM_KEY)
+        build = BuildState.unpack(packed) if packed else None
+        found = differences(self._with_kinds(self._said(run_id, states, mine, build)))
+        by_hand = self._by_hand(found, run_id)
+        open_ = [one for one in found if one.task_id not in by_hand]
+        for one in found:
+            who = by_hand.get(one.task_id)
+            self.log.warning("%s: %s%s", one.task_id, one.text, f" (marked by {who})" if who else "")
+        if open_:
+            raise AirflowFailException(_message(open_))
+        self.log.info("%d nodes: Airflow, dbt and the warehouse agree", len(mine))
+        return {"compared": len(mine), "marked_by_hand": len(by_hand)}
+
+    def _refuse_cancelled(self, states: States, mine: tuple[PlannedNode, ...]) -> None:
+        """A run that was cancelled must not end green only because its teardowns did."""
+        build = states.get(self.build_id)
+        waiting = [node.task_id for node in mine if states.get(node.task_id) == "skipped"]
+        if build == "skipped" or (build == "failed" and waiting):
+            raise AirflowFailException(
+                f"The run was cancelled before its layer was built: {self.build_id} is {build}, and {len(waiting)} of "
+                f"{len(mine)} nodes were skipped. Clear the run to build what is missing."
+            )
+
+    def _said(
+        self, run_id: str, states: States, mine: Iterable[PlannedNode], build: BuildState | None
+    ) -> dict[str, Said]:
+        found = {}
+        for node in mine:
+            last = self.site.last_result(run_id, node.task_id)
+            known = build.statuses.get(node.unique_id, "") if build else ""
+            found[node.task_id] = Said(
+                node=node,
+                state=states.get(node.task_id, "removed"),
+                status=last.status if last else known,
+                relation=last.relation if last else "",
+                kind="",
+            )
+        return found
+
+    def _with_kinds(self, said: Mapping[str, Said]) -> dict[str, Said]:
+        """Add what the warehouse has, asked in one go."""
+        places = {
+            task_id: relation_of(one.relation)
+            for task_id, one in said.items()
+            if one.relation and one.state == "success" and expected_kind(one.node)
+        }
+        kinds = relation_kinds(self.site.target.connection, set(places.values())) if places else {}
+        return {
+            task_id: replace(one, kind=kinds.get(places[task_id], "")) if task_id in places else one
+            for task_id, one in said.items()
+        }
+
+    def _by_hand(self, found: list[Difference], run_id: str) -> dict[str, str]:
+        """Task id to the person who marked it, of the differences that a mark explains."""
+        asked = {one.task_id for one in found if one.is_mark}
+        if not asked:
+            return {}
+        try:
+            with airflow_api() as api:
+                marks = api.marks_by_others(self.site.target.dag_id, run_id)
+        except GoldsmithError as error:
+            self.log.warning("Whether a person marked them cannot be told: %s", error)
+            return {}
+        return {
+            task_id: who
+            for task_id in asked
+            if (who := marks.of(task_id, self.site.graph.groups_of(task_id)))
+        }
+
+
+def _message(found: list[Difference]) -> str:
+    lines = "\n".join(f"  {one.task_id}: {one.text}" for one in found[:_SHOWN])
+    more = f"\n  and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    return (
+        f"Airflow, dbt and the warehouse do not agree about {len(found)} nodes:\n{lines}{more}\n"
+        "Clear the named tasks with their downstream to build them again."
+    )

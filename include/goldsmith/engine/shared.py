@@ -1,0 +1,48 @@
+"""The shared engine: one `dbt build` for a layer, and a task of its own for every node."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from airflow.sdk import BaseOperator
+
+from goldsmith.engine.build import BuildTask
+from goldsmith.engine.node_task import NodeTask
+from goldsmith.engine.reconcile import ReconcileTask
+from goldsmith.engine.site import Site
+from goldsmith.plan.model import PlannedBuild, PlannedNode
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharedEngine:
+    """One dbt process per layer.
+
+    Args:
+        site: What the builds share.
+    """
+
+    site: Site
+
+    def node_task(self, node: PlannedNode, **airflow: Any) -> BaseOperator:
+        """Make the task that shows what the build did with a node, and that builds it again."""
+        own = {key: value for key, value in node.operator_kwargs.items() if key in _airflow_arguments()}
+        return NodeTask(node=node, site=self.site, **{**airflow, **own})
+
+    def build_task(self, build: PlannedBuild, **airflow: Any) -> BaseOperator:
+        """Make the task that builds a layer."""
+        return BuildTask(build=build.name, site=self.site, task_id=build.task_id, **airflow)
+
+    def reconcile_task(self, build: PlannedBuild, **airflow: Any) -> BaseOperator:
+        """Make the teardown that compares what Airflow, dbt and the warehouse say after a build."""
+        task = ReconcileTask(build=build, site=self.site, task_id=build.reconcile_id, **airflow)
+        task.as_teardown(on_failure_fail_dagrun=True)
+        return task
+
+
+@cache
+def _airflow_arguments() -> frozenset[str]:
+    """What a node's `meta.cosmos.operator_kwargs` may say here: the rest is for Cosmos's operators."""
+    return frozenset(inspect.signature(BaseOperator.__init__).parameters)

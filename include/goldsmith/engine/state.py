@@ -1,0 +1,97 @@
+"""The state of a build: how far it came, in Airflow's task state store, which survives retries and clears."""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from goldsmith.results.record import GOOD
+
+KEY = "build"
+_PART = 60_000  # characters; the store takes 64 KiB a value
+
+
+class StateStore(Protocol):
+    """Airflow's task state store, of this task in this run."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value of a key."""
+
+    def set(self, key: str, value: Any) -> None:
+        """Keep a value."""
+
+
+@dataclass(kw_only=True)
+class BuildState:
+    """What became of the nodes of a build."""
+
+    build_id: str
+    """Of the try that made it: what a node task has reported once, it does not report again."""
+    max_tries: int
+    """Airflow raises it when a task is cleared: so a retry is told from a clear."""
+    has_ended: bool = False
+    statuses: dict[str, str] = field(default_factory=dict)
+    """Unique id to dbt's status."""
+    settled: set[str] = field(default_factory=set)
+    """Unique ids whose task showed its state when the build ended: marked by the build, or decided by a person."""
+    place: int = 0
+    """Which of the two places in the store holds its further values."""
+
+    def good(self) -> set[str]:
+        """Unique ids of what is done."""
+        return {unique_id for unique_id, status in self.statuses.items() if status in GOOD}
+
+    def pack(self) -> str:
+        """As text of a few bytes a node, for the store and for XCom."""
+        values = {
+            "build_id": self.build_id,
+            "max_tries": self.max_tries,
+            "has_ended": self.has_ended,
+            "statuses": self.statuses,
+            "settled": sorted(self.settled),
+        }
+        return base64.b85encode(zlib.compress(json.dumps(values, sort_keys=True).encode())).decode()
+
+    @classmethod
+    def unpack(cls, text: str) -> BuildState:
+        """Read what `pack` gave.
+
+        Raises:
+            ValueError: It is something else.
+        """
+        try:
+            values: Mapping[str, Any] = json.loads(zlib.decompress(base64.b85decode(text)))
+            return cls(**{**values, "settled": set(values["settled"])})
+        except (zlib.error, KeyError, TypeError) as error:
+            raise ValueError(f"no state of a build: {error}") from error
+
+    def save(self, store: StateStore) -> None:
+        """Keep it; in a few values where one cannot hold it.
+
+        The further values alternate between two places, and the head, written last, names the one that holds: a task
+        that is killed in between leaves the state of before.
+        """
+        text = self.pack()
+        parts = [text[start : start + _PART] for start in range(0, len(text), _PART)]
+        self.place = 1 - self.place
+        for number, part in enumerate(parts[1:], start=1):
+            store.set(f"{KEY}.{self.place}.{number}", part)
+        store.set(KEY, {"parts": len(parts), "place": self.place, "first": parts[0]})
+
+    @classmethod
+    def load(cls, store: StateStore) -> BuildState | None:
+        """The state as it was kept last; None where there is none that can be read."""
+        head = store.get(KEY)
+        if not isinstance(head, dict):
+            return None
+        places = [f"{KEY}.{head['place']}.{number}" for number in range(1, head["parts"])]
+        try:
+            found = cls.unpack("".join([head["first"], *(str(store.get(place)) for place in places)]))
+        except ValueError:
+            return None
+        found.place = head["place"]
+        return found

@@ -1,0 +1,171 @@
+"""What a dbt command of a pipeline needs around it: profile, private target folder, exact selection."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cosmos import settings as cosmos_settings
+from cosmos.fs import safe_copy
+
+from goldsmith.dbt.profile import ConnectionProfile
+from goldsmith.plan.model import PlannedNode
+
+PARTIAL_PARSE = "partial_parse.msgpack"
+SESSION_VARIABLE = "PGAPPNAME"
+"""libpq takes the name of a session from here, so that profile and parsed project stay the same for every run."""
+
+# Exact versions of the artifact decide nothing here, but dbt refuses a file without one.
+_RESULTS_SCHEMA = "https://schemas.getdbt.com/dbt/run-results/v6.json"
+_ENTRY = {
+    "status": "success",
+    "timing": [],
+    "thread_id": "",
+    "execution_time": 0.0,
+    "adapter_response": {},
+    "message": None,
+    "failures": None,
+    "compiled": False,
+    "compiled_code": "",
+    "relation_name": "",
+}
+_FLAGS = (
+    *("--no-version-check", "--no-use-colors", "--no-write-json", "--cache-selected-only"),
+    *("--log-format", "json", "--log-level", "debug", "--log-level-file", "none"),
+    # dbt calls it a success when a selection matches nothing.
+    *("--warn-error-options", '{"error": ["NoNodesForSelectionCriteria"]}'),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DbtTarget:
+    """The dbt project, and where and how its commands run."""
+
+    dag_id: str
+    project_dir: Path
+    profile_name: str
+    target: str
+    connection: str
+    profile_args: Mapping[str, Any]
+
+    def profile(self) -> ConnectionProfile:
+        """dbt's profile, from the Airflow connection."""
+        return ConnectionProfile(
+            profile_name=self.profile_name,
+            target_name=self.target,
+            conn_id=self.connection,
+            profile_args=dict(self.profile_args),
+        )
+
+    @property
+    def cache_dir(self) -> Path:
+        """Where what dbt parsed is kept from one command to the next."""
+        return Path(cosmos_settings.cache_dir) / self.dag_id
+
+    @property
+    def writes_to(self) -> str:
+        """Name of what only one run at a time may write: the target's schemas."""
+        return f"{self.profile_name}/{self.target}/{self.profile_args.get('schema', '')}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workspace:
+    """A private folder for dbt commands, removed when they have ended."""
+
+    target: DbtTarget
+    folder: Path
+    profiles_dir: Path
+    env: Mapping[str, str]
+    """What dbt's environment has beyond this process's: the connection's secrets, the session's tag."""
+
+    def command(self, verb: Sequence[str], unique_ids: Iterable[str]) -> list[str]:
+        """A dbt command line for exactly these nodes.
+
+        dbt has no selector for unique ids, and naming thousands of nodes costs it many seconds. It does take the nodes
+        that ended well in an earlier run (`result:success`), as they stand in a run_results.json: that file is cheap
+        to write, exact, and tells dbt's own indirect selection to add nothing.
+        """
+        entries = [{**_ENTRY, "unique_id": unique_id} for unique_id in unique_ids]
+        document = {
+            "metadata": {"dbt_schema_version": _RESULTS_SCHEMA},
+            "results": entries,
+            "elapsed_time": 0.0,
+            "args": {},
+        }
+        state = self.folder / "state"
+        state.mkdir(exist_ok=True)
+        (state / "run_results.json").write_text(json.dumps(document), encoding="utf-8")
+        command = [*_FLAGS, *verb, "--select", "result:success", "--state", str(state)]
+        if verb == ["build"]:
+            command += ["--indirect-selection", "empty"]
+        return [
+            *command,
+            *("--target", self.target.target, "--profile", self.target.profile_name),
+            *("--profiles-dir", str(self.profiles_dir), "--target-path", str(self.folder / "target")),
+        ]
+
+    def compiled_sql(self, node: PlannedNode, path: str) -> str:
+        """The SQL that dbt sent, without what it wrapped around it; empty where it wrote none.
+
+        Args:
+            node: The node.
+            path: dbt's own path of it, from its event.
+        """
+        package = node.unique_id.split(".")[1]
+        file = self.folder / "target" / "compiled" / package / node.file
+        file = file if Path(path).name == file.name else file / path
+        try:
+            return file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            return ""
+
+    def keep_parsed(self) -> None:
+        """Let the next command start from what this one parsed."""
+        parsed = self.folder / "target" / PARTIAL_PARSE
+        if parsed.is_file():
+            (self.target.cache_dir / "target").mkdir(parents=True, exist_ok=True)
+            safe_copy(parsed, self.target.cache_dir / "target" / PARTIAL_PARSE)
+
+
+def take_parsed(target_folder: Path, *, cache_dir: Path | None, project_dir: Path) -> None:
+    """Put what was parsed last into a fresh target folder: by a task, else by `goldsmith manifest`.
+
+    The project's own file comes second, because after a developer's `dbt build` it is one that another profile made
+    and that dbt throws away.
+    """
+    for folder in (cache_dir, project_dir):
+        parsed = folder / "target" / PARTIAL_PARSE if folder else None
+        if parsed and parsed.is_file():
+            target_folder.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(parsed, target_folder / PARTIAL_PARSE)
+            return
+
+
+@contextmanager
+def workspace(target: DbtTarget, *, session: str) -> Iterator[Workspace]:
+    """Make a workspace.
+
+    Args:
+        target: The project and its connection.
+        session: Tag of dbt's sessions in the warehouse.
+
+    Raises:
+        ConfigurationError: dbt cannot use the connection.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="goldsmith-") as folder,
+        target.profile().ensure_profile() as (profile, env),
+    ):
+        take_parsed(Path(folder, "target"), cache_dir=target.cache_dir, project_dir=target.project_dir)
+        yield Workspace(
+            target=target,
+            folder=Path(folder),
+            profiles_dir=profile.parent,
+            env={**env, SESSION_VARIABLE: session, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"},
+        )

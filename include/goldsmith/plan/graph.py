@@ -1,0 +1,94 @@
+"""Ways through a plan: what lies above and below a task."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+
+from goldsmith.plan.edges import topological_order
+from goldsmith.plan.groups import unit_group_id
+from goldsmith.plan.model import Plan, PlannedNode
+
+
+class PlanGraph:
+    """The tasks of a plan by id, and the edges between them."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+
+    @cached_property
+    def nodes(self) -> Mapping[str, PlannedNode]:
+        """Task id to node."""
+        return {node.task_id: node for node in self.plan.nodes}
+
+    @cached_property
+    def task_of(self) -> Mapping[str, str]:
+        """Unique id to task id."""
+        return {node.unique_id: node.task_id for node in self.plan.nodes}
+
+    @cached_property
+    def units(self) -> Mapping[str, tuple[str, ...]]:
+        """Task group of a single node, to the ids of all tasks in it: the node's and its tests'."""
+        return _members((unit_group_id(node.unit), node.task_id) for node in self.plan.nodes if node.unit)
+
+    @cached_property
+    def groups(self) -> Mapping[str, tuple[str, ...]]:
+        """Task group of a layer or folder, to the ids of all tasks in it."""
+        return _members((node.group, node.task_id) for node in self.plan.nodes)
+
+    @cached_property
+    def position(self) -> Mapping[str, int]:
+        """Task id to its place in an order in which every task comes after what it waits for."""
+        return {task_id: place for place, task_id in enumerate(topological_order(self._parents))}
+
+    def groups_of(self, task_id: str) -> tuple[str, ...]:
+        """The task groups that a node's task stands in."""
+        node = self.nodes[task_id]
+        return (node.group, *((unit_group_id(node.unit),) if node.unit else ()))
+
+    def built_by(self, build: str) -> tuple[PlannedNode, ...]:
+        """The nodes of a build."""
+        return tuple(node for node in self.plan.nodes if node.build == build)
+
+    def below(self, task_ids: Iterable[str]) -> set[str]:
+        """All nodes' tasks that wait for one of these, not through a gate or a build."""
+        return _reach(task_ids, self._children)
+
+    def above(self, task_ids: Iterable[str]) -> set[str]:
+        """All tasks that these wait for, through gates and builds too."""
+        return _reach(task_ids, self._parents)
+
+    @cached_property
+    def _parents(self) -> Mapping[str, tuple[str, ...]]:
+        parents = {node.task_id: node.upstream for node in self.plan.nodes}
+        parents |= {gate.task_id: gate.upstream for gate in self.plan.gates}
+        return parents | {build.task_id: build.upstream for build in self.plan.builds}
+
+    @cached_property
+    def _children(self) -> Mapping[str, list[str]]:
+        between = {gate.task_id for gate in self.plan.gates} | {build.task_id for build in self.plan.builds}
+        children: dict[str, list[str]] = defaultdict(list)
+        for node in self.plan.nodes:
+            for before in node.upstream:
+                if before not in between:
+                    children[before].append(node.task_id)
+        return children
+
+
+def _members(pairs: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for group, task_id in pairs:
+        found[group].append(task_id)
+    return {group: tuple(members) for group, members in found.items()}
+
+
+def _reach(start: Iterable[str], edges: Mapping[str, Iterable[str]]) -> set[str]:
+    found: set[str] = set()
+    ahead = list(start)
+    while ahead:
+        for task_id in edges.get(ahead.pop(), ()):
+            if task_id not in found:
+                found.add(task_id)
+                ahead.append(task_id)
+    return found
