@@ -42,6 +42,7 @@ def test_one_place_imports_dbt_and_the_environment_is_read_where_processes_start
     assert environment == {
         "settings.py",
         "dbt/debug.py",
+        "dbt/process.py",
         "dbt/project.py",
         "local/stack.py",
         "local/supervisor.py",

@@ -27,9 +27,9 @@ def project(request: pytest.FixtureRequest) -> DbtProject:
     return found
 
 
-def plan_of(project: DbtProject, gate: str) -> Plan:
+def plan_of(project: DbtProject, gate: str, engine: str = "isolated") -> Plan:
     """The plan of a project with the default layers."""
-    spec = Pipeline.parse({"name": "shop", "gate": gate})
+    spec = Pipeline.parse({"name": "shop", "gate": gate, "engine": engine})
     manifest = load(project.manifest_path, project.path)
     return compile_plan(spec, select_nodes(spec, manifest))
 
@@ -90,10 +90,13 @@ def test_a_unit_test_stands_between_its_model_and_the_models_parents(project: Db
             assert set(test.upstream) <= set(model.upstream)
 
 
-def test_with_gates_the_order_is_dbts_and_the_layers(project: DbtProject) -> None:
+@pytest.mark.parametrize("engine", ["isolated", "shared"])
+def test_with_gates_the_order_is_dbts_and_the_layers(project: DbtProject, engine: str) -> None:
     """A barrier only adds to dbt's order: nothing may start earlier than in `dbt build`."""
-    plan = plan_of(project, "layer")
-    edges = {node.task_id: node.upstream for node in plan.nodes} | {g.task_id: g.upstream for g in plan.gates}
+    plan = plan_of(project, "layer", engine)
+    edges = {node.task_id: node.upstream for node in plan.nodes}
+    edges |= {gate.task_id: gate.upstream for gate in plan.gates}
+    edges |= {build.task_id: build.upstream for build in plan.builds}
     among = {node.task_id for node in plan.nodes}
     before = order(edges, among)
     task_of = {node.unique_id: node.task_id for node in plan.nodes}

@@ -17,8 +17,8 @@ from goldsmith.spec.pipeline import Pipeline
 MakeNodes = Callable[..., dict[str, Node]]
 Select = Callable[..., Selected]
 
-SPEC = Pipeline(name="shop")
-BY_NODE = Pipeline(name="shop", gate="node")
+SPEC = Pipeline(name="shop", engine="isolated")
+BY_NODE = Pipeline(name="shop", engine="isolated", gate="node")
 
 
 def upstream(plan: Plan) -> dict[str, set[str]]:
@@ -128,7 +128,7 @@ def test_what_reads_an_ingested_source_waits_for_its_load(selected: Select) -> N
         parents=(source.unique_id,),
     )
     ingest = {"source": "data_lake.orders", "file": "orders.csv", "key": ["id"], "columns": ["id"]}
-    spec = Pipeline.parse({"name": "shop", "ingest": [ingest]})
+    spec = Pipeline.parse({"name": "shop", "engine": "isolated", "ingest": [ingest]})
     load = spec.ingest[0].last_task_id
     plain = compile_plan(spec, selected({n.unique_id: n for n in (source, stg)}))
     assert upstream(plain) == {"model.shop.stg": {load}}
@@ -143,7 +143,7 @@ def test_what_reads_an_ingested_source_waits_for_its_load(selected: Select) -> N
 def test_an_ingest_that_no_source_reads_is_an_error(nodes: MakeNodes, selected: Select) -> None:
     """dbt would start before the load; most often it is a slip of the pen."""
     ingest = {"source": "data_lake.ordrs", "file": "orders.csv", "key": ["id"], "columns": ["id"]}
-    spec = Pipeline.parse({"name": "shop", "ingest": [ingest]})
+    spec = Pipeline.parse({"name": "shop", "engine": "isolated", "ingest": [ingest]})
     graph = {"s": dataclasses.replace(nodes(s_raw="")["s_raw"], table="data_lake.orders")}
     with pytest.raises(PlanError, match=r"data_lake\.ordrs, which is no source") as caught:
         compile_plan(spec, selected(graph))

@@ -66,9 +66,10 @@ def test_any_graph_gets_groups_that_can_be_ordered(
 
 
 def places_of(plan: Plan) -> dict[str, Place]:
-    """Task to its place, gates included."""
+    """Task to its place; gates and builds stand in no group, which counts as one of their own."""
     places = {node.task_id: Place(node.group, node.unit) for node in plan.nodes}
-    return places | {gate.task_id: Place(gate.group, "") for gate in plan.gates}
+    alone = [gate.task_id for gate in plan.gates] + [build.task_id for build in plan.builds]
+    return places | {task_id: Place(task_id, "") for task_id in alone}
 
 
 def test_a_test_stands_with_the_last_node_it_reads_and_keeps_its_id(

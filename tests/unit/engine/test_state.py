@@ -1,0 +1,80 @@
+"""The state of a build on its way through Airflow's task state store."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from goldsmith.engine.state import KEY, BuildState
+
+
+class Store:
+    """A store that holds Airflow to its word: JSON values of at most 64 KiB; it can die at the n-th write."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        self.writes_left = 10_000
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value of a key."""
+        return self.values.get(key, default)
+
+    def set(self, key: str, value: Any) -> None:
+        """Keep a value."""
+        assert len(str(value)) < 65_536
+        if self.writes_left == 0:
+            raise ConnectionError("killed")
+        self.writes_left -= 1
+        self.values[key] = value
+
+
+def state(size: int, seed: int) -> BuildState:
+    """A state of that many nodes, with names that do not pack well."""
+    noise = random.Random(seed)  # noqa: S311 - the same state for every run of the test
+    names = [f"model.shop.{noise.randbytes(12).hex()}" for _ in range(size)]
+    statuses = {name: noise.choice(["success", "error", "skipped"]) for name in names}
+    return BuildState(build_id=f"b{seed}", max_tries=2, statuses=statuses, settled=set(names[: size // 2]))
+
+
+@pytest.mark.parametrize("size", [0, 3, 15_000])
+def test_a_state_comes_back_as_it_was(size: int) -> None:
+    """Also where one value cannot hold it."""
+    store, kept = Store(), state(size, 1)
+    kept.save(store)
+    found = BuildState.load(store)
+    assert found is not None
+    assert (found.statuses, found.settled, found.build_id) == (kept.statuses, kept.settled, "b1")
+    assert BuildState.unpack(kept.pack()) == kept or found.place == kept.place
+
+
+def test_a_task_that_dies_between_two_writes_leaves_the_state_of_before() -> None:
+    """Whichever of the writes is the last."""
+    first, second = state(15_000, 1), state(15_000, 2)
+    for writes in range(30):
+        store = Store()
+        first.save(store)
+        known = BuildState.load(store)
+        assert known is not None
+        second.place = known.place
+        store.writes_left = writes
+        try:
+            second.save(store)
+        except ConnectionError:
+            expected = "b1"
+        else:
+            expected = "b2"
+        found = BuildState.load(store)
+        assert found is not None
+        assert found.build_id == expected
+
+
+def test_what_is_no_state_counts_as_none() -> None:
+    """Another Goldsmith may have written it."""
+    store = Store()
+    assert BuildState.load(store) is None
+    store.set(KEY, {"parts": 1, "place": 0, "first": "nonsense"})
+    assert BuildState.load(store) is None
+    with pytest.raises(ValueError, match="no state"):
+        BuildState.unpack("")
