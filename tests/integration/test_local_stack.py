@@ -26,7 +26,7 @@ from goldsmith.errors import ConfigurationError, EnvironmentProblem
 from goldsmith.local.airflow import Airflow
 from goldsmith.local.component import COMPONENTS
 from goldsmith.local.follow import display_on, follow
-from goldsmith.local.logs import task_log
+from goldsmith.local.node_log import node_log
 from goldsmith.local.postgres import EmbeddedPostgres
 from goldsmith.local.processes import of_stack
 from goldsmith.local.record import Record
@@ -226,9 +226,8 @@ def test_a_run_is_followed_reported_and_healed(stack: Stack, repository: Path) -
             ("bronze", 1, 0, 0),
             ("silver", 0, 1, 1),
         ]
-        assert any(
-            "Database Error" in line for line in task_log(airflow, "small", "silver.second", run_id=None)
-        )
+        log = node_log(airflow, None, "small", "silver.second", run_id=None, only_task_log=True)
+        assert any("Database Error" in line for line in log.lines())
 
         ok.touch()
         cleared = api.clear("small", run.run_id, ["silver.second"], downstream=True)
