@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG
-from cosmos.operators.local import DbtLocalBaseOperator
 
 from goldsmith.dag.build import render
 from goldsmith.dbt.project import DbtProject
+from goldsmith.engine import isolated, node_task
 from goldsmith.pipeline import load_plan
 from goldsmith.plan.model import Plan
 from goldsmith.settings import Settings
@@ -29,10 +29,10 @@ def here(tmp_path: Path, settings_for: Callable[[Path], Settings]) -> Settings:
     return settings_for(tmp_path)
 
 
-@pytest.fixture
-def spec(repository: Path) -> Pipeline:
-    """The sample pipeline."""
-    return Pipeline.from_yaml(repository / SAMPLE_SPEC)
+@pytest.fixture(params=["shared", "isolated"])
+def spec(repository: Path, request: pytest.FixtureRequest) -> Pipeline:
+    """The sample pipeline, with either engine."""
+    return Pipeline.from_yaml(repository / SAMPLE_SPEC).model_copy(update={"engine": request.param})
 
 
 @pytest.fixture
@@ -47,26 +47,41 @@ def dag(plan: Plan, spec: Pipeline, sample: DbtProject, here: Settings) -> DAG:
     return render(plan, spec, sample, here)
 
 
-def test_every_planned_node_is_a_task_on_a_cosmos_local_operator(dag: DAG, plan: Plan) -> None:
-    """Nodes, gates and ingest: nothing else, and the edges are the plan's."""
+def test_every_planned_node_is_a_task_of_its_engine(dag: DAG, plan: Plan, spec: Pipeline) -> None:
+    """Nodes, gates, builds and ingest: nothing else, and the edges are the plan's."""
     planned = {node.task_id: node for node in plan.nodes}
-    gates = {gate.task_id: gate for gate in plan.gates}
-    others = {task for task in dag.task_dict if task not in planned and task not in gates}
-    assert all(task.startswith("ingest.") for task in others)
+    between = {one.task_id: one for one in (*plan.gates, *plan.builds)}
+    reconciles = {build.reconcile_id for build in plan.builds}
+    others = set(dag.task_dict) - set(planned) - set(between) - reconciles
+    assert {task.split(".")[0] for task in others} == {"ingest"}
+    kind = {"shared": node_task.NodeTask, "isolated": isolated.NodeTask}[spec.engine]
     for task_id, node in planned.items():
         task = dag.get_task(task_id)
-        assert isinstance(task, DbtLocalBaseOperator)
+        assert isinstance(task, kind)
         assert task.upstream_task_ids == set(node.upstream)
         assert (task.owner, task.doc_md, task.trigger_rule.value) == (node.owner, node.docs, "none_failed")
-    for task_id, gate in gates.items():
-        assert dag.get_task(task_id).upstream_task_ids == set(gate.upstream)
-        assert dag.get_task(task_id).trigger_rule.value == "all_done"
+    for task_id, one in between.items():
+        assert dag.get_task(task_id).upstream_task_ids == set(one.upstream)
+    assert {dag.get_task(gate.task_id).trigger_rule.value for gate in plan.gates} == {"all_done"}
 
 
-def test_ingest_comes_before_what_reads_its_tables(dag: DAG) -> None:
-    """Loaded first, checked for freshness next, read after that."""
+def test_a_layer_is_built_once_and_compared_after_all_its_nodes(dag: DAG, plan: Plan, spec: Pipeline) -> None:
+    """The comparison is a teardown, which runs after failures too, and fails the run where it fails."""
+    assert [build.name for build in plan.builds] == (list(plan.layers) if spec.engine == "shared" else [])
+    for build in plan.builds:
+        built = {node.task_id for node in plan.nodes if node.build == build.task_id}
+        assert built <= dag.get_task(build.task_id).downstream_task_ids
+        assert dag.get_task(build.task_id).trigger_rule.value == build.waits_for
+        reconcile = dag.get_task(build.reconcile_id)
+        assert reconcile.upstream_task_ids == {build.task_id, *built}
+        assert (reconcile.is_teardown, reconcile.on_failure_fail_dagrun) == (True, True)
+
+
+def test_ingest_comes_before_what_reads_its_tables(dag: DAG, spec: Pipeline) -> None:
+    """Loaded first, checked for freshness next, read after that; the first build waits for every ingest."""
     merge = dag.get_task("ingest.transactions.merge")
-    assert merge.downstream_task_ids == {"sources.data_lake_transactions.freshness"}
+    first_build = {"bronze.build"} if spec.engine == "shared" else set()
+    assert merge.downstream_task_ids == {"sources.data_lake_transactions.freshness", *first_build}
     assert merge.execution_timeout == timedelta(minutes=30)
     assert "bronze" in dag.task_group.children
     assert "ingest" in dag.task_group.children
@@ -99,12 +114,12 @@ def test_a_task_process_builds_its_own_task_only(
     plan: Plan, spec: Pipeline, sample: DbtProject, here: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Airflow runs the DAG file again for each task; building all of them there would cost more than dbt."""
-    wanted = next(node.task_id for node in plan.nodes if node.kind == "test")
+    node = next(node.task_id for node in plan.nodes if node.kind == "test")
+    builds = [task for build in plan.builds for task in (build.task_id, build.reconcile_id)]
     monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", spec.name)
-    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_TASK_ID", wanted)
-    dag = render(plan, spec, sample, here)
-    nodes = {task for task in dag.task_dict if isinstance(dag.get_task(task), DbtLocalBaseOperator)}
-    assert nodes == {wanted}
+    for wanted in (node, plan.gates[0].task_id, *builds):
+        monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_TASK_ID", wanted)
+        assert list(render(plan, spec, sample, here).task_dict) == [wanted]
 
 
 @pytest.mark.parametrize("gate", ["layer", "node"])
