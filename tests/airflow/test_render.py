@@ -50,18 +50,19 @@ def dag(plan: Plan, spec: Pipeline, sample: DbtProject, here: Settings) -> DAG:
 def test_every_planned_node_is_a_task_of_its_engine(dag: DAG, plan: Plan, spec: Pipeline) -> None:
     """Nodes, gates, builds and ingest: nothing else, and the edges are the plan's."""
     planned = {node.task_id: node for node in plan.nodes}
-    between = {one.task_id: one for one in (*plan.gates, *plan.builds)}
+    between = {gate.task_id: gate.upstream for gate in plan.gates}
+    between |= {build.task_id: build.upstream for build in plan.builds}
     reconciles = {build.reconcile_id for build in plan.builds}
     others = set(dag.task_dict) - set(planned) - set(between) - reconciles
     assert {task.split(".")[0] for task in others} == {"ingest"}
-    kind = {"shared": node_task.NodeTask, "isolated": isolated.NodeTask}[spec.engine]
+    kind = node_task.NodeTask if spec.engine == "shared" else isolated.NodeTask
     for task_id, node in planned.items():
         task = dag.get_task(task_id)
         assert isinstance(task, kind)
         assert task.upstream_task_ids == set(node.upstream)
         assert (task.owner, task.doc_md, task.trigger_rule.value) == (node.owner, node.docs, "none_failed")
-    for task_id, one in between.items():
-        assert dag.get_task(task_id).upstream_task_ids == set(one.upstream)
+    for task_id, upstream in between.items():
+        assert dag.get_task(task_id).upstream_task_ids == set(upstream)
     assert {dag.get_task(gate.task_id).trigger_rule.value for gate in plan.gates} == {"all_done"}
 
 
