@@ -138,7 +138,10 @@ class _Forked(_Child):
 
     def poll(self) -> int | None:
         if self._code is None:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            try:
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+            except ChildProcessError:  # a signal handler looked a moment before
+                pid, status = self.pid, signal.SIGKILL
             if pid:
                 self._code = os.waitstatus_to_exitcode(status)
         return self._code

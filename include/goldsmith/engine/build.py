@@ -82,6 +82,7 @@ class BuildTask(BaseOperator):
         state.has_ended = True
         state.save(store)
         context["ti"].xcom_push(key=XCOM_KEY, value=state.pack())
+        self.site.prune()
         return _counts(state)
 
     def on_kill(self) -> None:

@@ -8,6 +8,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from goldsmith.dbt.events import EventReader, Finished
 from goldsmith.dbt.process import DbtProcess
@@ -20,10 +21,17 @@ log = logging.getLogger(__name__)
 
 _TURN = 0.5  # seconds
 _PATIENCE = (
-    3.5  # seconds for dbt to cancel its queries; Airflow kills a task 5 seconds after it asked it to end
+    3.0  # seconds for dbt to cancel its queries; Airflow kills a task 5 seconds after it asked it to end
 )
 _BUILD = ("build",)
 _VERBS = {"source": ("source", "freshness")}  # what `dbt build` leaves out
+
+
+class Check(Protocol):
+    """Whether dbt may go on."""
+
+    def __call__(self, *, is_last: bool = False) -> None:
+        """Return where it may; `is_last` when dbt has ended, so that what it said may count."""
 
 
 class DbtStopped(EnvironmentProblem):
@@ -38,11 +46,13 @@ class Invocations:
         space: Where they run.
         built_by: Id of the Airflow task.
         on_turn: Called with the results since the last turn, at least every half second; none is an empty turn.
+        check: Called at every turn and at the end; dbt is stopped where it raises.
     """
 
     space: Workspace
     built_by: str
     on_turn: Callable[[list[NodeResult]], None]
+    check: Check
     _running: DbtProcess | None = field(default=None, init=False)
     _is_stopped: bool = field(default=False, init=False)
 
@@ -81,7 +91,7 @@ class Invocations:
                 ]
                 for one in results:
                     left.pop(one.unique_id, None)
-                self.on_turn(results)
+                self._take(results)
         except BaseException:
             process.interrupt(patience=_PATIENCE)
             raise
@@ -90,8 +100,18 @@ class Invocations:
         code = process.wait()
         for line in reader.said:
             log.info("%s", line)
+        self.check(is_last=True)
         self.space.keep_parsed()
         self._judge(code, reader, left, shown)
+
+    def _take(self, results: list[NodeResult]) -> None:
+        try:
+            self.check()
+        except DbtStopped:
+            # What is built is built; what failed may have failed for the same reason.
+            self.on_turn([one for one in results if one.is_good])
+            raise
+        self.on_turn(results)
 
     def _judge(self, code: int, reader: EventReader, left: Mapping[str, PlannedNode], shown: str) -> None:
         """dbt ends early where it is stopped, or where something outside the nodes fails."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
 
 from airflow.sdk import Context
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
-from goldsmith.engine.invocation import Invocations
+from goldsmith.engine.invocation import DbtStopped, Invocations
 from goldsmith.engine.marks import States
 from goldsmith.engine.workspace import DbtTarget, workspace
 from goldsmith.errors import EnvironmentProblem
@@ -23,10 +25,19 @@ from goldsmith.results.store import ResultStore
 from goldsmith.warehouse.cancel import end_sessions
 from goldsmith.warehouse.rows import sample_rows
 from goldsmith.warehouse.tags import session_tag
-from goldsmith.warehouse.writer import writer
+from goldsmith.warehouse.watch import OPTIONS_VARIABLE, watched_options
+from goldsmith.warehouse.writer import Writer, writer
 
 log = logging.getLogger(__name__)
 
+KEEP_DAYS = 30.0
+"""Age at which the details of a run are deleted."""
+_PRUNED_AT_ONCE = 5  # runs; a build is not to wait for more
+_END_TIME = (
+    1.2  # seconds, in a signal handler: dbt had its own before, and after 5 in all Airflow kills the task
+)
+_LEFTOVERS_TIME = 20.0
+_LOOK_EVERY = 2.0
 _SAMPLES = 20  # tests of one build whose failing rows are fetched
 _SAMPLE_TIME = 10.0
 _RED = {"fail", "warn"}
@@ -49,6 +60,8 @@ class Site:
     results_path: str
     failing_rows: int
     run_timeout: timedelta
+    _writer: Writer | None = field(default=None, init=False)
+    _looked: float = field(default=0.0, init=False)
 
     @cached_property
     def graph(self) -> PlanGraph:
@@ -65,12 +78,24 @@ class Site:
         return session_tag(self.target.dag_id, run_id, task_id)
 
     def end_sessions(self, run_id: str, task_id: str) -> None:
-        """End what a task has left running in the warehouse."""
-        ended = end_sessions(self.target.connection, self.session(run_id, task_id), timeout=3.0)
-        if ended:
+        """End what a task runs in the warehouse, as far as that goes in the time a signal handler has.
+
+        It says nothing: the handler may have interrupted a line that was being logged.
+        """
+        with contextlib.suppress(EnvironmentProblem):
+            end_sessions(self.target.connection, self.session(run_id, task_id), timeout=_END_TIME)
+
+    def _end_lost_try(self, run_id: str, task_id: str) -> None:
+        """End what an earlier try has left in the warehouse, dbt's queries first, then its right to write."""
+        tags = self.session(run_id, task_id), self._writer_session(run_id, task_id)
+        ended = [end_sessions(self.target.connection, tag, timeout=_LEFTOVERS_TIME) for tag in tags]
+        if any(ended):
             log.warning(
-                "Ended %d sessions in the warehouse that an earlier try of %s had left", ended, task_id
+                "Ended %d sessions in the warehouse that an earlier try of %s had left", sum(ended), task_id
             )
+
+    def _writer_session(self, run_id: str, task_id: str) -> str:
+        return session_tag(self.target.dag_id, run_id, f"{task_id} writer")
 
     @contextmanager
     def only_writer(self, context: Context, task_id: str, *, is_alone: bool = True) -> Iterator[None]:
@@ -82,21 +107,57 @@ class Site:
             is_alone: Keep also the other tasks of this run out.
         """
         run_id = context["run_id"]
-        self.end_sessions(run_id, task_id)
+        self._end_lost_try(run_id, task_id)
         with writer(
             self.target.connection,
             target=self.target.writes_to,
             run=f"{self.target.dag_id}/{run_id}",
             exclusive=is_alone,
             on_wait=log.info,
-        ):
+            tag=self._writer_session(run_id, task_id),
+        ) as self._writer:
             yield
 
     @contextmanager
     def dbt(self, run_id: str, task_id: str) -> Iterator[Invocations]:
-        """dbt, ready to be run for a task."""
-        with workspace(self.target, session=self.session(run_id, task_id)) as space:
-            yield Invocations(space=space, built_by=task_id, on_turn=lambda _: None)
+        """dbt, ready to be run for a task that is the writer, and stopped where it no longer is."""
+        options = watched_options(self.target.connection)
+        with workspace(
+            self.target,
+            session=self.session(run_id, task_id),
+            env={OPTIONS_VARIABLE: options} if options else {},
+        ) as space:
+            yield Invocations(
+                space=space, built_by=task_id, on_turn=lambda _: None, check=self._must_be_writer
+            )
+
+    def _must_be_writer(self, *, is_last: bool = False) -> None:
+        """Ask the warehouse once in a while whether this task is still the writer.
+
+        Args:
+            is_last: dbt has ended: a server that went away and came back took the right with it, and whatever dbt
+                said of nodes since then is about the server, not about them.
+
+        Raises:
+            DbtStopped: It is not.
+        """
+        now = time.monotonic()
+        if self._writer is None or (not is_last and now - self._looked < _LOOK_EVERY):
+            return
+        self._looked = now
+        if not self._writer.is_held():
+            raise DbtStopped(
+                "The warehouse has ended the session that made this task the only writer: it was restarted, or "
+                "somebody ended the session. What dbt reported as failed since then is built again.",
+                hint="The task's next try builds what is missing.",
+            )
+
+    def prune(self) -> None:
+        """Delete what is kept of old runs; never a reason to fail."""
+        try:
+            self.results.prune(self.target.dag_id, keep_days=KEEP_DAYS, limit=_PRUNED_AT_ONCE)
+        except EnvironmentProblem as error:
+            log.warning("Details of old runs could not be deleted: %s", error)
 
     def keep(self, run_id: str, results: list[NodeResult], *, is_first: bool = False) -> None:
         """Keep details.

@@ -148,24 +148,25 @@ def take_parsed(target_folder: Path, *, cache_dir: Path | None, project_dir: Pat
 
 
 @contextmanager
-def workspace(target: DbtTarget, *, session: str) -> Iterator[Workspace]:
+def workspace(target: DbtTarget, *, session: str, env: Mapping[str, str]) -> Iterator[Workspace]:
     """Make a workspace.
 
     Args:
         target: The project and its connection.
         session: Tag of dbt's sessions in the warehouse.
+        env: More variables for dbt's environment.
 
     Raises:
         ConfigurationError: dbt cannot use the connection.
     """
     with (
         tempfile.TemporaryDirectory(prefix="goldsmith-") as folder,
-        target.profile().ensure_profile() as (profile, env),
+        target.profile().ensure_profile() as (profile, secrets),
     ):
         take_parsed(Path(folder, "target"), cache_dir=target.cache_dir, project_dir=target.project_dir)
         yield Workspace(
             target=target,
             folder=Path(folder),
             profiles_dir=profile.parent,
-            env={**env, SESSION_VARIABLE: session, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"},
+            env={**secrets, **env, SESSION_VARIABLE: session, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"},
         )
