@@ -94,17 +94,14 @@ def _engine(plan: Plan, spec: Pipeline, project: DbtProject, here: Settings) -> 
         connection=spec.connection,
         profile_args=spec.profile.for_dbt(),
     )
-    if spec.engine == "isolated":
-        return IsolatedEngine(target=target, run_timeout=spec.run_timeout)
-    return SharedEngine(
-        site=Site(
-            load_plan=lambda: plan,
-            target=target,
-            results_path=here.results_path,
-            failing_rows=spec.failing_rows,
-            run_timeout=spec.run_timeout,
-        )
+    site = Site(
+        load_plan=lambda: plan,
+        target=target,
+        results_path=here.results_path,
+        failing_rows=spec.failing_rows,
+        run_timeout=spec.run_timeout,
     )
+    return IsolatedEngine(site=site) if spec.engine == "isolated" else SharedEngine(site=site)
 
 
 class _Groups:

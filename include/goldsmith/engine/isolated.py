@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Mapping
+import os
+import threading
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -23,52 +27,117 @@ from cosmos.operators.local import (
 )
 
 from goldsmith.deadline import bounded, is_over
-from goldsmith.engine.workspace import PARTIAL_PARSE, DbtTarget, take_parsed
+from goldsmith.engine.runner import Listener, result_of
+from goldsmith.engine.site import Site
+from goldsmith.engine.workspace import PARTIAL_PARSE, SESSION_VARIABLE, take_parsed
+from goldsmith.errors import EnvironmentProblem
 from goldsmith.plan.model import PlannedNode
+from goldsmith.warehouse.watch import OPTIONS_VARIABLE, watched_options
 
 log = logging.getLogger(__name__)
+
+_AFTER = (
+    0.5  # seconds after the time limit, so that the task fails for the limit and not for its ended session
+)
 
 
 class NodeTask(DbtLocalBaseOperator):
     """One dbt node on a Cosmos local operator, bounded by the run's time limit.
 
     Args:
-        unique_id: dbt's unique id of the node.
-        run_timeout: The run's time limit.
+        node: The node.
+        site: Where it runs.
     """
 
     execution_timeout: timedelta | None
 
-    def __init__(self, *, unique_id: str, run_timeout: timedelta, **kwargs: Any) -> None:
+    def __init__(self, *, node: PlannedNode, site: Site, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.unique_id = unique_id
-        self.run_timeout = run_timeout
+        self.node = node
+        self.site = site
+        self._run_id = ""
+        self._is_dbt_running = False
+        self._ends = 0.0
 
     def pre_execute(self, context: Context) -> None:
         """Cut the task's time limit to what is left of the run's, and make the cache folder."""
-        own = self.execution_timeout or self.run_timeout
-        started = context["dag_run"].start_date
-        self.execution_timeout = bounded(own, run_started=started, run_timeout=self.run_timeout)
+        limit = self.site.run_timeout
+        own = self.execution_timeout or limit
+        self.execution_timeout = bounded(own, run_started=context["dag_run"].start_date, run_timeout=limit)
+        self._run_id = context["run_id"]
         if self.cache_dir is not None:
             (self.cache_dir / "target").mkdir(parents=True, exist_ok=True)
-        log.info("dbt node %s", self.unique_id)
+        log.info("dbt node %s", self.node.unique_id)
 
     def execute(self, context: Context, **kwargs: Any) -> Any:
-        """Run dbt.
+        """Run dbt, together with other tasks of this run, while no other run writes the same schemas.
 
         Raises:
             AirflowFailException: It failed, and the run's time is over before it could be tried again.
         """
+        limit = self.site.run_timeout
+        self._ends = time.monotonic() + (self.execution_timeout or limit).total_seconds()
         try:
-            return super().execute(context, **kwargs)
+            with self.site.only_writer(context, self.task_id, is_alone=False):
+                return super().execute(context, **kwargs)
         except (Exception, AirflowTaskTimeout) as error:
-            if is_over(
-                self.retry_delay, run_started=context["dag_run"].start_date, run_timeout=self.run_timeout
-            ):
+            if is_over(self.retry_delay, run_started=context["dag_run"].start_date, run_timeout=limit):
                 raise AirflowFailException(
-                    f"{error}\nNot tried again: the run's time limit of {self.run_timeout} comes before that."
+                    f"{error}\nNot tried again: the run's time limit of {limit} comes before that."
                 ) from error
             raise
+
+    def on_kill(self) -> None:
+        """End what dbt runs in the warehouse, and dbt, as Ctrl-C does; Airflow kills the task 5 seconds later."""
+        self.site.end_sessions(self._run_id, self.task_id)
+        if self._is_dbt_running:
+            raise KeyboardInterrupt("Airflow has ended the task.")
+
+    def get_env(self, context: Context) -> dict[str, str | bytes | os.PathLike[Any]]:
+        """Tag dbt's sessions with this task, and let the server end them with it."""
+        options = watched_options(self.site.target.connection)
+        return {
+            **super().get_env(context),
+            SESSION_VARIABLE: self.site.session(self._run_id, self.task_id),
+            **({OPTIONS_VARIABLE: options} if options else {}),
+            "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        }
+
+    def run_dbt_runner(self, command: list[str], env: dict[str, str], cwd: str, **kwargs: Any) -> Any:
+        """Run dbt in this process, and keep what it says about the node."""
+        said = Listener(self.node.unique_id)
+        self._dbt_runner_callbacks = [said]
+        with self._ended_in_time():
+            outcome = super().run_dbt_runner(command, env, cwd, **kwargs)
+        self._keep(outcome, said)
+        return outcome
+
+    @contextlib.contextmanager
+    def _ended_in_time(self) -> Iterator[None]:
+        """End dbt's query at the time limit: the limit reaches dbt, which then waits for its query to end."""
+        ending = threading.Timer(
+            max(self._ends - time.monotonic(), 0.0) + _AFTER,
+            self.site.end_sessions,
+            (self._run_id, self.task_id),
+        )
+        ending.daemon = True
+        ending.start()
+        self._is_dbt_running = True
+        try:
+            yield
+        finally:
+            self._is_dbt_running = False
+            ending.cancel()
+
+    def _keep(self, outcome: Any, said: Listener) -> None:
+        again = f"{' '.join(self.base_cmd)} --select {self.node.select} --target {self.site.target.target}"
+        found = result_of(outcome, said, node=self.node, task_id=self.task_id, command=f"dbt {again}")
+        if found is None:
+            return
+        try:
+            self.site.keep(self._run_id, [self.site.sampler()(found)])
+        except EnvironmentProblem as error:
+            log.warning("What dbt said could not be kept: %s", error)
 
     def _handle_partial_parse(self, tmp_dir_path: Path) -> None:
         """Start from what the last task parsed; Cosmos takes the newest file, and patches it for a dbt long gone."""
@@ -134,21 +203,21 @@ class IsolatedEngine:
     the task saves two thirds of the CPU. Each task works in a private copy of the project, target folder included.
     """
 
-    target: DbtTarget
-    run_timeout: timedelta
+    site: Site
 
     def node_task(self, node: PlannedNode, **airflow: Any) -> BaseOperator:
         """Make the task that runs one node with its own dbt process."""
+        target = self.site.target
         return _TASKS[node.kind](
-            unique_id=node.unique_id,
-            run_timeout=self.run_timeout,
+            node=node,
+            site=self.site,
             select=node.select,
-            project_dir=str(self.target.project_dir),
-            profile_config=self.target.profile(),
+            project_dir=str(target.project_dir),
+            profile_config=target.profile(),
             invocation_mode=InvocationMode.DBT_RUNNER,
             install_deps=False,
             emit_datasets=False,
-            cache_dir=self.target.cache_dir,
+            cache_dir=target.cache_dir,
             dbt_cmd_global_flags=list(DBT_FLAGS),
             **{**airflow, **node.operator_kwargs},
         )

@@ -1,0 +1,85 @@
+"""What dbt's own runner, inside a task's process, says about the node that it ran.
+
+dbt is not imported here: what comes are its objects, `dbtRunnerResult` and its events.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from goldsmith.plan.model import PlannedNode
+from goldsmith.results.record import NodeResult
+
+_SHOWN = {"info", "warn", "error"}
+_KEPT = 40  # lines
+
+
+class Listener:
+    """Takes in the events of one dbt command that runs one node.
+
+    Args:
+        unique_id: dbt's unique id of the node.
+    """
+
+    def __init__(self, unique_id: str) -> None:
+        self.unique_id = unique_id
+        self.invocation_id = ""
+        self.lines: list[str] = []
+        """dbt's own lines about the node."""
+
+    def __call__(self, event: Any) -> None:
+        """Take in an event (dbt's `EventMsg`); it may come from any of dbt's threads."""
+        info = event.info
+        self.invocation_id = info.invocation_id or self.invocation_id
+        if info.level not in _SHOWN or len(self.lines) >= _KEPT:
+            return
+        about = getattr(getattr(event.data, "node_info", None), "unique_id", "")
+        text = str(info.msg or "").strip("\n")
+        if about == self.unique_id and text.strip():
+            self.lines.append(text)
+
+
+def result_of(
+    outcome: Any, said: Listener, *, node: PlannedNode, task_id: str, command: str
+) -> NodeResult | None:
+    """The details of a node; None where dbt did not get to it.
+
+    Args:
+        outcome: dbt's `dbtRunnerResult`.
+        said: What dbt said meanwhile.
+        node: The node.
+        task_id: The task that ran it.
+        command: The dbt command line that runs it again by hand.
+    """
+    results = getattr(getattr(outcome, "result", None), "results", None) or ()
+    one = next((one for one in results if one.node.unique_id == node.unique_id), None)
+    if one is None:
+        return None
+    is_test = node.kind in ("test", "unit_test")
+    rows = (one.adapter_response or {}).get("rows_affected")
+    times = [time for part in one.timing for time in (part.started_at, part.completed_at) if time]
+    return NodeResult(
+        unique_id=node.unique_id,
+        task_id=task_id,
+        kind=node.kind,
+        status=str(getattr(one.status, "value", one.status)).lower(),
+        message=str(one.message or ""),
+        invocation_id=said.invocation_id,
+        command=command,
+        built_by=task_id,
+        started=_utc(min(times)) if times else "",
+        ended=_utc(max(times)) if times else "",
+        seconds=float(one.execution_time or 0.0),
+        rows=int(rows) if rows is not None and not is_test else None,
+        failures=int(one.failures or 0) if is_test else None,
+        relation="" if is_test else str(getattr(one.node, "relation_name", None) or ""),
+        materialized=str(getattr(one.node.config, "materialized", "") or ""),
+        lines=tuple(said.lines),
+        compiled_sql=str(getattr(one.node, "compiled_code", None) or "").strip(),
+    )
+
+
+def _utc(time: datetime) -> str:
+    """dbt's times are UTC, and older ones do not say so."""
+    return (time if time.tzinfo else time.replace(tzinfo=UTC)).isoformat()
