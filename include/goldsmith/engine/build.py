@@ -76,10 +76,9 @@ class BuildTask(BaseOperator):
                     )
                 done = [node.task_id for node in mine if node.unique_id in state.good()]
                 marker.rest(done, seconds=_MARK_SECONDS)
-                self._settle(state, mine, marker)
+                self._settle(state, mine)
             finally:
                 marker.close()
-        state.has_ended = True
         state.save(store)
         context["ti"].xcom_push(key=XCOM_KEY, value=state.pack())
         self.site.prune()
@@ -122,14 +121,14 @@ class BuildTask(BaseOperator):
             sample=self.site.sampler(),
         )
 
-    def _settle(self, state: BuildState, mine: tuple[PlannedNode, ...], marker: Marker) -> None:
-        """Note whose task shows a state already: if such a task runs later, somebody cleared it."""
+    def _settle(self, state: BuildState, mine: tuple[PlannedNode, ...]) -> None:
+        """Note whose task shows a state already: if such a task runs later, somebody cleared it.
+
+        What counts is what Airflow says now: a mark that got lost with the API server left a task without a state,
+        which then runs, and has to find its result.
+        """
         states = self.site.states(self._run_id)
-        state.settled = {
-            node.unique_id
-            for node in mine
-            if node.task_id in marker.attempted or states.get(node.task_id) is not None
-        }
+        state.settled = {node.unique_id for node in mine if states.get(node.task_id) is not None}
 
     def _nothing_to_build(self, number: int, kept: BuildState | None, context: Context) -> None:
         """All tasks have a state: say how to build them again, and keep what the last build said."""
@@ -143,9 +142,9 @@ class BuildTask(BaseOperator):
 
 
 def _next_state(kept: BuildState | None, *, max_tries: int) -> BuildState:
-    """A lost try goes on where it was; after a clear, or a build that ended, everything begins anew."""
+    """A lost try goes on where it was, also one that was lost at its very end; after a clear everything begins anew."""
     fresh = BuildState(build_id=uuid.uuid4().hex, max_tries=max_tries)
-    if kept is None or kept.has_ended or kept.max_tries != max_tries:
+    if kept is None or kept.max_tries != max_tries:
         return fresh
     fresh.statuses = {uid: status for uid, status in kept.statuses.items() if uid in kept.good()}
     return fresh

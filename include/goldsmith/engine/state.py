@@ -33,7 +33,6 @@ class BuildState:
     """Of the try that made it: what a node task has reported once, it does not report again."""
     max_tries: int
     """Airflow raises it when a task is cleared: so a retry is told from a clear."""
-    has_ended: bool = False
     statuses: dict[str, str] = field(default_factory=dict)
     """Unique id to dbt's status."""
     settled: set[str] = field(default_factory=set)
@@ -50,7 +49,6 @@ class BuildState:
         values = {
             "build_id": self.build_id,
             "max_tries": self.max_tries,
-            "has_ended": self.has_ended,
             "statuses": self.statuses,
             "settled": sorted(self.settled),
         }
