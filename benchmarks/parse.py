@@ -54,7 +54,7 @@ before = time.process_time()
 import goldsmith.dag.build, goldsmith.pipeline
 spent["import"] = time.process_time() - before
 timed(goldsmith.pipeline, "load_plan", "plan")
-timed(goldsmith.dag.build, "_wire", "wire")
+timed(goldsmith.dag.build, "wire", "wire")
 before = time.process_time()
 bag = DagBag(file, safe_mode=not is_task)
 spent["parse"] = time.process_time() - before
@@ -111,6 +111,7 @@ def probe(file: Path, *, task: tuple[str, str] | None = None) -> dict[str, Any]:
         "AIRFLOW__COSMOS__ENABLE_DAG_VERSIONING": "False",
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR",
         "GOLDSMITH_TARGET": TARGET,
+        "_AIRFLOW_PROCESS_CONTEXT": "client",  # as Airflow says in each process it starts for a file or a task
     }
     if task:
         env["_AIRFLOW_PARSING_CONTEXT_DAG_ID"], env["_AIRFLOW_PARSING_CONTEXT_TASK_ID"] = task

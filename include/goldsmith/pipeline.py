@@ -6,6 +6,7 @@ import logging
 import runpy
 import sys
 from contextvars import ContextVar
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from goldsmith.errors import GoldsmithError, ManifestError, SpecError
 from goldsmith.plan.compile import Selected, compile_plan, spec_checksum
 from goldsmith.plan.model import Plan
 from goldsmith.plan.store import StoredPlan, manifest_stamp, plan_paths, read_plan, write_plan
-from goldsmith.settings import Settings, settings
+from goldsmith.settings import Settings, is_parse_process, settings
 from goldsmith.spec.pipeline import Pipeline
 
 if TYPE_CHECKING:
@@ -42,11 +43,19 @@ def build_dag(pipeline: Pipeline | Path | str) -> DAG:
     if collected is not None:
         collected.append(spec)
         return None  # type: ignore[return-value]  # only `pipelines_in` sees this
+    from airflow.sdk import get_parsing_context
+
     from goldsmith.dag.build import render
+    from goldsmith.dag.collection import kept
 
     here = settings()
     project = project_of(spec, here)
-    return render(load_plan(spec, project, here), spec, project, here)
+    whole = partial(load_plan, spec, project, here)
+    wanted = get_parsing_context().task_id
+    if wanted:
+        return render(_load_part(spec, project, here, wanted), spec, project, here, load_plan=whole)
+    with kept(for_good=is_parse_process()):
+        return render(whole(), spec, project, here, load_plan=whole)
 
 
 def project_of(spec: Pipeline, here: Settings) -> DbtProject:
@@ -84,6 +93,15 @@ def load_plan(spec: Pipeline, project: DbtProject, here: Settings) -> Plan:
     if stamp and write_plan(plan, stamp, paths) is None:
         log.warning("The plan of %s is compiled at every parse: none of %s can be written", spec.name, paths)
     return plan
+
+
+def _load_part(spec: Pipeline, project: DbtProject, here: Settings, task_id: str) -> Plan:
+    """The part of the plan that the process of one task needs, looked up where the stored plan is fresh."""
+    path = project.manifest_path
+    stored = read_plan(plan_paths(path, here.plan_dir, spec.name), only=task_id)
+    if stored and stored.stamp == manifest_stamp(path) and stored.plan.spec_checksum == spec_checksum(spec):
+        return stored.plan
+    return load_plan(spec, project, here).part(task_id)
 
 
 def _compile_or_keep(spec: Pipeline, project: DbtProject, stored: StoredPlan | None) -> Plan:

@@ -79,6 +79,11 @@ def settings() -> Settings:
     )
 
 
+def is_parse_process() -> bool:
+    """Whether Airflow started this process for DAG files or a task: it ends when that is done."""
+    return os.environ.get("_AIRFLOW_PROCESS_CONTEXT") == "client"
+
+
 def _airflow_dags_dir() -> Path | None:
     """Airflow's dags folder, where this process is one of Airflow's."""
     configured = os.environ.get("AIRFLOW__CORE__DAGS_FOLDER")

@@ -70,7 +70,7 @@ def test_without_an_earlier_plan_a_missing_manifest_is_an_error(project: DbtProj
 
 def test_a_read_only_project_folder_works(project: DbtProject, here: Settings) -> None:
     """The plan then goes under AIRFLOW_HOME; a folder in the plan's place stands for one without write access."""
-    (project.manifest_path.parent / "goldsmith_plan_shop.json").mkdir()
+    (project.manifest_path.parent / "goldsmith_plan_shop.sqlite").mkdir()
     compiled = load_plan(SPEC, project, here)
     assert list((here.plan_dir / "goldsmith_plans").iterdir())
     assert load_plan(SPEC, project, here) == compiled

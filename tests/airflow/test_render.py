@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ def plan(spec: Pipeline, sample: DbtProject, here: Settings) -> Plan:
 @pytest.fixture
 def dag(plan: Plan, spec: Pipeline, sample: DbtProject, here: Settings) -> DAG:
     """The sample pipeline's DAG."""
-    return render(plan, spec, sample, here)
+    return render(plan, spec, sample, here, load_plan=lambda: plan)
 
 
 def test_every_planned_node_is_a_task_of_its_engine(dag: DAG, plan: Plan, spec: Pipeline) -> None:
@@ -120,7 +121,7 @@ def test_a_task_process_builds_its_own_task_only(
     monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", spec.name)
     for wanted in (node, plan.gates[0].task_id, *builds):
         monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_TASK_ID", wanted)
-        assert list(render(plan, spec, sample, here).task_dict) == [wanted]
+        assert list(render(plan, spec, sample, here, load_plan=lambda: plan).task_dict) == [wanted]
 
 
 @pytest.mark.parametrize("gate", ["layer", "node"])
@@ -139,15 +140,45 @@ def test_airflow_can_draw_the_groups(
         "ingest": spec.ingest if name == "sample" else (),
     }
     drawn = Pipeline.model_validate(values)
-    dag = DagSerialization.from_dict(
-        DagSerialization.to_dict(render(load_plan(drawn, project, here), drawn, project, here))
-    )
+    plan = load_plan(drawn, project, here)
+    rendered = render(plan, drawn, project, here, load_plan=lambda: plan)
+    dag = DagSerialization.from_dict(DagSerialization.to_dict(rendered))
 
     def tasks(entry: dict[str, Any]) -> list[str]:
         children = entry["children"]
         return [entry["id"]] if children is None else [task for child in children for task in tasks(child)]
 
     assert sorted(tasks(task_group_to_dict_grid(dag.task_group))) == sorted(dag.task_dict)
+
+
+@pytest.mark.parametrize("spec", ["shared"], indirect=True)
+def test_a_copied_task_is_the_task_that_airflow_makes(
+    plan: Plan, spec: Pipeline, sample: DbtProject, here: Settings
+) -> None:
+    """All but the first task of a kind are copies, for the price; a node with arguments of its own is not copied."""
+    alone = tuple(replace(node, operator_kwargs={"install_deps": False}) for node in plan.nodes)
+    copied, made = (
+        render(one, spec, sample, here, load_plan=lambda: plan) for one in (plan, replace(plan, nodes=alone))
+    )
+    for task in map(copied.get_task, (node.task_id for node in plan.nodes)):
+        assert _values(task) == _values(made.get_task(task.task_id))
+    assert _hash(copied) == _hash(made)
+
+
+def _values(task: Any) -> dict[str, Any]:
+    """What a task is made of; the node, which differs in the test itself, by its id, what is made anew by its type."""
+    values = {**vars(task), **vars(task)["_BaseOperator__init_kwargs"], "_BaseOperator__init_kwargs": None}
+    others = {"_dag", "dag", "site"}
+    values = {key: type(value) if key in others else value for key, value in values.items()}
+    node, group = values.get("node"), values.get("task_group")
+    return values | {"node": node and node.unique_id, "task_group": group and group.group_id}
+
+
+def _hash(dag: DAG) -> str:
+    from airflow.models.serialized_dag import SerializedDagModel
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    return str(SerializedDagModel.hash(DagSerialization.to_dict(dag)))
 
 
 def test_no_secret_and_no_path_of_this_process_is_serialised(dag: DAG, repository: Path) -> None:

@@ -200,4 +200,4 @@ def test_a_run_writes_nothing_into_the_project(shop_run: Shop, green: Run, shop:
     project = shop_run.stack.root / "dbt_project"
     made = {path.relative_to(project) for path in project.rglob("*") if path.is_file()}
     given = {path.relative_to(shop.path) for path in shop.path.rglob("*") if path.is_file()}
-    assert {str(path) for path in made - given} <= {"target/goldsmith_plan_shop.json"}
+    assert {str(path) for path in made - given} <= {"target/goldsmith_plan_shop.sqlite"}

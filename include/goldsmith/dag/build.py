@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime, time
 from typing import Any
 
 from airflow.sdk import DAG, BaseOperator, TaskGroup, get_parsing_context
 
+from goldsmith.dag.copies import copy_task
 from goldsmith.dag.docs import pipeline_docs
+from goldsmith.dag.wiring import wire
 from goldsmith.dbt.project import DbtProject
 from goldsmith.engine.base import Engine
 from goldsmith.engine.isolated import IsolatedEngine
@@ -25,51 +27,44 @@ from goldsmith.spec.pipeline import Pipeline
 _RETRIED_AS_MODELS = ("model", "seed", "snapshot")
 
 
-def render(plan: Plan, spec: Pipeline, project: DbtProject, here: Settings) -> DAG:
+def render(
+    plan: Plan, spec: Pipeline, project: DbtProject, here: Settings, *, load_plan: Callable[[], Plan]
+) -> DAG:
     """Make the DAG of a plan.
 
     In a task's own process Airflow runs the DAG file again only to find that one task, so only it is built there;
     the scheduler works from the whole DAG, which the dag-processor serialised.
 
     Args:
-        plan: The compiled pipeline.
+        plan: The compiled pipeline; in a task's process the part with that task is enough.
         spec: The pipeline it was compiled from.
         project: Its dbt project.
         here: Settings of this process.
+        load_plan: Gives the whole plan to the tasks that need it, when they run.
     """
-    engine = _engine(plan, spec, project, here)
+    engine = _engine(spec, project, here, load_plan)
+    wanted = get_parsing_context().task_id
+    tags = set[str]() if wanted else {tag for node in plan.nodes for tag in node.tags}
     with DAG(
         dag_id=spec.name,
         description=spec.description.strip().split("\n")[0],
-        doc_md=pipeline_docs(plan, spec),
+        doc_md=None if wanted else pipeline_docs(plan, spec),
         schedule=spec.schedule if here.is_scheduled else None,
         start_date=datetime.combine(spec.start_date, time(), UTC),
         catchup=spec.catchup,
         max_active_runs=spec.max_active_runs,
-        tags=sorted({"goldsmith", *spec.tags, *(tag for node in plan.nodes for tag in node.tags)}),
+        tags=sorted({"goldsmith", *spec.tags, *tags}),
         default_args={"owner": spec.owner},
     ) as dag:
-        tasks: dict[str, BaseOperator] = {}
-        wanted = get_parsing_context().task_id
         if wanted is None or wanted.startswith("ingest."):
             _ingest(spec)
-        groups = _Groups(plan)
-        for node in plan.nodes:
-            if wanted in (None, node.task_id):
-                group = groups.of(node.group, node.unit)
-                tasks[node.task_id] = engine.node_task(node, **_airflow_arguments(node, spec, group))
-        for gate in (gate for gate in plan.gates if wanted in (None, gate.task_id)):
-            tasks[gate.task_id] = GateTask(
-                task_id=gate.task_id,
-                task_display_name=f"gate after {gate.layer}",
-                layer=gate.layer,
-                tasks=gate.judged,
-                trigger_rule="all_done",
-                doc_md=f"Passes when every task of `{gate.layer}` is green; what comes after it waits.",
-            )
+        part = plan.part(wanted) if wanted else plan
+        _Nodes(dag, part, spec, engine).add()
+        _add_gates(part)
         if isinstance(engine, SharedEngine):
-            tasks |= _builds(plan, spec, engine, wanted)
-        _wire(dag, plan, tasks)
+            _add_builds(part, spec, engine, wanted)
+        if wanted is None:
+            wire(dag, part)
     return dag
 
 
@@ -85,7 +80,7 @@ def _ingest(spec: Pipeline) -> None:
         )
 
 
-def _engine(plan: Plan, spec: Pipeline, project: DbtProject, here: Settings) -> Engine:
+def _engine(spec: Pipeline, project: DbtProject, here: Settings, load_plan: Callable[[], Plan]) -> Engine:
     target = DbtTarget(
         dag_id=spec.name,
         project_dir=project.path,
@@ -95,7 +90,7 @@ def _engine(plan: Plan, spec: Pipeline, project: DbtProject, here: Settings) -> 
         profile_args=spec.profile.for_dbt(),
     )
     site = Site(
-        load_plan=lambda: plan,
+        load_plan=load_plan,
         target=target,
         results_path=here.results_path,
         failing_rows=spec.failing_rows,
@@ -104,36 +99,55 @@ def _engine(plan: Plan, spec: Pipeline, project: DbtProject, here: Settings) -> 
     return IsolatedEngine(site=site) if spec.engine == "isolated" else SharedEngine(site=site)
 
 
-class _Groups:
-    """The DAG's task groups, made on first use.
+class _Nodes:
+    """The tasks of the nodes, and the groups they are shown in, made on first use.
 
     Groups add no prefix to the ids of their tasks: a task keeps its id, and with it its history, when it is shown
     elsewhere.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, dag: DAG, plan: Plan, spec: Pipeline, engine: Engine) -> None:
+        self._dag = dag
+        self._plan = plan
+        self._spec = spec
+        self._engine = engine
         self._names = {node.task_id: node.name for node in plan.nodes}
-        self._made: dict[tuple[str, str], TaskGroup] = {}
+        self._groups: dict[tuple[str, str], TaskGroup] = {}
+        self._first: dict[tuple[str, str], BaseOperator] = {}
 
-    def of(self, top: str, unit: str = "") -> TaskGroup:
+    def add(self) -> None:
+        """Add a task for every node of the plan."""
+        for node in self._plan.nodes:
+            self._add(node)
+
+    def _add(self, node: PlannedNode) -> None:
+        """Copy the first task that differs in nothing else, unless the node has arguments of its own."""
+        group = self._group(node.group, node.unit)
+        own = {"task_id": node.task_id, "task_display_name": node.display_name, "doc_md": node.docs}
+        first = self._first.get((node.kind, node.owner))
+        if first and not node.operator_kwargs:
+            copy_task(first, self._dag, group, node=node, **own)
+            return
+        arguments = {**own, "task_group": group, **_airflow_arguments(node, self._spec)}
+        task = self._engine.node_task(node, **arguments)
+        if isinstance(self._engine, SharedEngine) and not node.operator_kwargs:
+            self._first[node.kind, node.owner] = task
+
+    def _group(self, top: str, unit: str = "") -> TaskGroup:
         """The group of a layer or folder, or of one node inside it."""
-        if (top, unit) not in self._made:
-            self._made[top, unit] = TaskGroup(
+        if (top, unit) not in self._groups:
+            self._groups[top, unit] = TaskGroup(
                 group_id=unit_group_id(unit) if unit else top,
-                group_display_name=self._names[unit] if unit else top,
+                group_display_name=self._names.get(unit, unit) or top,
                 prefix_group_id=False,
-                parent_group=self.of(top) if unit else None,
+                parent_group=self._group(top) if unit else None,
             )
-        return self._made[top, unit]
+        return self._groups[top, unit]
 
 
-def _airflow_arguments(node: PlannedNode, spec: Pipeline, group: TaskGroup) -> dict[str, Any]:
+def _airflow_arguments(node: PlannedNode, spec: Pipeline) -> dict[str, Any]:
     return {
-        "task_id": node.task_id,
-        "task_display_name": node.display_name,
-        "task_group": group,
         "owner": node.owner,
-        "doc_md": node.docs,
         # Later selections skip what was not chosen; what lies below shall run all the same.
         "trigger_rule": "none_failed",
         "retries": spec.retries.models if node.kind in _RETRIED_AS_MODELS else spec.retries.tests,
@@ -144,13 +158,24 @@ def _airflow_arguments(node: PlannedNode, spec: Pipeline, group: TaskGroup) -> d
     }
 
 
-def _builds(plan: Plan, spec: Pipeline, engine: SharedEngine, wanted: str | None) -> dict[str, BaseOperator]:
-    tasks = {}
+def _add_gates(plan: Plan) -> None:
+    for gate in plan.gates:
+        GateTask(
+            task_id=gate.task_id,
+            task_display_name=f"gate after {gate.layer}",
+            layer=gate.layer,
+            tasks=gate.judged,
+            trigger_rule="all_done",
+            doc_md=f"Passes when every task of `{gate.layer}` is green; what comes after it waits.",
+        )
+
+
+def _add_builds(plan: Plan, spec: Pipeline, engine: SharedEngine, wanted: str | None) -> None:
     for build in plan.builds:
         if wanted in (None, build.task_id):
-            tasks[build.task_id] = engine.build_task(build, **_build_arguments(build, spec))
+            engine.build_task(build, **_build_arguments(build, spec))
         if wanted in (None, build.reconcile_id):
-            tasks[build.reconcile_id] = engine.reconcile_task(
+            engine.reconcile_task(
                 build,
                 task_display_name=f"reconcile {build.name}",
                 retries=1,
@@ -158,7 +183,6 @@ def _builds(plan: Plan, spec: Pipeline, engine: SharedEngine, wanted: str | None
                 execution_timeout=spec.task_timeout,
                 doc_md="Fails the run where Airflow, dbt and the warehouse do not say the same about a node.",
             )
-    return tasks
 
 
 def _build_arguments(build: PlannedBuild, spec: Pipeline) -> dict[str, Any]:
@@ -171,19 +195,3 @@ def _build_arguments(build: PlannedBuild, spec: Pipeline) -> dict[str, Any]:
         "doc_md": f"One `dbt build` for every node of `{what}` that is not green yet. A node that fails is red itself; "
         "this task fails only where dbt could not get to its nodes, and its next try builds what is missing.",
     }
-
-
-def _wire(dag: DAG, plan: Plan, tasks: Mapping[str, BaseOperator]) -> None:
-    """Set each task's upstream as planned; tasks that were not built here are left out."""
-    upstream = {node.task_id: node.upstream for node in plan.nodes}
-    upstream |= {gate.task_id: gate.upstream for gate in plan.gates}
-    upstream |= {build.task_id: build.upstream for build in plan.builds}
-    built: dict[str, list[str]] = {build.task_id: [build.task_id] for build in plan.builds}
-    for node in plan.nodes:
-        if node.build:
-            built[node.build].append(node.task_id)
-    upstream |= {build.reconcile_id: tuple(built[build.task_id]) for build in plan.builds}
-    for task_id, task in tasks.items():
-        for before in upstream[task_id]:
-            if dag.has_task(before):
-                task.set_upstream(dag.get_task(before))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 
@@ -90,10 +90,22 @@ class Plan:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Plan:
         """Make a plan of what `to_dict` gave, after a way through JSON."""
-        nodes = tuple(PlannedNode(**_tuples(node)) for node in values.pop("nodes"))
-        gates = tuple(PlannedGate(**_tuples(gate)) for gate in values.pop("gates"))
-        builds = tuple(PlannedBuild(**_tuples(build)) for build in values.pop("builds"))
-        return cls(**_tuples(values), nodes=nodes, gates=gates, builds=builds)
+        seen: dict[str, str] = {}
+        nodes = tuple(PlannedNode(**_frozen(node, seen)) for node in values.pop("nodes"))
+        gates = tuple(PlannedGate(**_frozen(gate, seen)) for gate in values.pop("gates"))
+        builds = tuple(PlannedBuild(**_frozen(build, seen)) for build in values.pop("builds"))
+        return cls(**_frozen(values, seen), nodes=nodes, gates=gates, builds=builds)
+
+    def part(self, task_id: str) -> Plan:
+        """What a process needs that runs one task: the plan with that task alone."""
+        return replace(
+            self,
+            nodes=tuple(node for node in self.nodes if node.task_id == task_id),
+            gates=tuple(gate for gate in self.gates if gate.task_id == task_id),
+            builds=tuple(build for build in self.builds if task_id in (build.task_id, build.reconcile_id)),
+            not_run=(),
+            exposures=(),
+        )
 
     def listing(self) -> dict[str, Any]:
         """The shape of `goldsmith plan --json`."""
@@ -104,5 +116,12 @@ class Plan:
         }
 
 
-def _tuples(values: dict[str, Any]) -> dict[str, Any]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+def _frozen(values: dict[str, Any], seen: dict[str, str]) -> dict[str, Any]:
+    """Tuples for lists, and each string once: thousands of nodes name the same layers, owners and parents."""
+    return {key: _shared(value, seen) for key, value in values.items()}
+
+
+def _shared(value: Any, seen: dict[str, str]) -> Any:
+    if isinstance(value, str):
+        return seen.setdefault(value, value)
+    return tuple(_shared(part, seen) for part in value) if isinstance(value, list) else value

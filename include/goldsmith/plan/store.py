@@ -3,25 +3,37 @@
 It lies beside the manifest, or where that folder is read-only, in a folder the caller names. A plan is fresh while
 the spec's checksum and the manifest's are those it was compiled from. Hashing a manifest means reading it, so the
 file also keeps the manifest's size and time of change: while those stand, nothing is read.
+
+The file is a small SQLite database: the process of a task looks up that task, and reads nothing of the others.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
+import sqlite3
 import tempfile
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from goldsmith.plan.model import Plan
 
-_FORMAT = 4
+_FORMAT = 5
+_SCHEMA = """
+create table head (format integer, size integer, changed integer, plan text);
+create table task (task_id text primary key, place integer, part text, body text) without rowid;
+"""
+_PARTS = ("nodes", "gates", "builds")
+_ALIAS = ""  # the part of a second id of a task's entry: a build's comparison
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoredPlan:
-    """A plan as it was found on disk."""
+    """A plan, or the part of it that was asked for, as it was found on disk."""
 
     plan: Plan
     path: Path
@@ -42,26 +54,56 @@ def plan_paths(manifest: Path, fallback_dir: Path, pipeline: str) -> tuple[Path,
     """Where a plan may lie: beside its manifest, and where that is read-only."""
     key = hashlib.sha256(str(manifest).encode()).hexdigest()[:12]
     return (
-        manifest.parent / f"goldsmith_plan_{pipeline}.json",
-        fallback_dir / "goldsmith_plans" / f"{pipeline}_{key}.json",
+        manifest.parent / f"goldsmith_plan_{pipeline}.sqlite",
+        fallback_dir / "goldsmith_plans" / f"{pipeline}_{key}.sqlite",
     )
 
 
-def read_plan(paths: tuple[Path, ...]) -> StoredPlan | None:
-    """The newest readable plan among `paths`; an unreadable one counts as absent."""
-    found = [stored for stored in map(_read, paths) if stored]
-    return max(found, key=lambda stored: stored.path.stat().st_mtime_ns, default=None)
+def read_plan(paths: tuple[Path, ...], *, only: str | None = None) -> StoredPlan | None:
+    """The newest readable plan among `paths`; an unreadable one counts as absent.
+
+    Args:
+        paths: Where it may lie.
+        only: Id of a task: read nothing of the others.
+    """
+    for path in sorted(paths, key=_changed, reverse=True):
+        stored = _read(path, only)
+        if stored:
+            return stored
+    return None
 
 
-def _read(path: Path) -> StoredPlan | None:
+def _changed(path: Path) -> int:
+    stamp = manifest_stamp(path)
+    return stamp[1] if stamp else 0
+
+
+def _read(path: Path, only: str | None) -> StoredPlan | None:
     try:
-        document: dict[str, Any] = json.loads(path.read_bytes())
-        if document["format"] != _FORMAT:
-            return None
-        size, changed = document["manifest_stamp"]
-        return StoredPlan(plan=Plan.from_dict(document["plan"]), path=path, stamp=(size, changed))
-    except (OSError, ValueError, KeyError, TypeError):
+        # Files are replaced and never changed: `immutable` spares locks, and works on a read-only disk.
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)) as found:
+            [(form, size, changed, head)] = found.execute("select * from head")
+            if form != _FORMAT:
+                return None
+            values = json.loads(head) | _part(found, only) if only else json.loads(head) | _whole(found)
+        return StoredPlan(plan=Plan.from_dict(values), path=path, stamp=(size, changed))
+    except (OSError, sqlite3.Error, ValueError, KeyError, TypeError):
         return None
+
+
+def _part(found: sqlite3.Connection, task_id: str) -> dict[str, Any]:
+    values: dict[str, Any] = {name: [] for name in _PARTS}
+    query = "select part, body from task where task_id = ?"
+    for part, body in found.execute(query, [task_id]):
+        values[part or "builds"].append(json.loads(body))
+    return values
+
+
+def _whole(found: sqlite3.Connection) -> dict[str, Any]:
+    query = "select body from task where part = ? order by place"
+    return {
+        part: json.loads(f"[{','.join(body for (body,) in found.execute(query, [part]))}]") for part in _PARTS
+    }
 
 
 def write_plan(plan: Plan, stamp: tuple[int, int], paths: tuple[Path, ...]) -> Path | None:
@@ -69,27 +111,43 @@ def write_plan(plan: Plan, stamp: tuple[int, int], paths: tuple[Path, ...]) -> P
 
     The file appears whole or not at all: several processes may compile the same plan at once.
     """
-    document = {"format": _FORMAT, "manifest_stamp": stamp, "plan": plan.to_dict()}
-    text = json.dumps(document, separators=(",", ":"), sort_keys=True)
     for path in paths:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _replace(path, text)
-        except OSError:
+            _replace(path, plan.to_dict(), stamp)
+        except (OSError, sqlite3.Error):
             continue
         return path
     return None
 
 
-def _replace(path: Path, text: str) -> None:
+def _replace(path: Path, values: dict[str, Any], stamp: tuple[int, int]) -> None:
     """Write a file whole or not at all, and leave nothing beside it."""
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, suffix=".part") as part:
-        partial = Path(part.name)
-        try:
-            part.write(text)
-            part.flush()
-            partial.chmod(0o644)
-            partial.replace(path)
-        except OSError:
-            partial.unlink(missing_ok=True)
-            raise
+    descriptor, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    os.close(descriptor)
+    partial = Path(name)
+    try:
+        with closing(sqlite3.connect(partial)) as made:
+            made.execute("pragma journal_mode = off")
+            made.executescript(_SCHEMA)
+            made.executemany("insert into task values (?, ?, ?, ?)", _rows(values))
+            head = {key: value for key, value in values.items() if key not in _PARTS}
+            made.execute("insert into head values (?, ?, ?, ?)", [_FORMAT, *stamp, _json(head)])
+            made.commit()
+        partial.chmod(0o644)
+        partial.replace(path)
+    except (OSError, sqlite3.Error):
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def _rows(values: dict[str, Any]) -> Iterator[tuple[str, int, str, str]]:
+    for part in _PARTS:
+        for place, entry in enumerate(values[part]):
+            yield entry["task_id"], place, part, _json(entry)
+    for build in values["builds"]:
+        yield build["reconcile_id"], 0, _ALIAS, _json(build)
+
+
+def _json(values: Any) -> str:
+    return json.dumps(values, separators=(",", ":"), sort_keys=True)

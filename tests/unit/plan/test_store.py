@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,7 +27,7 @@ def plan(nodes: Callable[..., dict[str, Node]], selected: Callable[..., Selected
 def test_a_plan_lies_beside_its_manifest(plan: Plan, tmp_path: Path) -> None:
     """What is read is what was written, with the stamp of its manifest."""
     paths = plan_paths(tmp_path / "target" / "manifest.json", tmp_path / "airflow", "shop")
-    assert write_plan(plan, (10, 20), paths) == tmp_path / "target" / "goldsmith_plan_shop.json"
+    assert write_plan(plan, (10, 20), paths) == tmp_path / "target" / "goldsmith_plan_shop.sqlite"
     stored = read_plan(paths)
     assert stored is not None
     assert (stored.plan, stored.stamp) == (plan, (10, 20))
@@ -39,9 +43,51 @@ def test_where_the_project_is_read_only_the_plan_goes_elsewhere(plan: Plan, tmp_
     assert read_plan(paths) is not None
 
 
-@pytest.mark.parametrize("text", ["", "{", '{"format": 0}', '{"format": 2, "plan": {}}'])
+def test_one_task_is_looked_up_alone(plan: Plan, tmp_path: Path) -> None:
+    """The process of a task reads what is its own: a node, a gate, a build or its comparison."""
+    paths = (tmp_path / "plan.sqlite",)
+    write_plan(plan, (10, 20), paths)
+    [build], [gate] = plan.builds, plan.gates
+    for task_id in (*(node.task_id for node in plan.nodes), gate.task_id, build.task_id, build.reconcile_id):
+        stored = read_plan(paths, only=task_id)
+        assert stored is not None
+        assert len((*stored.plan.nodes, *stored.plan.gates, *stored.plan.builds)) == 1
+        assert stored.plan == replace(plan.part(task_id), not_run=plan.not_run, exposures=plan.exposures)
+    stored = read_plan(paths, only="nobody")
+    assert stored is not None
+    assert (stored.plan.nodes, stored.plan.gates, stored.plan.builds) == ((), (), ())
+
+
+def test_a_newer_plan_wins(plan: Plan, tmp_path: Path) -> None:
+    """One beside the manifest, from before the folder was made read-only, and one elsewhere."""
+    old, new = tmp_path / "old.sqlite", tmp_path / "new.sqlite"
+    write_plan(plan, (1, 1), (old,))
+    os.utime(old, (1, 1))
+    write_plan(plan, (2, 2), (new,))
+    stored = read_plan((old, new))
+    assert stored is not None
+    assert stored.stamp == (2, 2)
+    new.write_text("no database")
+    stored = read_plan((old, new))
+    assert stored is not None
+    assert stored.stamp == (1, 1)
+
+
+def test_a_plan_of_another_format_counts_as_absent(plan: Plan, tmp_path: Path) -> None:
+    """An older or newer Goldsmith wrote it."""
+    path = tmp_path / "plan.sqlite"
+    write_plan(plan, (1, 1), (path,))
+    with closing(sqlite3.connect(path)) as found, found:
+        found.execute("update head set format = 0")
+    assert read_plan((path,)) is None
+
+
+@pytest.mark.parametrize("text", ["", "{", "SQLite format 3\0"])
 def test_an_unreadable_plan_counts_as_absent(tmp_path: Path, text: str) -> None:
-    """It is compiled anew; an old or broken file is never an error."""
-    path = tmp_path / "plan.json"
+    """It is compiled anew; an old or broken file is never an error, and nothing is made of a missing one."""
+    path = tmp_path / "plan.sqlite"
+    assert read_plan((path,)) is None
+    assert not path.exists()
     path.write_text(text, encoding="utf-8")
     assert read_plan((path,)) is None
+    assert read_plan((path,), only="a") is None
