@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from goldsmith.dbt.project import DbtProject
+from goldsmith.errors import ConfigurationError
 from goldsmith.local.run import wait_until_parsed
 from goldsmith.local.stack import Stack
 from goldsmith.results.record import FailingRows, NodeResult
@@ -31,6 +32,7 @@ from goldsmith import Pipeline, build_dag
 shop = build_dag(Pipeline(name="shop"))
 """
 NODE, TEST, GATE = "silver.orders.run", "bronze.stg_orders.unique_id", "bronze.gate"
+UNTOUCHED = "gold.tests.assert_revenue_is_orders"
 
 
 @dataclass(frozen=True)
@@ -166,3 +168,43 @@ def test_goldsmith_logs_says_why_it_has_nothing(kept: Kept) -> None:
     damaged.write_text('{"records": [{')
     assert kept.get("task", "gold.revenue_v1.run").status_code == 503
     assert str(damaged) in kept.logs("gold.revenue_v1.run").stderr
+
+
+def test_a_mark_sets_what_has_no_state_and_keeps_dbts_own_times(kept: Kept) -> None:
+    """A person's decision stands; the audit log says who marked how many."""
+    begun, ended = "2026-01-01T10:00:00+00:00", "2026-01-01T10:00:07+00:00"
+    decided, free = "gold.revenue_v1.run", "gold.revenue_v2.run"
+    with kept.stack.api() as api:
+        assert api.mark("shop", kept.run_id, [decided], "failed").done == (decided,)
+        times = dict.fromkeys((decided, free, "no.such.task"), (begun, ended))
+        assert api.mark_done("shop", kept.run_id, times) == (free,)
+        assert api.mark_done("shop", kept.run_id, times) == ()
+        tasks = {task.task_id: task for task in api.task_instances("shop", kept.run_id)}
+        log = api.send("GET", "/api/v2/eventLogs", query={"event": "goldsmith_marks"})["event_logs"]
+    assert tasks[decided].state == "failed"
+    found = tasks[free]
+    assert (found.state, found.try_number) == ("success", 0)
+    assert found.started is not None
+    assert (found.started.isoformat(), found.ended and found.ended.isoformat()) == (begun, ended)
+    assert [(one["run_id"], one["owner"], one["extra"]) for one in log] == [
+        (kept.run_id, "admin", '{"tasks": 1}')
+    ]
+
+
+def test_who_may_not_edit_tasks_may_not_mark(kept: Kept) -> None:
+    """Nor does anybody without a login."""
+    path = f"http://127.0.0.1:{kept.stack.port}/goldsmith/marks/shop/{quote(kept.run_id, safe='')}"
+    body = {"tasks": [{"task_id": UNTOUCHED}]}
+    assert httpx.post(path, json=body, trust_env=False).status_code == 401
+    with kept.stack.api() as api:
+        task = f"/api/v2/dags/shop/dagRuns/{quote(kept.run_id, safe='')}/taskInstances/{UNTOUCHED}"
+        assert api.send("GET", task)["state"] is None
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"tasks": [{"task_id": "a", "started": "yesterday"}]}, {"tasks": [{"task_id": "a"}] * 1001}]
+)
+def test_a_mark_that_makes_no_sense_is_refused(kept: Kept, body: dict[str, object]) -> None:
+    """Before anything is looked up."""
+    with kept.stack.api() as api, pytest.raises(ConfigurationError, match="did not accept"):
+        api.send("POST", f"/goldsmith/marks/shop/{quote(kept.run_id, safe='')}", body=body)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from goldsmith.engine.invocation import Invocations
-from goldsmith.engine.marks import Marker
+from goldsmith.engine.marks import WARN, Marker
 from goldsmith.engine.state import BuildState
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.plan.graph import PlanGraph
@@ -47,6 +47,7 @@ class Batch:
     sample: Callable[[NodeResult], NodeResult]
     _unwritten: list[NodeResult] = field(default_factory=list)
     _unmarked: list[str] = field(default_factory=list)
+    _warnings: list[NodeResult] = field(default_factory=list)
     _flushed: float = field(default_factory=time.monotonic)
 
     def build(self, nodes: Sequence[PlannedNode], *, left_out: Iterable[str] = ()) -> None:
@@ -69,6 +70,8 @@ class Batch:
             self.dbt.run(node for node in nodes if node.kind != "source" and node.task_id not in below)
         finally:
             self._flush()
+        if self.marker is not None:
+            self.marker.say_warnings(self._warnings)
         for node in nodes:
             if node.unique_id not in self.state.statuses:
                 status = SKIPPED if node.task_id in below else MISSING
@@ -80,8 +83,12 @@ class Batch:
         for result in finished:
             self.state.statuses[result.unique_id] = result.status
             self._unwritten.append(self.sample(result))
+            if result.status == WARN:
+                self._warnings.append(result)
             if result.is_good:
                 self._unmarked.append(result.task_id)
+                if self.marker is not None:
+                    self.marker.times[result.task_id] = (result.started, result.ended)
             elif result.status != SKIPPED:
                 log.warning("%s %s: %s", result.status.upper(), result.unique_id, result.message)
         if time.monotonic() - self._flushed >= FLUSH_EVERY:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import httpx
 
@@ -73,6 +73,34 @@ class Marking(Transport):
                 return 0
             raise
         return int(found["total_entries"])
+
+    def mark_done(self, dag_id: str, run_id: str, tasks: Mapping[str, tuple[str, str]]) -> tuple[str, ...]:
+        """Set tasks that have no state to success, through Goldsmith's own route in the API server.
+
+        Cheap and exact: thousands of tasks take a second, and no state that a task has is overwritten.
+
+        Args:
+            dag_id: The DAG.
+            run_id: Its run.
+            tasks: Task id to when its node began and ended, as ISO 8601; empty where that is not known.
+
+        Returns:
+            Ids of the tasks that were set.
+
+        Raises:
+            ApiRefused: Nothing was done; status 404 where the API server has no such route: Goldsmith is not
+                installed there.
+            EnvironmentProblem: No answer; they may have been set.
+        """
+        body = {
+            "tasks": [
+                {"task_id": task_id, "started": started or None, "ended": ended or None}
+                for task_id, (started, ended) in tasks.items()
+            ]
+        }
+        path = f"/goldsmith/marks/{quoted(dag_id)}/{quoted(run_id)}"
+        found = self.send("POST", path, body=body, timeout=PATIENCE)
+        return tuple(str(task_id) for task_id in found["marked"])
 
     def note(self, dag_id: str, run_id: str, task_id: str, text: str) -> None:
         """Put a note on a task, shown beside it in the UI; the empty text takes it away.

@@ -1,0 +1,102 @@
+"""Set tasks whose nodes dbt has finished to success: for the build of the shared engine.
+
+Airflow's own routes do the same for single tasks and task groups, but overwrite whatever state a task has, and copy
+the DAG below every task they set: 0.5 s for one task of 900 behind a gate, minutes for its group (measured on 3.3.2).
+Here one statement looks at the states and locks, another sets them: a task that has a state keeps it, and thousands
+take a second. They also get dbt's own times, so that Airflow's Gantt chart and durations are those of the nodes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
+from airflow.api_fastapi.common.db.common import SessionDep
+from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
+from airflow.listeners.listener import get_listener_manager
+from airflow.models.log import Log
+from airflow.models.taskinstance import TaskInstance
+from airflow.utils.state import TaskInstanceState
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, Field
+from sqlalchemy import select, update
+
+EVENT = "goldsmith_marks"
+"""Name of the entry in Airflow's audit log."""
+MOST = 1000
+"""Tasks in one request."""
+
+router = APIRouter(dependencies=[Depends(requires_access_dag("PUT", DagAccessEntity.TASK_INSTANCE))])
+
+
+class DoneTask(BaseModel):
+    """A task whose node dbt has finished well, and when."""
+
+    task_id: str
+    started: datetime | None = None
+    ended: datetime | None = None
+
+
+class DoneTasks(BaseModel):
+    """The body of a request."""
+
+    tasks: Annotated[list[DoneTask], Field(max_length=MOST)]
+
+
+@router.post("/marks/{dag_id}/{run_id}")
+def mark(
+    dag_id: str, run_id: str, body: DoneTasks, session: SessionDep, user: GetUserDep
+) -> dict[str, list[str]]:
+    """Set those of the tasks to success that have no state; answer which."""
+    wanted = {task.task_id: task for task in body.tasks}
+    rows = session.execute(
+        select(TaskInstance.id, TaskInstance.task_id)
+        .where(
+            TaskInstance.dag_id == dag_id,
+            TaskInstance.run_id == run_id,
+            TaskInstance.task_id.in_(wanted),
+            TaskInstance.state.is_(None),
+        )
+        .with_for_update()
+    ).all()
+    if rows:
+        session.execute(update(TaskInstance), [_values(row.id, wanted[row.task_id]) for row in rows])
+        session.add(
+            Log(
+                event=EVENT,
+                dag_id=dag_id,
+                run_id=run_id,
+                owner=user.get_name(),
+                owner_display_name=user.get_name(),
+                extra=json.dumps({"tasks": len(rows)}),
+            )
+        )
+        session.flush()
+        _tell_listeners([row.id for row in rows], session)
+    session.commit()
+    return {"marked": [row.task_id for row in rows]}
+
+
+def _values(ti_id: Any, task: DoneTask) -> dict[str, Any]:
+    now = datetime.now(UTC)
+    ended = task.ended or now
+    started = min(task.started or ended, ended)
+    return {
+        "id": ti_id,
+        "state": TaskInstanceState.SUCCESS,
+        "start_date": started,
+        "end_date": ended,
+        "duration": (ended - started).total_seconds(),
+        "updated_at": now,
+    }
+
+
+def _tell_listeners(ids: Iterable[Any], session: SessionDep) -> None:
+    """As Airflow's own routes do; where nobody listens, nothing is read for it."""
+    manager = get_listener_manager()
+    if manager.has_listeners:
+        for task in session.scalars(select(TaskInstance).where(TaskInstance.id.in_(list(ids)))):
+            manager.hook.on_task_instance_success(previous_state=None, task_instance=task)
