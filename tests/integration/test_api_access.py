@@ -138,7 +138,7 @@ def building(site: Site) -> Run:
     return run
 
 
-def test_tasks_are_marked_one_by_one_and_in_groups(site: Site, building: Run) -> None:
+def test_tasks_are_marked_by_both_routes(site: Site, building: Run) -> None:
     """From a worker and from outside; a conflict stops the rest and is told; what is green stays green."""
     marks, run_id = "marks", building.run_id
     with site.client() as api:
@@ -154,11 +154,11 @@ def test_tasks_are_marked_one_by_one_and_in_groups(site: Site, building: Run) ->
         [gone] = api.mark(marks, run_id, ["silver.gone.run"], "success").errors
         assert gone.status == 404
 
-        assert api.mark_group(marks, run_id, "bronze", "success") == 2
-        assert api.mark_group(marks, run_id, "bronze", "success") == 0
-        with pytest.raises(ApiRefused) as missing:
-            api.mark_group(marks, run_id, "gold", "success")
-        assert missing.value.status == 404
+        states = site.states(building)
+        waiting = {task for task, state in states.items() if task.startswith("bronze.") and state is None}
+        done = dict.fromkeys((*waiting, "bronze.a.run", "gold.gone.run"), ("", ""))
+        assert set(api.mark_done(marks, run_id, done)) == waiting
+        assert api.mark_done(marks, run_id, done) == ()
 
         api.note(marks, run_id, "silver.c.run", "n" * 2000)
         found = site.admin.send("GET", f"/api/v2/dags/marks/dagRuns/{run_id}/taskInstances/silver.c.run")

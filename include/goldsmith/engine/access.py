@@ -111,6 +111,8 @@ def _access_over(api: RestClient, dag_id: str) -> dict[str, str]:
     except ApiRefused as error:
         said: dict[int, str] = {
             httpx.codes.UNAUTHORIZED: f"{who} has a login that Airflow at {api.base_url} refuses: {error.detail}",
+            httpx.codes.NOT_FOUND: f"Goldsmith is not installed in the API server at {api.base_url}: there is no "
+            "route that marks tasks.",
             httpx.codes.FORBIDDEN: f"{who} has a login that may not edit task instances of the DAG {dag_id}.",
         }
         return {"status": "warn", "text": said.get(error.status, error.message), "hint": _HINT}
