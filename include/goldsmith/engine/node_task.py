@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
+from uuid import UUID
 
 from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
@@ -17,7 +18,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
 from goldsmith.deadline import bounded, is_over
 from goldsmith.engine.batch import SKIPPED, Batch
 from goldsmith.engine.build import XCOM_KEY
-from goldsmith.engine.heal import Heal, built_together
+from goldsmith.engine.heal import Heal, built_together, is_after
 from goldsmith.engine.invocation import Invocations
 from goldsmith.engine.report import report
 from goldsmith.engine.site import Site
@@ -85,17 +86,12 @@ class NodeTask(BaseOperator):
     def _execute(self, context: Context) -> str:
         build = self._build(context)
         store = cast("StateStore", context["task_state_store"])
-        status = self._news(build, store)
+        began = _made(context["ti"].id)
+        status = self._news(build, store, began)
         if status is None:
             with self.site.only_writer(context, self.task_id):
                 # While this task waited, another one may have built its node.
-                status = self._news(build, store)
-                if status is None:
-                    heal, status = self._heal(build)
-                else:
-                    heal = None
-            if heal is not None:
-                heal.show()
+                status = self._news(build, store, began) or self._heal(build, began)
         return report(self.node, status, self._last_result(), self.log)
 
     def _build(self, context: Context) -> BuildState:
@@ -109,13 +105,20 @@ class NodeTask(BaseOperator):
                 "deleted, so nobody knows what dbt built. Clear it with its downstream to build this layer."
             ) from None
 
-    def _news(self, build: BuildState, store: StateStore) -> str | None:
-        """dbt's status of the node, where this task has still to report it; None where it has to be built."""
+    def _news(self, build: BuildState, store: StateStore, began: datetime) -> str | None:
+        """dbt's status of the node, where this task has still to report it; None where it has to be built.
+
+        Args:
+            build: What the build of this node left behind.
+            store: What this task has reported.
+            began: When this attempt of the task was made. What another task has built before that is no news: it was
+                shown by a mark, and then this task was cleared.
+        """
         seen = list(store.get(_SEEN) or [])
         last = self._last_result()
         if last and last.is_news and last.invocation_id not in seen:
             store.set(_SEEN, [*seen, build.build_id, last.invocation_id][-_KEPT:])
-            return last.status
+            return last.status if is_after(last, began) else None
         uid = self.node.unique_id
         status = build.statuses.get(uid)
         if status is None or uid in build.settled or build.build_id in seen:
@@ -123,30 +126,34 @@ class NodeTask(BaseOperator):
         store.set(_SEEN, [*seen, build.build_id][-_KEPT:])
         return None if status == SKIPPED else status
 
-    def _heal(self, build: BuildState) -> tuple[Heal, str]:
+    def _heal(self, build: BuildState, began: datetime) -> str:
         """Build the node with all that waits for it and for nothing else."""
         states = self.site.states(self._run_id)
-        others = built_together(self.node, build, states, self.site, self._run_id)
+        others = built_together(self.node, build, states, self.site, self._run_id, began=began)
         if others:
             self.log.info("Building %d nodes that wait below with it: %s", len(others), _named(others))
-        results: list[NodeResult] = []
+        heal = Heal(site=self.site, run_id=self._run_id, others=others)
         state = BuildState(build_id=uuid.uuid4().hex, max_tries=0)
         with self.site.dbt(self._run_id, self.task_id) as self._dbt:
             Batch(
                 graph=self.site.graph,
                 dbt=self._dbt,
-                keep=results.extend,
+                keep=heal.keep,
                 state=state,
                 save=lambda _: None,
                 marker=None,
                 sample=self.site.sampler(),
             ).build([self.node, *others.values()])
-        heal = Heal(site=self.site, run_id=self._run_id, leader=self.node, others=others, states=states)
-        heal.keep(results)
-        return heal, state.statuses[self.node.unique_id]
+        heal.show()
+        return state.statuses[self.node.unique_id]
 
     def _last_result(self) -> NodeResult | None:
         return self.site.last_result(self._run_id, self.task_id)
+
+
+def _made(attempt: UUID) -> datetime:
+    """When Airflow made an attempt of a task: each has an id of its own, a UUID of version 7, which begins with it."""
+    return datetime.fromtimestamp((attempt.int >> 80) / 1000, UTC)
 
 
 def _named(nodes: Mapping[str, PlannedNode]) -> str:

@@ -24,6 +24,7 @@ from goldsmith.plan.model import PlannedBuild, PlannedNode
 from goldsmith.warehouse.relations import relation_kinds, relation_of
 
 _SHOWN = 30
+_RED = {"failed", "upstream_failed"}
 
 
 class ReconcileTask(BaseOperator):
@@ -48,7 +49,7 @@ class ReconcileTask(BaseOperator):
             Numbers: nodes that were compared, and differences that a person's mark explains.
 
         Raises:
-            AirflowFailException: There is a difference, or the run was cancelled.
+            AirflowFailException: There is a difference, the run was cancelled, or a node failed.
         """
         run_id = context["run_id"]
         states = self.site.states(run_id)
@@ -64,6 +65,7 @@ class ReconcileTask(BaseOperator):
             self.log.warning("%s: %s%s", one.task_id, one.text, f" (marked by {who})" if who else "")
         if open_:
             raise AirflowFailException(_message(open_))
+        self._refuse_failed(states, mine)
         self.log.info("%d nodes: Airflow, dbt and the warehouse agree", len(mine))
         return {"compared": len(mine), "marked_by_hand": len(by_hand)}
 
@@ -75,6 +77,16 @@ class ReconcileTask(BaseOperator):
             raise AirflowFailException(
                 f"The run was cancelled before its layer was built: {self.build_id} is {build}, and {len(waiting)} of "
                 f"{len(mine)} nodes were skipped. Clear the run to build what is missing."
+            )
+
+    def _refuse_failed(self, states: States, mine: Iterable[PlannedNode]) -> None:
+        """A run is as red as its last tasks, and below the nodes this is the only one that counts for Airflow."""
+        failed = sorted(node.task_id for node in mine if states.get(node.task_id) in _RED)
+        if failed:
+            more = f" and {len(failed) - _SHOWN} more" if len(failed) > _SHOWN else ""
+            raise AirflowFailException(
+                f"Airflow, dbt and the warehouse agree, and {len(failed)} nodes are not built or did not pass: "
+                f"{', '.join(failed[:_SHOWN])}{more}. Mend the cause, then clear them with their downstream."
             )
 
     def _said(
