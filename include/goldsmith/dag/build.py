@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, time
+from functools import partial
 from typing import Any
 
 from airflow.sdk import DAG, BaseOperator, TaskGroup, get_parsing_context
 
+from goldsmith.dag.assets import declare_assets
 from goldsmith.dag.copies import copy_task
 from goldsmith.dag.docs import pipeline_docs
 from goldsmith.dag.wiring import wire
 from goldsmith.dbt.project import DbtProject
+from goldsmith.engine.assets import updated_assets
 from goldsmith.engine.base import Engine
 from goldsmith.engine.isolated import IsolatedEngine
 from goldsmith.engine.shared import SharedEngine
@@ -60,11 +63,12 @@ def render(
             _ingest(spec)
         part = plan.part(wanted) if wanted else plan
         _Nodes(dag, part, spec, engine).add()
-        _add_gates(part)
+        _add_gates(part, engine.site)
         if isinstance(engine, SharedEngine):
             _add_builds(part, spec, engine, wanted)
         if wanted is None:
             wire(dag, part)
+            declare_assets(dag, part)
     return dag
 
 
@@ -158,13 +162,14 @@ def _airflow_arguments(node: PlannedNode, spec: Pipeline) -> dict[str, Any]:
     }
 
 
-def _add_gates(plan: Plan) -> None:
+def _add_gates(plan: Plan, site: Site) -> None:
     for gate in plan.gates:
         GateTask(
             task_id=gate.task_id,
             task_display_name=f"gate after {gate.layer}",
             layer=gate.layer,
             tasks=gate.judged,
+            updated=partial(updated_assets, site, updated_by=gate.task_id),
             trigger_rule="all_done",
             doc_md=f"Passes when every task of `{gate.layer}` is green; what comes after it waits.",
         )

@@ -6,11 +6,16 @@ from typing import Any, Protocol
 
 from airflow.sdk import BaseOperator
 
+from goldsmith.engine.site import Site
 from goldsmith.plan.model import PlannedNode
 
 
 class Engine(Protocol):
     """Decides what runs dbt for a task; the DAG's shape is the plan's, whatever the engine."""
+
+    @property
+    def site(self) -> Site:
+        """Where the pipeline's nodes are built."""
 
     def node_task(self, node: PlannedNode, **airflow: Any) -> BaseOperator:
         """Make the task of one node.

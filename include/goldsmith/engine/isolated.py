@@ -27,6 +27,7 @@ from cosmos.operators.local import (
 )
 
 from goldsmith.deadline import bounded, is_over
+from goldsmith.engine.assets import updated_alone
 from goldsmith.engine.runner import Listener, result_of
 from goldsmith.engine.site import Site
 from goldsmith.engine.workspace import PARTIAL_PARSE, SESSION_VARIABLE, take_parsed
@@ -69,7 +70,7 @@ class NodeTask(DbtLocalBaseOperator):
             (self.cache_dir / "target").mkdir(parents=True, exist_ok=True)
         log.info("dbt node %s", self.node.unique_id)
 
-    def execute(self, context: Context, **kwargs: Any) -> Any:
+    def execute(self, context: Context, **kwargs: Any) -> None:
         """Run dbt, together with other tasks of this run, while no other run writes the same schemas.
 
         Raises:
@@ -79,13 +80,24 @@ class NodeTask(DbtLocalBaseOperator):
         self._ends = time.monotonic() + (self.execution_timeout or limit).total_seconds()
         try:
             with self.site.only_writer(context, self.task_id, is_alone=False):
-                return super().execute(context, **kwargs)
+                super().execute(context, **kwargs)
+            self._update_asset()
         except (Exception, AirflowTaskTimeout) as error:
             if is_over(self.retry_delay, run_started=context["dag_run"].start_date, run_timeout=limit):
                 raise AirflowFailException(
                     f"{error}\nNot tried again: the run's time limit of {limit} comes before that."
                 ) from error
             raise
+
+    def _update_asset(self) -> None:
+        """Unless a gate is still to say that the layer is good."""
+        if self.node.asset:
+            by = self.node.updated_by
+            states = {} if by == self.task_id else self.site.states(self._run_id, [by])
+            self.outlets: list[Any] = [
+                *self.outlets,
+                *updated_alone([self.node], states, task_id=self.task_id),
+            ]
 
     def on_kill(self) -> None:
         """End what dbt runs in the warehouse, and dbt, as Ctrl-C does; Airflow kills the task 5 seconds later."""

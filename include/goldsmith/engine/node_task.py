@@ -16,6 +16,7 @@ from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
 
 from goldsmith.deadline import bounded, is_over
+from goldsmith.engine.assets import updated_alone
 from goldsmith.engine.batch import SKIPPED, Batch
 from goldsmith.engine.build import XCOM_KEY
 from goldsmith.engine.heal import Heal, built_together, is_after
@@ -145,6 +146,7 @@ class NodeTask(BaseOperator):
                 sample=self.site.sampler(),
             ).build([self.node, *others.values()])
         heal.show()
+        self.outlets = list(updated_alone(heal.built(), states, task_id=self.task_id))
         return state.statuses[self.node.unique_id]
 
     def _last_result(self) -> NodeResult | None:

@@ -14,6 +14,7 @@ from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowFailException
 
 from goldsmith.engine.access import airflow_api
+from goldsmith.engine.assets import updated_assets
 from goldsmith.engine.build import XCOM_KEY
 from goldsmith.engine.differences import Difference, Said, differences, expected_kind
 from goldsmith.engine.marks import States
@@ -67,6 +68,9 @@ class ReconcileTask(BaseOperator):
             raise AirflowFailException(_message(open_))
         self._refuse_failed(states, mine)
         self.log.info("%d nodes: Airflow, dbt and the warehouse agree", len(mine))
+        self.outlets = list(updated_assets(self.site, context, updated_by=self.task_id))
+        if self.outlets:
+            self.log.info("Updated %d assets", len(self.outlets))
         return {"compared": len(mine), "marked_by_hand": len(by_hand)}
 
     def _refuse_cancelled(self, states: States, mine: tuple[PlannedNode, ...]) -> None:

@@ -182,9 +182,11 @@ class Site:
             return None
         return found[-1] if found else None
 
-    def states(self, run_id: str) -> States:
-        """The states of all tasks of a run; what has not started has none."""
-        found = RuntimeTaskInstance.get_task_states(dag_id=self.target.dag_id, run_ids=[run_id])
+    def states(self, run_id: str, task_ids: list[str] | None = None) -> States:
+        """The states of all tasks of a run, or of some; what has not started has none."""
+        found = RuntimeTaskInstance.get_task_states(
+            dag_id=self.target.dag_id, task_ids=task_ids, run_ids=[run_id]
+        )
         return dict(found.get(run_id, {}))
 
     def sampler(self) -> Callable[[NodeResult], NodeResult]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from airflow.sdk import BaseOperator, Context
+from airflow.sdk import Asset, BaseOperator, Context
 from airflow.sdk.exceptions import AirflowFailException
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
@@ -21,14 +21,18 @@ class GateTask(BaseOperator):
     Args:
         layer: The layer before the gate.
         tasks: Ids of that layer's tasks.
+        updated: Gives the assets that are updated when the gate passes; those it declares are what it may update.
     """
 
     ui_color = "#f5d76e"
 
-    def __init__(self, *, layer: str, tasks: Sequence[str], **kwargs: Any) -> None:
+    def __init__(
+        self, *, layer: str, tasks: Sequence[str], updated: Callable[[Context], list[Asset]], **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.layer = layer
         self.tasks = tuple(tasks)
+        self.updated = updated
 
     def execute(self, context: Context) -> dict[str, object]:
         """Read the states of the layer's tasks and give the verdict.
@@ -51,4 +55,7 @@ class GateTask(BaseOperator):
                 f"The gate after {self.layer} blocks: {named}{more}. "
                 "Mend the cause, then clear the failed task with its downstream."
             )
+        self.outlets = list(self.updated(context))
+        if self.outlets:
+            self.log.info("Updated %d assets", len(self.outlets))
         return verdict.to_dict()

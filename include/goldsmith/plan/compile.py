@@ -9,6 +9,7 @@ from difflib import get_close_matches
 
 from goldsmith.dbt.node import Node
 from goldsmith.errors import PlanError
+from goldsmith.plan.assets import asset_uri, updaters
 from goldsmith.plan.docs import node_docs
 from goldsmith.plan.edges import dbt_edges, topological_order
 from goldsmith.plan.groups import Place, place_tasks
@@ -60,6 +61,8 @@ def compile_plan(pipeline: Pipeline, selected: Selected) -> Plan:
     builds = plan_builds(upstream, pipeline, gates=gates, stages=stages)
     places = _places(executable, layers, names, upstream, (*gates, *builds))
     selects = selections(executable)
+    built_by = {names[uid].task_id: build_id(stage) for uid, stage in stages.items()}
+    updated_by = updaters(gates, builds, built_by)
     planned = tuple(
         _planned(
             node,
@@ -67,7 +70,9 @@ def compile_plan(pipeline: Pipeline, selected: Selected) -> Plan:
             name=names[uid],
             place=places[names[uid].task_id],
             upstream=upstream[uid],
-            build=build_id(stages[uid]) if stages else "",
+            build=built_by.get(names[uid].task_id, ""),
+            asset=asset_uri(pipeline, node.kind, node.relation),
+            updated_by=updated_by.get(names[uid].task_id, names[uid].task_id),
             owner=_owner(node, nodes) or pipeline.owner,
             select=selects[uid],
         )
@@ -186,6 +191,8 @@ def _planned(
     place: Place,
     upstream: set[str],
     build: str,
+    asset: str,
+    updated_by: str,
     owner: str,
     select: str,
 ) -> PlannedNode:
@@ -200,6 +207,8 @@ def _planned(
         unit=place.unit,
         select=select,
         build=build,
+        asset=asset,
+        updated_by=updated_by,
         upstream=tuple(sorted(upstream)),
         file=node.file,
         materialized=node.materialized,

@@ -26,6 +26,10 @@ class PlannedNode:
     """dbt selection that matches this node alone, for the command of its kind."""
     build: str
     """Id of the task that builds it together with others; empty in the isolated engine."""
+    asset: str
+    """URI of its asset in Airflow; empty where it has none."""
+    updated_by: str
+    """Id of the task that updates the asset: a gate, a comparison, or the node's own."""
     upstream: tuple[str, ...]
     """Ids of all tasks directly before it: nodes, gates, builds, ingest."""
     file: str

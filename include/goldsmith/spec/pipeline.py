@@ -20,6 +20,9 @@ DEFAULT_LAYERS: dict[str, tuple[str, ...]] = {
     "gold": ("path:models/gold/",),
 }
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
+_NAMESPACE = re.compile(
+    r"(?!airflow:)[a-z][a-z0-9+.-]*://[^\s@?#]{1,500}"
+)  # Airflow keeps its own scheme to itself
 
 
 def _as_list(value: Any) -> Any:
@@ -94,6 +97,10 @@ class Pipeline(SpecModel):
     failing_rows: int = Field(5, ge=0, le=100)
     """How many of the rows that made a test fail are shown with it; 0 where nobody may see them."""
 
+    asset_namespace: str | None = "goldsmith://{name}"
+    """Start of the URIs of Airflow's assets, before schema and name: the pipeline's own, or such as
+    `postgres://host:5432/database`; none: no assets."""
+
     retries: Retries = Retries()
     task_timeout: Duration = timedelta(minutes=30)
     run_timeout: Duration = timedelta(hours=2)
@@ -120,6 +127,16 @@ class Pipeline(SpecModel):
             if not _NAME.fullmatch(name) or name in ("ingest", "sources"):
                 raise ValueError(f"{name!r} cannot name a layer: lower case, and not `ingest` or `sources`")
         return layers
+
+    @field_validator("asset_namespace")
+    @classmethod
+    def _plain_namespace(cls, namespace: str | None) -> str | None:
+        if namespace is not None and not _NAMESPACE.fullmatch(namespace):
+            raise ValueError(
+                f"{namespace!r} is no start of a URI without login, query and fragment, such as "
+                "postgres://host:5432/database"
+            )
+        return namespace
 
     @field_validator("task_timeout", "run_timeout")
     @classmethod

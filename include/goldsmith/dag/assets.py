@@ -1,0 +1,20 @@
+"""Declare the assets of a DAG, so that Airflow lists them before anything has run."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from airflow.sdk import DAG, Asset
+
+from goldsmith.plan.model import Plan
+
+
+def declare_assets(dag: DAG, plan: Plan) -> None:
+    """Give each task the assets that it may update; when it runs it updates those of them that were built."""
+    declared: dict[str, list[Asset]] = defaultdict(list)
+    for node in plan.nodes:
+        if node.asset:
+            declared[node.updated_by].append(Asset(node.asset))
+    for task_id, assets in declared.items():
+        task = dag.get_task(task_id)
+        task.outlets = [*task.outlets, *assets]

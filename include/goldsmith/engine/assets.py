@@ -1,0 +1,135 @@
+"""Which assets were updated: decided when a gate passed, or a comparison found no difference.
+
+A task that updates assets may run again, when something before it was cleared. It then updates only what was built
+since: it keeps in its state store until when it has looked, and what it has held back because a test was red.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from airflow.sdk import Asset, Context
+
+from goldsmith.engine.build import XCOM_KEY
+from goldsmith.engine.marks import States
+from goldsmith.engine.site import Site
+from goldsmith.engine.state import BuildState, StateStore
+from goldsmith.plan.model import PlannedNode
+from goldsmith.results.objects import is_object_storage
+
+_KEY = "assets"
+_SUCCESS = "success"
+_HARMLESS = {_SUCCESS, "skipped"}
+_TESTS = ("test", "unit_test")
+_AT_ONCE = 16  # reads from object storage
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
+
+
+def updated_assets(site: Site, context: Context, *, updated_by: str) -> list[Asset]:
+    """The assets of the nodes that were built in this run, and not yet told of by this task.
+
+    Args:
+        site: Where they were built.
+        context: Of the task that updates them.
+        updated_by: Its id.
+    """
+    mine = [node for node in site.graph.plan.nodes if node.updated_by == updated_by]
+    nodes = [node for node in mine if node.asset]
+    if not nodes:
+        return []
+    store = cast("StateStore", context["task_state_store"])
+    before = _Memory.load(store)
+    built, build_id = _built(site, context, nodes, before)
+    new = {task_id for task_id, ended in built.items() if ended > before.until or task_id in before.held}
+    ready = new & _ready(mine, site.states(context["run_id"]))
+    until = max((before.until, *built.values()))
+    _Memory(until=until, build_id=build_id, held=frozenset(new - ready)).save(store)
+    return [Asset(node.asset) for node in nodes if node.task_id in ready]
+
+
+def updated_alone(nodes: Iterable[PlannedNode], states: States, *, task_id: str) -> list[Asset]:
+    """The assets of nodes that a task has built after the task that updates them had ended well.
+
+    Args:
+        nodes: What was built.
+        states: States of the run's tasks before.
+        task_id: The task that has built them.
+    """
+    return [
+        Asset(node.asset)
+        for node in nodes
+        if node.asset and (node.updated_by == task_id or states.get(node.updated_by) == _SUCCESS)
+    ]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Memory:
+    until: datetime
+    build_id: str
+    """Of the last build whose word was taken for nodes without details."""
+    held: frozenset[str]
+    """Ids of the tasks of nodes that were built and not told of."""
+
+    def save(self, store: StateStore) -> None:
+        held = base64.b85encode(zlib.compress(json.dumps(sorted(self.held)).encode())).decode()
+        store.set(_KEY, {"until": self.until.isoformat(), "build_id": self.build_id, "held": held})
+
+    @classmethod
+    def load(cls, store: StateStore) -> _Memory:
+        kept: Mapping[str, Any] | None = store.get(_KEY)
+        if not kept:
+            return cls(until=_EARLIEST, build_id="", held=frozenset())
+        held = json.loads(zlib.decompress(base64.b85decode(kept["held"])))
+        until = datetime.fromisoformat(kept["until"])
+        return cls(until=until, build_id=kept["build_id"], held=frozenset(held))
+
+
+def _built(
+    site: Site, context: Context, nodes: list[PlannedNode], before: _Memory
+) -> tuple[dict[str, datetime], str]:
+    """Task id to when its node was built well in this run, and the id of the build.
+
+    Where no details are kept (workers on machines that share no folder) the build's own word has to do.
+    """
+    build = _build_state(context, nodes[0].build)
+    found: dict[str, datetime] = {}
+    for node, last in zip(nodes, _last_results(site, context["run_id"], nodes), strict=True):
+        if last is not None and last.is_good and last.ended:
+            found[node.task_id] = datetime.fromisoformat(last.ended)
+        elif last is None and node.unique_id in build.good() and build.build_id != before.build_id:
+            found[node.task_id] = context["dag_run"].start_date or datetime.now(UTC)
+    return found, build.build_id
+
+
+def _build_state(context: Context, build: str) -> BuildState:
+    packed = context["ti"].xcom_pull(task_ids=build, key=XCOM_KEY) if build else None
+    return BuildState.unpack(packed) if packed else BuildState(build_id="", max_tries=0)
+
+
+def _last_results(site: Site, run_id: str, nodes: list[PlannedNode]) -> list[Any]:
+    def read(node: PlannedNode) -> Any:
+        return site.last_result(run_id, node.task_id)
+
+    if not is_object_storage(site.results_path):
+        return [read(node) for node in nodes]
+    first = [read(nodes[0])]  # asks Airflow for the storage's connection
+    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+        return [*first, *pool.map(read, nodes[1:])]
+
+
+def _ready(nodes: list[PlannedNode], states: States) -> set[str]:
+    """Tasks that are green, and so are those of the tests among the nodes that read theirs."""
+    red = {
+        before
+        for node in nodes
+        if node.kind in _TESTS and states.get(node.task_id) not in _HARMLESS
+        for before in node.upstream
+    }
+    return {task_id for task_id, state in states.items() if state == _SUCCESS} - red
