@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -70,6 +72,17 @@ class Ground:
     models: tuple[AuditedModel, ...]
     api: RestClient = field(init=False)
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    @property
+    def project(self) -> Path:
+        """The dbt project, which all DAGs share."""
+        return self.stack.root / "dbt_project"
+
+    def write_project(self, models: tuple[AuditedModel, ...]) -> None:
+        """Write the project anew, with its manifest."""
+        shutil.rmtree(self.project / "models", ignore_errors=True)
+        write_audited(self.project, models, schema="nowhere")
+        parse_project(self.project, {})
 
     def sql(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """Run SQL in the warehouse."""
@@ -247,11 +260,16 @@ def ground(
         root = Path(name)
         kind = CeleryStack if executor == "celery" else Stack
         here = Ground(stack=kind(root=root, extra_env=_SETTINGS), models=audited_models(width))
+        here.write_project(here.models)
+        here.stack.dags_dir.mkdir()
         for dag_id in dags:
-            write_dag(here, dag_id)
+            _write_dag(here, dag_id)
         ends.callback(here.stack.destroy)
         if isinstance(here.stack, CeleryStack):
             ends.enter_context(_redis(here.stack, root))
+        # Away from the ports that other stacks of this machine look at when they start.
+        here.stack.state.create()
+        here.stack.state.remember(port=_free_port())
         here.stack.up()
         here.api = ends.enter_context(here.stack.api())
         if isinstance(here.stack, CeleryStack):
@@ -265,21 +283,22 @@ def ground(
         yield here
 
 
-def write_dag(here: Ground, dag_id: str) -> None:
-    """Write a DAG's dbt project, with its manifest, and its file."""
-    folder = here.stack.root / "projects" / dag_id
-    write_audited(folder, here.models, schema=dag_id)
-    parse_project(folder, {})
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _write_dag(here: Ground, dag_id: str) -> None:
     spec = {
         **_SPEC,
         "name": dag_id,
-        "project": str(folder),
+        "project": str(here.project),
         "gate": GATES[dag_id],
         "schedule": "@daily" if dag_id == "daily" else None,
         "max_active_runs": 2,
         "profile": {"schema": dag_id, "threads": 2},
     }
-    here.stack.dags_dir.mkdir(exist_ok=True)
     (here.stack.dags_dir / f"{dag_id}.py").write_text(_DAG.format(spec=spec))
 
 

@@ -162,7 +162,7 @@ def _airflow_arguments(node: PlannedNode, spec: Pipeline) -> dict[str, Any]:
     }
 
 
-def _add_gates(plan: Plan, site: Site) -> None:
+def _add_gates(plan: Plan, spec: Pipeline, site: Site) -> None:
     for gate in plan.gates:
         GateTask(
             task_id=gate.task_id,
@@ -171,6 +171,9 @@ def _add_gates(plan: Plan, site: Site) -> None:
             tasks=gate.judged,
             updated=partial(updated_assets, site, updated_by=gate.task_id),
             trigger_rule="all_done",
+            # For a lost worker; a verdict is final.
+            retries=spec.retries.models,
+            retry_delay=spec.retries.build_delay,
             doc_md=f"Passes when every task of `{gate.layer}` is green; what comes after it waits.",
         )
 
