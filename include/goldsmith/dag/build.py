@@ -63,7 +63,7 @@ def render(
             _ingest(spec)
         part = plan.part(wanted) if wanted else plan
         _Nodes(dag, part, spec, engine).add()
-        _add_gates(part, engine.site)
+        _add_gates(part, spec, engine.site)
         if isinstance(engine, SharedEngine):
             _add_builds(part, spec, engine, wanted)
         if wanted is None:
