@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol, Self
 
@@ -15,6 +15,7 @@ from rich.text import Text
 
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.local.progress import Progress, Tally
+from goldsmith.local.said import Said
 from goldsmith.rest import RestClient, TaskInstance
 
 POLL_EVERY = 1.0
@@ -46,8 +47,17 @@ def display_on(console: Console, order: Sequence[str]) -> Display:
     return LiveDisplay(console=console, order=order) if console.is_terminal else LineDisplay(console, order)
 
 
-def follow(api: RestClient, dag_id: str, run_id: str, display: Display) -> Progress:
+def follow(
+    api: RestClient, dag_id: str, run_id: str, display: Display, *, said: Said | None = None
+) -> Progress:
     """Watch a run until it has ended.
+
+    Args:
+        api: The Airflow.
+        dag_id: The pipeline.
+        run_id: Its run.
+        display: Shows the progress.
+        said: What dbt says while it builds; without it a node counts as done when Airflow says so.
 
     Raises:
         EnvironmentProblem: Airflow has not answered for a while.
@@ -72,9 +82,10 @@ def follow(api: RestClient, dag_id: str, run_id: str, display: Display) -> Progr
             else:
                 since, last_answer, polls = asked - OVERLAP, time.monotonic(), polls + 1
                 progress = Progress(run=run, tasks=tuple(tasks.values()))
-                display.show(progress)
                 if run.is_finished:
+                    display.show(progress)
                     return progress
+                display.show(replace(progress, tasks=said.over(progress.tasks)) if said else progress)
             # A big run takes long to ask for: do not spend the API server's time on watching.
             time.sleep(max(POLL_EVERY, 3 * (time.monotonic() - began)))
 

@@ -14,6 +14,7 @@ from rich.text import Text
 from goldsmith.local.airflow import Airflow
 from goldsmith.local.follow import clock, progress_table
 from goldsmith.local.progress import Progress
+from goldsmith.local.said import Said, Warned
 from goldsmith.plan.model import Plan
 from goldsmith.rest import LogLine, RestClient, TaskInstance
 
@@ -56,6 +57,8 @@ class Report:
     failures: tuple[Failure, ...]
     order: tuple[str, ...]
     """The groups in the order in which they are shown."""
+    warnings: tuple[Warned, ...] = ()
+    """Tests that are green and warned."""
     kinds: Mapping[str, str] = field(default_factory=dict)
     """Task id to dbt's resource type."""
 
@@ -77,11 +80,16 @@ class Report:
             "seconds": round(self.progress.seconds, 3),
             "groups": [asdict(tally) for tally in self.progress.tallies(self.order)],
             "failures": [asdict(failure) for failure in self.failures],
+            "warnings": [asdict(warned) for warned in self.warnings],
             "tasks": [_task(task) for task in sorted(self.progress.tasks, key=lambda task: task.key)],
         }
 
     def print_on(self, console: Console) -> None:
-        """Print the failures, the sums and the verdict."""
+        """Print the warnings, the failures, the sums and the verdict."""
+        for warned in self.warnings[:SHOWN]:
+            console.print(Text(f"WARN {warned.task_id}: {warned.message}", style="yellow"), soft_wrap=True)
+        if len(self.warnings) > SHOWN:
+            console.print(f"... and {len(self.warnings) - SHOWN} more warnings", highlight=False)
         for failure in self.failures[:SHOWN]:
             _print_failure(failure, console)
         if len(self.failures) > SHOWN:
@@ -124,6 +132,7 @@ def make_report(
     """
     run, planned = progress.run, {node.task_id: node for node in plan.nodes} if plan else {}
     gates = {gate.task_id for gate in plan.gates} if plan else set()
+    said = Said(api=airflow.api, run_id=run.run_id, plan=plan) if plan else None
     failed = sorted(progress.failed, key=lambda task: (task.ended is None, task.ended, task.key))
     options = "" if is_only_pipeline else f" --pipeline {run.dag_id}"
     if failed and airflow.api.runs(run.dag_id, limit=1)[0].run_id != run.run_id:
@@ -133,6 +142,7 @@ def make_report(
         url=f"{airflow.url}/dags/{run.dag_id}/runs/{run.run_id}",
         progress=progress,
         order=tuple(order),
+        warnings=said.warnings() if said else (),
         kinds={task_id: node.kind for task_id, node in planned.items()},
         failures=tuple(
             Failure(
@@ -140,7 +150,8 @@ def make_report(
                 map_index=task.map_index,
                 unique_id=planned[task.task_id].unique_id if task.task_id in planned else "",
                 try_number=task.try_number,
-                message=failure_message(airflow.api, run.dag_id, run.run_id, task),
+                message=(said.message(task.task_id) if said and task.task_id in planned else "")
+                or failure_message(airflow.api, run.dag_id, run.run_id, task),
                 url=airflow.task_url(run.dag_id, run.run_id, task),
                 # A gate that runs again finds what it found before.
                 again=""

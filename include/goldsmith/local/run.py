@@ -14,6 +14,7 @@ from goldsmith.errors import ConfigurationError, EnvironmentProblem, GoldsmithEr
 from goldsmith.local.airflow import Airflow
 from goldsmith.local.follow import follow
 from goldsmith.local.report import Report, make_report
+from goldsmith.local.said import Said
 from goldsmith.local.session import Watch
 from goldsmith.pipeline import load_plan, pipelines_in, project_of
 from goldsmith.plan.model import Plan
@@ -208,12 +209,14 @@ def _last_change(spec: Pipeline, here: Settings) -> datetime:
 
 def _followed(airflow: Airflow, run: Run, spec: Pipeline, here: Settings, watch: Watch) -> Report:
     watch.run = run
-    progress = follow(airflow.api, spec.name, run.run_id, watch.display)
+    plan = plan_if_here(spec, here)
+    said = Said(api=airflow.api, run_id=run.run_id, plan=plan) if plan else None
+    progress = follow(airflow.api, spec.name, run.run_id, watch.display, said=said)
     return make_report(
         airflow,
         progress,
         order=group_order(spec),
-        plan=plan_if_here(spec, here),
+        plan=plan,
         is_only_pipeline=not progress.failed or len(pipelines_in(here.dags_dir)) == 1,
     )
 

@@ -1,0 +1,188 @@
+"""What is shown of a run while its builds hold their marks back, and what is said of warnings and failures."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from goldsmith.engine.state import BuildState
+from goldsmith.local.said import Said
+from goldsmith.plan.model import Plan, PlannedBuild, PlannedNode
+from goldsmith.rest import RestClient, TaskInstance
+from goldsmith.rest.transport import ApiRefused
+
+STARTED = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+class Api(RestClient):
+    """Answers from what a build and its nodes have kept."""
+
+    def __init__(self) -> None:
+        super().__init__("http://localhost:1")
+        self.kept: dict[str, Any] = {}
+        self.updated = STARTED + timedelta(seconds=2)
+        self.records: dict[str, list[dict[str, Any]]] = {}
+        self.asked: list[str] = []
+
+    def send(self, method: str, path: str, **_: Any) -> dict[str, Any]:
+        """The state store's route."""
+        self.asked.append(path)
+        assert (method, path.split("/")[-4:-1]) == ("GET", ["taskInstances", "bronze.build", "state-store"])
+        key = path.rsplit("/", 1)[1]
+        if key not in self.kept:
+            raise ApiRefused("no such key", status=404)
+        return {"key": key, "value": self.kept[key], "updated_at": self.updated.isoformat()}
+
+    def node_results(self, dag_id: str, run_id: str, task_id: str) -> dict[str, Any]:
+        """The details."""
+        assert (dag_id, run_id) == ("shop", "r1")
+        return {"path": "", "records": self.records.get(task_id, [])}
+
+
+class Store:
+    """Keeps what a build sets where the API finds it."""
+
+    def __init__(self, api: Api) -> None:
+        self.kept = api.kept
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """A value."""
+        return self.kept.get(key, default)
+
+    def set(self, key: str, value: Any) -> None:
+        """Keep it."""
+        self.kept[key] = value
+
+
+def node(name: str, kind: str = "model") -> PlannedNode:
+    """A planned node of the bronze layer."""
+    return PlannedNode(
+        unique_id=f"{kind}.shop.{name}",
+        kind=kind,
+        name=name,
+        layer="bronze",
+        task_id=f"bronze.{name}",
+        display_name=name,
+        group="bronze",
+        unit="",
+        select=name,
+        build="bronze.build",
+        asset="",
+        updated_by="bronze.gate",
+        upstream=("bronze.build",),
+        file="",
+        materialized="view",
+        owner="",
+        tags=(),
+        severity="",
+        relation="",
+        docs="",
+        operator_kwargs={},
+    )
+
+
+BUILD = PlannedBuild(
+    name="bronze",
+    task_id="bronze.build",
+    reconcile_id="bronze.reconcile",
+    upstream=(),
+    waits_for="all_done",
+)
+PLAN = Plan(
+    pipeline="shop",
+    manifest_checksum="",
+    spec_checksum="",
+    dbt_version="",
+    project_name="shop",
+    layers=("bronze",),
+    nodes=(node("a"), node("b"), node("c"), node("t", "test")),
+    gates=(),
+    builds=(BUILD,),
+    not_run=(),
+    exposures=(),
+)
+
+
+def task(task_id: str, state: str | None, started: datetime | None = None) -> TaskInstance:
+    """A task of the run."""
+    return TaskInstance(
+        task_id=task_id, name=task_id, map_index=-1, state=state, try_number=1, started=started, ended=None
+    )
+
+
+TASKS = (
+    task("bronze.build", "running", STARTED),
+    task("bronze.a", None),
+    task("bronze.b", None),
+    task("bronze.c", "skipped"),
+    task("bronze.t", None),
+)
+
+
+@pytest.fixture
+def api() -> Api:
+    """An Airflow whose build has done three of four nodes."""
+    api = Api()
+    state = BuildState(build_id="1", max_tries=0)
+    state.statuses = {"model.shop.a": "success", "model.shop.b": "error", "model.shop.c": "success"}
+    state.save(Store(api))
+    return api
+
+
+def states(said: Said, *tasks: TaskInstance) -> dict[str, str | None]:
+    """What is shown."""
+    return {one.task_id.removeprefix("bronze."): one.state for one in said.over(tasks)}
+
+
+def test_nodes_are_shown_as_dbt_finishes_them_and_never_over_a_state_that_airflow_has(api: Api) -> None:
+    """The build is asked at most every other second, and no more when it has ended."""
+    now = [0.0]
+    said = Said(api=api, run_id="r1", plan=PLAN, clock=lambda: now[0])
+    expected = {"build": "running", "a": "success", "b": "failed", "c": "skipped", "t": None}
+    assert states(said, *TASKS) == states(said, *TASKS) == expected
+    assert len(api.asked) == 1
+    now[0] = 2.5
+    assert states(said, *TASKS) == expected
+    assert len(api.asked) == 2
+    ended = (task("bronze.build", "success", STARTED), *TASKS[1:])
+    assert states(said, *ended) == {**expected, "build": "success", "a": None, "b": None}
+    assert len(api.asked) == 2
+
+
+def test_what_a_build_kept_before_it_was_cleared_is_not_shown(api: Api) -> None:
+    """Nor anything where it has kept nothing."""
+    api.updated = STARTED - timedelta(seconds=1)
+    before = {"build": "running", "a": None, "b": None, "c": "skipped", "t": None}
+    assert states(Said(api=api, run_id="r1", plan=PLAN), *TASKS) == before
+    api.kept.clear()
+    assert states(Said(api=api, run_id="r1", plan=PLAN), *TASKS) == before
+
+
+def record(name: str, status: str, message: str) -> dict[str, Any]:
+    """A record as the API gives it."""
+    texts = ("task_id", "kind", "invocation_id", "command", "built_by", "started", "ended", "relation")
+    rest: dict[str, Any] = {
+        "seconds": 0.1,
+        "rows": None,
+        "failures": 1,
+        "materialized": "",
+        "lines": [],
+        "compiled_sql": "",
+    }
+    return {**dict.fromkeys(texts, ""), **rest, "unique_id": name, "status": status, "message": message}
+
+
+def test_a_warning_is_told_until_the_test_passes_and_a_failure_in_dbts_words(api: Api) -> None:
+    """The last record counts: what was cleared and ran again has another one after it."""
+    state = BuildState(build_id="1", max_tries=0)
+    state.statuses = {"test.shop.t": "warn", "model.shop.b": "error"}
+    state.save(Store(api))
+    api.records["bronze.t"] = [record("test.shop.t", "warn", "Got 2 results")]
+    api.records["bronze.b"] = [record("model.shop.b", "error", "Database Error")]
+    said = Said(api=api, run_id="r1", plan=PLAN)
+    assert [(one.task_id, one.message) for one in said.warnings()] == [("bronze.t", "Got 2 results")]
+    assert (said.message("bronze.b"), said.message("bronze.t")) == ("model.shop.b: Database Error", "")
+    api.records["bronze.t"].append(record("test.shop.t", "pass", ""))
+    assert said.warnings() == ()
