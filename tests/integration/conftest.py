@@ -1,0 +1,77 @@
+"""Fixtures of the tests of the shared engine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import jwt
+import psycopg
+import pytest
+from tests.integration.shared_lab import Lab
+from tests.integration.shared_project import PIPELINES, REFUSED, make_projects, spec_of, write_dag
+
+from goldsmith.local.environment import API_ACCESS
+from goldsmith.local.run import wait_until_parsed
+from goldsmith.local.stack import Stack
+from goldsmith.pipeline import load_plan, project_of
+from goldsmith.plan.model import Plan
+from goldsmith.results.store import ResultStore
+from goldsmith.settings import Settings
+from goldsmith.spec.pipeline import Pipeline
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory, settings_for: Callable[[Path], Settings]) -> Iterator[Lab]:
+    """Pipelines with both gates, and some whose tasks may not mark, in one Airflow."""
+    root = tmp_path_factory.mktemp("lab")
+    make_projects(root)
+    (root / "dags").mkdir()
+    for name in PIPELINES:
+        write_dag(root / "dags", name)
+    stack = Stack(root=root)
+    try:
+        stack.up()
+        with (
+            stack.api() as api,
+            psycopg.connect(stack.server.conninfo("warehouse"), autocommit=True) as session,
+        ):
+            session.execute("create schema lab")
+            session.execute("create table lab.control (key text primary key, value int)")
+            _write_refused(stack, root / "dags")
+            made = Lab(
+                api=api,
+                stack=stack,
+                plans={name: _plan(name, settings_for(root)) for name in (*PIPELINES, *REFUSED)},
+                results=ResultStore(stack.env()["GOLDSMITH_RESULTS_PATH"]),
+            )
+            made.control(made.plans, divisor=1, unknown=0)
+            for name in made.plans:
+                wait_until_parsed(api, name, stack.dags_dir, changed=None)
+                api.unpause(name)
+            yield made
+    finally:
+        stack.destroy()
+
+
+def _plan(name: str, here: Settings) -> Plan:
+    spec = Pipeline.parse(spec_of(name))
+    return load_plan(spec, project_of(spec, here), here)
+
+
+def _write_refused(stack: Stack, dags: Path) -> None:
+    """DAG files that take away from their own tasks' processes what the stack has given them."""
+    now = int(time.time())
+    claims = {"sub": "v", "role": "viewer", "teams": None, "aud": "apache-airflow", "iat": now, "nbf": now}
+    viewer = jwt.encode({**claims, "exp": now + 3600}, stack.state.secrets().jwt, algorithm="HS512")
+    wrong = {"login": "goldsmith", "password": "wrong"}
+    given = {"conn_type": "http", "host": "127.0.0.1", "port": stack.port}
+    for name, connection in (("password", {**given, **wrong}), ("viewer", {**given, "password": viewer})):
+        write_dag(
+            dags,
+            f"refused_{name}",
+            f"import json, os\n\nos.environ[{API_ACCESS!r}] = json.dumps({connection!r})",
+        )
+    # The API server, which is asked next, has the stack's connection in its environment: so another name.
+    write_dag(dags, "refused_absent", 'from goldsmith.engine import access\n\naccess.CONNECTION = "absent"')

@@ -1,0 +1,151 @@
+"""The dbt projects and DAG files for the tests of the shared engine.
+
+What a test wants to fail is decided in the warehouse, while a run goes on: table `lab.control` holds for each
+pipeline a divisor (0 breaks the model `rates`, and the root of the wide project) and a number of unknown customers
+(1 makes the test `not_null_customer` of `people` fail).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from goldsmith.dbt.project import find_project, make_manifest
+
+WIDE = 100
+"""Models below the root of the wide project, each with a test."""
+PIPELINES: dict[str, dict[str, object]] = {
+    "by_layer": {"gate": "layer"},
+    "by_node": {"gate": "node"},
+    "wide": {
+        "gate": "node",
+        "project": "wide_project",
+        "layers": {"bronze": "path:models/bronze/", "silver": "path:models/silver/"},
+    },
+}
+REFUSED = ("refused_absent", "refused_password", "refused_viewer")
+"""Pipelines whose tasks have no right to mark."""
+
+_CONTROL = "(select value from lab.control where key = '{{ target.schema }}.%s')"
+_PROJECT = """\
+name: lab
+version: "1.0"
+profile: lab
+flags: {send_anonymous_usage_stats: false}
+models:
+  lab:
+    +materialized: table
+    bronze: {+schema: bronze}
+    silver: {+schema: silver}
+    gold: {+schema: gold}
+seeds:
+  lab: {+schema: raw}
+"""
+_PROFILE = """\
+lab:
+  target: prod
+  outputs:
+    prod: {type: postgres, host: localhost, port: 5432, user: nobody, password: "", dbname: warehouse, schema: lab}
+"""
+_SCHEMA = """\
+models:
+  - name: stg_orders
+    config: {materialized: view}
+    columns: [{name: id, data_tests: [unique, not_null]}]
+  - name: rates
+    columns: [{name: id, data_tests: [unique]}]
+  - name: people
+    columns: [{name: id, data_tests: [unique]}, {name: customer, data_tests: [not_null]}]
+  - name: orders
+    columns: [{name: id, data_tests: [unique]}]
+  - name: customers
+    columns: [{name: customer, data_tests: [unique: {config: {severity: warn}}]}]
+  - name: priced
+    columns: [{name: id, data_tests: [not_null]}]
+"""
+_SNAPSHOT = """\
+snapshots:
+  - name: orders_snapshot
+    relation: ref('stg_orders')
+    config: {schema: snapshots, unique_key: id, strategy: check, check_cols: [customer]}
+"""
+_FILES = {
+    "dbt_project.yml": _PROJECT,
+    "profiles.yml": _PROFILE,
+    "seeds/raw_orders.csv": "id,customer,amount\n1,ann,5\n2,bob,7\n3,ann,9\n",
+    "snapshots/orders_snapshot.yml": _SNAPSHOT,
+    "models/schema.yml": _SCHEMA,
+    "models/bronze/stg_orders.sql": "select id, customer, amount from {{ ref('raw_orders') }}",
+    "models/bronze/rates.sql": f"select 1 as id, 100 / {_CONTROL % 'divisor'} as rate",
+    "models/bronze/people.sql": (
+        f"select id, case when id > {_CONTROL % 'unknown'} then customer end as customer "
+        "from {{ ref('raw_orders') }}"
+    ),
+    "models/silver/orders.sql": "select * from {{ ref('stg_orders') }}",
+    "models/silver/customers.sql": "select customer from {{ ref('stg_orders') }}",
+    "models/silver/priced.sql": (
+        "select o.id, o.amount * r.rate as price from {{ ref('stg_orders') }} as o cross join {{ ref('rates') }} as r"
+    ),
+    "models/silver/greeted.sql": "select 'Dear ' || customer as line from {{ ref('people') }}",
+    "models/gold/revenue.sql": (
+        "select sum(p.price) as revenue from {{ ref('priced') }} as p inner join {{ ref('orders') }} as o using (id)"
+    ),
+    "models/gold/summary.sql": "select count(*) as orders from {{ ref('orders') }}",
+}
+_DAG_FILE = """\
+\"\"\"Airflow DAG: {name}.\"\"\"
+
+{before}
+from goldsmith import Pipeline, build_dag
+
+dag = build_dag(Pipeline.parse({spec!r}))
+"""
+
+
+def make_projects(root: Path) -> None:
+    """Write both projects with their manifests, in the folders where a repository has them."""
+    _make(root / "dbt_project", _FILES)
+    models = [f"child_{number:03d}" for number in range(WIDE)]
+    tested = "".join(
+        f"  - {{name: {name}, columns: [{{name: id, data_tests: [not_null]}}]}}\n" for name in models
+    )
+    _make(
+        root / "wide_project",
+        {
+            "dbt_project.yml": _PROJECT.replace("+materialized: table", "+materialized: view"),
+            "profiles.yml": _PROFILE,
+            "models/bronze/root.sql": "{{ config(materialized='table') }}\n"
+            + _FILES["models/bronze/rates.sql"],
+            "models/schema.yml": f"models:\n{tested}",
+            **{f"models/silver/{name}.sql": "select id from {{ ref('root') }}" for name in models},
+        },
+    )
+
+
+def _make(folder: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{text.rstrip()}\n")
+    make_manifest(find_project(folder), target="prod", env=os.environ)
+
+
+def spec_of(name: str) -> dict[str, object]:
+    """The spec of a pipeline; its schemas start with its name."""
+    common = {
+        "name": name,
+        "retries": {"models": 1, "delay": "5s"},
+        "profile": {"schema": name},
+    }
+    return {**common, **PIPELINES.get(name, {"gate": "node", "select": "+priced"})}
+
+
+def write_dag(dags: Path, name: str, before: str = "") -> None:
+    """Write the DAG file of a pipeline.
+
+    Args:
+        dags: The folder of DAG files.
+        name: The pipeline.
+        before: Python that runs first, in the process of each of its tasks too.
+    """
+    (dags / f"{name}.py").write_text(_DAG_FILE.format(name=name, before=before, spec=spec_of(name)))

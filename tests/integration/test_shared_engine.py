@@ -1,0 +1,220 @@
+"""The shared engine in a real Airflow: green, red, retried, cleared in every way, and without the right to mark."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+from tests.integration.shared_lab import Lab, Seen
+from tests.integration.shared_project import REFUSED, WIDE
+
+pytestmark = pytest.mark.integration
+
+GATES = ("by_layer", "by_node")
+BUILDS = {"by_layer": 3, "by_node": 1}
+RATES, PRICED, SUMMARY = "bronze.rates.run", "silver.priced.run", "gold.summary.run"
+NOT_NULL, UNIQUE = "bronze.people.not_null_customer", "bronze.people.unique_id"
+WARNS = "silver.customers.unique_customer"
+REFUSAL = "Finished nodes cannot be shown by marking their tasks"
+
+
+@pytest.fixture(scope="module")
+def first(lab: Lab) -> dict[str, Seen]:
+    """A run of each gate's pipeline in which nothing fails, as it was when it had ended."""
+    return lab.finished(lab.start(GATES))
+
+
+@pytest.fixture(scope="module")
+def broken(lab: Lab, first: dict[str, Seen]) -> dict[str, Seen]:
+    """A run in which a model and, beside it, a test have failed for good."""
+    assert first
+    lab.control(GATES, divisor=0, unknown=1)
+    seen = lab.finished(lab.start(GATES))
+    lab.control(GATES, divisor=1, unknown=0)
+    return seen
+
+
+def test_all_green_by_one_dbt_a_layer_and_no_worker(lab: Lab, first: dict[str, Seen]) -> None:
+    """Every model, seed, snapshot and test is a green task, and none of them ran."""
+    for pipeline, seen in first.items():
+        nodes = lab.nodes(pipeline)
+        assert seen.run.state == "success"
+        assert set(seen.states.values()) == {"success"}
+        assert {task_id for task_id in nodes if seen.tasks[task_id].try_number} == set()
+        assert {task_id: len(kept) for task_id, kept in seen.records.items()} == dict.fromkeys(nodes, 1)
+        assert len(seen.invocations()) == len(lab.builds(pipeline)) == BUILDS[pipeline]
+
+
+def test_a_warning_is_green_and_said_on_its_task(lab: Lab, first: dict[str, Seen]) -> None:
+    """In the record, and as a note where people look."""
+    for seen in first.values():
+        record = seen.records[WARNS][0]
+        assert (seen.states[WARNS], record.status, record.failures) == ("success", "warn", 1)
+        assert record.failing_rows is not None
+        assert record.failing_rows.rows[0][0] == "ann"
+        assert "warn" in lab.note(seen.run, WARNS)
+        assert lab.note(seen.run, NOT_NULL) == ""
+
+
+def test_a_failed_model_is_red_and_holds_back_what_is_below(lab: Lab, broken: dict[str, Seen]) -> None:
+    """dbt's message and the SQL are in the log of its own task; other branches are green."""
+    for pipeline, seen in broken.items():
+        assert seen.run.state == "failed"
+        assert (seen.states[RATES], seen.tasks[RATES].try_number) == ("failed", 2)
+        log = lab.log(seen.run, seen.tasks[RATES])
+        assert "division by zero" in log
+        assert "select 1 as id, 100 / " in log
+        below = lab.graph(pipeline).below([RATES])
+        assert {seen.states[task_id] for task_id in below} == {"upstream_failed"}
+        assert {one.status for task_id in below for one in seen.records.get(task_id, ())} <= {"skipped"}
+        beside = {"seeds.raw_orders.seed", "bronze.stg_orders.run", "bronze.stg_orders.unique_id"}
+        later = {"silver.orders.run", "silver.customers.run", WARNS, SUMMARY}
+        assert {seen.states[task_id] for task_id in beside} == {"success"}
+        held_by_the_gate = "upstream_failed" if pipeline == "by_layer" else "success"
+        assert {seen.states[task_id] for task_id in later} == {held_by_the_gate}
+
+
+def test_a_failed_test_is_red_and_shows_the_rows(lab: Lab, broken: dict[str, Seen]) -> None:
+    """In its log and its record; its model's other test is green, and what reads the model is held back."""
+    for seen in broken.values():
+        assert (seen.states[NOT_NULL], seen.tasks[NOT_NULL].try_number) == ("failed", 1)
+        assert {seen.states[task_id] for task_id in ("bronze.people.run", UNIQUE)} == {"success"}
+        assert seen.states["silver.greeted.run"] == "upstream_failed"
+        [record] = seen.records[NOT_NULL]
+        assert (record.status, record.failures) == ("fail", 1)
+        assert record.failing_rows is not None
+        assert (record.failing_rows.columns, record.failing_rows.rows) == (("customer",), (("NULL",),))
+        log = lab.log(seen.run, seen.tasks[NOT_NULL])
+        assert "Got 1 result, configured to fail if != 0" in log
+        assert "Failing rows, the first 1:\ncustomer\nNULL" in log
+
+
+def test_clearing_only_what_failed_builds_that_and_no_more(lab: Lab, broken: dict[str, Seen]) -> None:
+    """The failed model and test, what they held back, and nothing that was green."""
+    for pipeline, seen in broken.items():
+        lab.sql(f"update {pipeline}_bronze.people set customer = 'eve' where customer is null")
+        lab.clear_run(seen.run, only_failed=True)
+    for pipeline, after in lab.finished({pipeline: seen.run for pipeline, seen in broken.items()}).items():
+        before = broken[pipeline]
+        not_green = {task_id for task_id in lab.nodes(pipeline) if before.states[task_id] != "success"}
+        assert after.run.state == "success", after.not_green
+        assert after.built_since(before) == dict.fromkeys(not_green, 1)
+        assert after.untouched_since(before) >= lab.nodes(pipeline) - not_green
+
+
+def test_a_retry_that_succeeds_builds_what_was_blocked_in_order(lab: Lab, first: dict[str, Seen]) -> None:
+    """Only the failed node is tried again; then what it had blocked is built, and all of it is green."""
+    assert first
+    lab.control(GATES, divisor=0)
+    runs = lab.start(GATES)
+    for run in runs.values():
+        lab.until_state(run, RATES, "up_for_retry")
+    lab.control(GATES, divisor=1)
+    for pipeline, seen in lab.finished(runs).items():
+        assert seen.run.state == "success", seen.not_green
+        assert seen.tasks[RATES].try_number == 2
+        built = {
+            task_id: [one for one in kept if one.status != "skipped"]
+            for task_id, kept in seen.records.items()
+        }
+        assert {task_id: len(kept) for task_id, kept in built.items()} == {
+            **dict.fromkeys(lab.nodes(pipeline), 1),
+            RATES: 2,
+        }
+        assert len(seen.invocations()) == BUILDS[pipeline] + 1
+        for node in lab.plans[pipeline].nodes:
+            for before in set(node.upstream) & set(built):
+                ended, started = built[before][-1].ended, built[node.task_id][-1].started
+                assert datetime.fromisoformat(ended) <= datetime.fromisoformat(started), (
+                    before,
+                    node.task_id,
+                )
+
+
+def test_two_hundred_blocked_nodes_are_built_by_one_dbt(lab: Lab) -> None:
+    """Not by two hundred: the root's retry takes them along, and shows them."""
+    lab.control(["wide"], divisor=0)
+    runs = lab.start(["wide"])
+    lab.until_state(runs["wide"], RATES.replace("rates", "root"), "up_for_retry")
+    lab.control(["wide"], divisor=1)
+    seen = lab.finished(runs)["wide"]
+    assert seen.run.state == "success", seen.not_green
+    assert set(seen.states.values()) == {"success"}
+    assert len(seen.invocations()) == 2
+    below = lab.nodes("wide") - {"bronze.root.run"}
+    assert len(below) == 2 * WIDE
+    assert {seen.records[task_id][-1].built_by for task_id in below} == {"bronze.root.run"}
+    assert {task_id for task_id in below if seen.tasks[task_id].try_number} == set()
+
+
+CLEARED = {
+    # what is cleared, how, and how many dbt commands that takes with the gate `layer` and with `node`
+    "one model": (["silver.orders.run"], {}, 1, 1),
+    "one test": ([UNIQUE], {}, 1, 1),
+    "a model with downstream": (["silver.orders.run"], {"include_downstream": True}, 2, 1),
+    "a model with upstream": ([SUMMARY], {"include_upstream": True}, 3, 1),
+    "a layer without its build": (["silver."], {}, 1, 1),
+    "a layer with its build": (["silver.", "build"], {}, 1, 1),
+    "the build alone": (["build"], {}, 0, 0),
+}
+
+
+@pytest.mark.parametrize("what", CLEARED)
+def test_a_clear_builds_exactly_what_was_cleared(lab: Lab, first: dict[str, Seen], what: str) -> None:
+    """Each cleared node once, nothing else, and the nodes of a layer together; a build alone builds nothing."""
+    named, how, *times = CLEARED[what]
+    runs = {pipeline: seen.run for pipeline, seen in first.items()}
+    before = {pipeline: lab.see(run) for pipeline, run in runs.items()}
+    cleared = {}
+    for pipeline, run in runs.items():
+        task_ids = [one for name in named for one in lab.named(pipeline, name)]
+        cleared[pipeline] = lab.clear(run, task_ids, **how)
+        if not how:
+            assert cleared[pipeline] & lab.nodes(pipeline) == set(task_ids) & lab.nodes(pipeline)
+    for number, (pipeline, after) in enumerate(lab.finished(runs).items()):
+        nodes = lab.nodes(pipeline)
+        assert after.run.state == "success", after.not_green
+        assert set(after.states.values()) == {"success"}
+        assert after.built_since(before[pipeline]) == dict.fromkeys(cleared[pipeline] & nodes, 1)
+        assert after.untouched_since(before[pipeline]) >= nodes - cleared[pipeline]
+        assert len(after.invocations(before[pipeline])) == times[number]
+
+
+def test_clearing_the_build_alone_says_how_to_build(lab: Lab, first: dict[str, Seen]) -> None:
+    """It is refused in words, and what the last build said is kept for the nodes' tasks."""
+    run = first["by_node"].run
+    lab.clear(run, ["build"])
+    seen = lab.finished({"by_node": run})["by_node"]
+    assert "Nothing to build" in lab.log(run, seen.tasks["build"])
+    lab.clear(run, [UNIQUE])
+    again = lab.finished({"by_node": run})["by_node"]
+    assert again.run.state == "success"
+    assert again.built_since(seen) == {UNIQUE: 1}
+
+
+def test_clearing_the_run_builds_each_layer_once(lab: Lab, first: dict[str, Seen]) -> None:
+    """As the first time, without a worker for a node."""
+    before = {pipeline: lab.see(seen.run) for pipeline, seen in first.items()}
+    for seen in before.values():
+        lab.clear_run(seen.run, only_failed=False)
+    for pipeline, after in lab.finished({pipeline: seen.run for pipeline, seen in before.items()}).items():
+        nodes = lab.nodes(pipeline)
+        assert after.run.state == "success", after.not_green
+        assert after.built_since(before[pipeline]) == dict.fromkeys(nodes, 1)
+        assert len(after.invocations(before[pipeline])) == BUILDS[pipeline]
+        assert after.tries(nodes) == before[pipeline].tries(nodes)
+
+
+def test_without_the_right_to_mark_all_is_well_on_workers(lab: Lab) -> None:
+    """Each task finds its result, also those that a retry built along; no dbt a node; the reason stands there once."""
+    lab.control(REFUSED, divisor=0)
+    runs = lab.start(REFUSED)
+    for run in runs.values():
+        lab.until_state(run, RATES, "up_for_retry")
+    lab.control(REFUSED, divisor=1)
+    for pipeline, seen in lab.finished(runs).items():
+        nodes = lab.nodes(pipeline)
+        assert seen.run.state == "success", seen.not_green
+        assert seen.tries(nodes) == {**dict.fromkeys(nodes, 1), RATES: 2}
+        assert len(seen.invocations()) == 2
+        assert lab.warnings(seen.run, REFUSAL) == 1
