@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG
+from airflow.sdk import DAG, Asset
 
 from goldsmith.dag.build import render
 from goldsmith.dbt.project import DbtProject
@@ -163,15 +163,18 @@ def test_a_copied_task_is_the_task_that_airflow_makes(
     for task in map(copied.get_task, (node.task_id for node in plan.nodes)):
         assert _values(task) == _values(made.get_task(task.task_id))
     assert _hash(copied) == _hash(made)
+    tests: list[Any] = [copied.get_task(node.task_id) for node in plan.nodes if node.kind == "test"]
+    tests[-1].add_outlets([Asset("goldsmith://shop/one")])
+    assert tests[-2].outlets == []
 
 
 def _values(task: Any) -> dict[str, Any]:
-    """What a task is made of; the node, which differs in the test itself, by its id, what is made anew by its type."""
-    values = {**vars(task), **vars(task)["_BaseOperator__init_kwargs"], "_BaseOperator__init_kwargs": None}
-    others = {"_dag", "dag", "site"}
-    values = {key: type(value) if key in others else value for key, value in values.items()}
-    node, group = values.get("node"), values.get("task_group")
-    return values | {"node": node and node.unique_id, "task_group": group and group.group_id}
+    """What a task is made of: the node, which differs in the test itself, and the group by their ids."""
+    values = {key: value for key, value in vars(task).items() if key not in ("_dag", "site")}
+    given = values.pop("_BaseOperator__init_kwargs")
+    own = ("task_id", "task_display_name", "doc_md", "node", "dag", "task_group", "site")
+    values |= {f"given {key}": value for key, value in given.items() if key not in own}
+    return values | {"node": values["node"].unique_id, "task_group": values["task_group"].group_id}
 
 
 def _hash(dag: DAG) -> str:

@@ -16,7 +16,6 @@ from goldsmith.dag.wiring import wire
 from goldsmith.dbt.project import DbtProject
 from goldsmith.engine.assets import updated_assets
 from goldsmith.engine.base import Engine
-from goldsmith.engine.isolated import IsolatedEngine
 from goldsmith.engine.shared import SharedEngine
 from goldsmith.engine.site import Site
 from goldsmith.engine.workspace import DbtTarget
@@ -100,7 +99,11 @@ def _engine(spec: Pipeline, project: DbtProject, here: Settings, load_plan: Call
         failing_rows=spec.failing_rows,
         run_timeout=spec.run_timeout,
     )
-    return IsolatedEngine(site=site) if spec.engine == "isolated" else SharedEngine(site=site)
+    if spec.engine == "isolated":
+        from goldsmith.engine.isolated import IsolatedEngine  # and with it Cosmos's operators
+
+        return IsolatedEngine(site=site)
+    return SharedEngine(site=site)
 
 
 class _Nodes:

@@ -11,8 +11,11 @@ from copy import copy
 from typing import Any
 
 from airflow.sdk import DAG, BaseOperator, TaskGroup
+from airflow.sdk.definitions.param import ParamsDict
 
+_CONTAINERS = {list, dict, ParamsDict}
 _GIVEN = "_BaseOperator__init_kwargs"
+_OWN = {"task_id", "task_display_name", "doc_md", "node", "dag", "task_group"}
 
 
 def copy_task(
@@ -38,11 +41,13 @@ def copy_task(
         DuplicateTaskIdFound: The DAG has a task of that id.
     """
     task = copy(like)
-    # When it serialises a task, Airflow asks what its constructor was given.
-    given = vars(like)[_GIVEN] | differing
-    given |= {"task_id": task_id, "task_display_name": task_display_name, "task_group": group}
     # Past the setters, which watch for what a task gets after it was made.
-    vars(task).update(
+    values = vars(task)
+    # What a user adds to one task (`add_outlets`) is not for the others.
+    values.update({key: copy(value) for key, value in values.items() if type(value) in _CONTAINERS})
+    # When it serialises a task, Airflow asks which values its constructor was given: here those in common.
+    values[_GIVEN] = {key: value for key, value in values[_GIVEN].items() if key not in _OWN}
+    values.update(
         differing,
         task_id=task_id,
         _task_display_name=task_display_name,
@@ -51,7 +56,6 @@ def copy_task(
         task_group=None,
         _dag=None,
     )
-    vars(task)[_GIVEN] = given
     group.add(task)
     dag.add_task(task)
     return task

@@ -22,7 +22,6 @@ from goldsmith.engine.site import Site
 from goldsmith.engine.state import BuildState
 from goldsmith.errors import GoldsmithError
 from goldsmith.plan.model import PlannedBuild, PlannedNode
-from goldsmith.warehouse.relations import relation_kinds, relation_of
 
 _SHOWN = 30
 _RED = {"failed", "upstream_failed"}
@@ -111,6 +110,8 @@ class ReconcileTask(BaseOperator):
 
     def _with_kinds(self, said: Mapping[str, Said]) -> dict[str, Said]:
         """Add what the warehouse has, asked in one go."""
+        from goldsmith.warehouse.relations import relation_kinds, relation_of
+
         places = {
             task_id: relation_of(one.relation)
             for task_id, one in said.items()

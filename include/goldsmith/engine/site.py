@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from airflow.sdk import Context
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
@@ -22,11 +23,12 @@ from goldsmith.plan.graph import PlanGraph
 from goldsmith.plan.model import Plan
 from goldsmith.results.record import NodeResult
 from goldsmith.results.store import ResultStore
-from goldsmith.warehouse.cancel import end_sessions
-from goldsmith.warehouse.rows import sample_rows
 from goldsmith.warehouse.tags import session_tag
-from goldsmith.warehouse.watch import OPTIONS_VARIABLE, watched_options
-from goldsmith.warehouse.writer import Writer, writer
+
+if TYPE_CHECKING:
+    from goldsmith.warehouse.writer import Writer
+
+# What talks to the warehouse is imported where it is used: a DAG file is parsed without its driver.
 
 log = logging.getLogger(__name__)
 
@@ -82,11 +84,15 @@ class Site:
 
         It says nothing: the handler may have interrupted a line that was being logged.
         """
+        from goldsmith.warehouse.cancel import end_sessions
+
         with contextlib.suppress(EnvironmentProblem):
             end_sessions(self.target.connection, self.session(run_id, task_id), timeout=_END_TIME)
 
     def _end_lost_try(self, run_id: str, task_id: str) -> None:
         """End what an earlier try has left in the warehouse, dbt's queries first, then its right to write."""
+        from goldsmith.warehouse.cancel import end_sessions
+
         tags = self.session(run_id, task_id), self._writer_session(run_id, task_id)
         ended = [end_sessions(self.target.connection, tag, timeout=_LEFTOVERS_TIME) for tag in tags]
         if any(ended):
@@ -106,6 +112,8 @@ class Site:
             task_id: The task.
             is_alone: Keep also the other tasks of this run out.
         """
+        from goldsmith.warehouse.writer import writer
+
         run_id = context["run_id"]
         self._end_lost_try(run_id, task_id)
         with writer(
@@ -121,6 +129,8 @@ class Site:
     @contextmanager
     def dbt(self, run_id: str, task_id: str) -> Iterator[Invocations]:
         """dbt, ready to be run for a task that is the writer, and stopped where it no longer is."""
+        from goldsmith.warehouse.watch import OPTIONS_VARIABLE, watched_options
+
         options = watched_options(self.target.connection)
         with workspace(
             self.target,
@@ -191,6 +201,8 @@ class Site:
 
     def sampler(self) -> Callable[[NodeResult], NodeResult]:
         """Adds failing rows to the details of a red or warning test, to those of the first few."""
+        from goldsmith.warehouse.rows import sample_rows
+
         taken = 0
 
         def sample(result: NodeResult) -> NodeResult:

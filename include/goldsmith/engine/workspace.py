@@ -9,13 +9,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cosmos import settings as cosmos_settings
-from cosmos.fs import safe_copy
-
-from goldsmith.dbt.profile import ConnectionProfile
 from goldsmith.plan.model import PlannedNode
+
+if TYPE_CHECKING:
+    from goldsmith.dbt.profile import ConnectionProfile
+
+# Cosmos is imported where it is used: a DAG file is parsed without it.
 
 PARTIAL_PARSE = "partial_parse.msgpack"
 SESSION_VARIABLE = "PGAPPNAME"
@@ -56,6 +57,8 @@ class DbtTarget:
 
     def profile(self) -> ConnectionProfile:
         """dbt's profile, from the Airflow connection."""
+        from goldsmith.dbt.profile import ConnectionProfile
+
         return ConnectionProfile(
             profile_name=self.profile_name,
             target_name=self.target,
@@ -66,7 +69,9 @@ class DbtTarget:
     @property
     def cache_dir(self) -> Path:
         """Where what dbt parsed is kept from one command to the next."""
-        return Path(cosmos_settings.cache_dir) / self.dag_id
+        from cosmos import settings
+
+        return Path(settings.cache_dir) / self.dag_id
 
     @property
     def writes_to(self) -> str:
@@ -130,6 +135,8 @@ class Workspace:
         parsed = self.folder / "target" / PARTIAL_PARSE
         if parsed.is_file():
             (self.target.cache_dir / "target").mkdir(parents=True, exist_ok=True)
+            from cosmos.fs import safe_copy
+
             safe_copy(parsed, self.target.cache_dir / "target" / PARTIAL_PARSE)
 
 

@@ -29,9 +29,16 @@ MODULES = (
     "cosmos.operators.local",
     "cosmos.profiles",
     "goldsmith.dag.build",
+    "goldsmith.dbt.profile",
+    "goldsmith.engine.isolated",
     "goldsmith.engine.marks",
     "goldsmith.ingest.task_group",
     "goldsmith.pipeline",
+    "goldsmith.warehouse.cancel",
+    "goldsmith.warehouse.relations",
+    "goldsmith.warehouse.rows",
+    "goldsmith.warehouse.watch",
+    "goldsmith.warehouse.writer",
 )
 
 # The smallest project that makes dbt read every kind of file a task's project has.

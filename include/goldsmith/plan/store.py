@@ -85,8 +85,9 @@ def _read(path: Path, only: str | None) -> StoredPlan | None:
             [(form, size, changed, head)] = found.execute("select * from head")
             if form != _FORMAT:
                 return None
-            values = json.loads(head) | _part(found, only) if only else json.loads(head) | _whole(found)
-        return StoredPlan(plan=Plan.from_dict(values), path=path, stamp=(size, changed))
+            parts = _part(found, only) if only else _whole(found)
+            plan = Plan.from_dict(json.loads(head) | parts)
+        return StoredPlan(plan=plan, path=path, stamp=(size, changed))
     except (OSError, sqlite3.Error, ValueError, KeyError, TypeError):
         return None
 
@@ -100,10 +101,9 @@ def _part(found: sqlite3.Connection, task_id: str) -> dict[str, Any]:
 
 
 def _whole(found: sqlite3.Connection) -> dict[str, Any]:
+    """The entries one by one, as they are asked for: all of them as plain values would double the memory."""
     query = "select body from task where part = ? order by place"
-    return {
-        part: json.loads(f"[{','.join(body for (body,) in found.execute(query, [part]))}]") for part in _PARTS
-    }
+    return {part: (json.loads(body) for (body,) in found.execute(query, [part])) for part in _PARTS}
 
 
 def write_plan(plan: Plan, stamp: tuple[int, int], paths: tuple[Path, ...]) -> Path | None:
