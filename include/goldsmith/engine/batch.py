@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from goldsmith.engine.invocation import Invocations
@@ -98,13 +99,23 @@ class Batch:
                 self._unmarked = [one for one in self._unmarked if one not in self.marker.attempted]
 
     def _flush(self) -> None:
-        """Keep what there is; where that fails now, the next time keeps it too."""
+        """Keep what there is; where that fails now, the next time keeps it too.
+
+        The details do not need the API server, and are what tells afterwards that a green node was built.
+        """
         self._flushed = time.monotonic()
-        try:
-            self.save(self.state)
+        with _tolerant():
             self.keep(self._unwritten)
             self._unwritten = []
-        except EnvironmentProblem as error:
-            log.warning("Progress could not be kept: %s", error)
-        except Exception as error:  # noqa: BLE001 - Airflow's errors share no base; the API server may be away for a while
-            log.warning("Progress could not be kept: %s: %s", type(error).__name__, error)
+        with _tolerant():
+            self.save(self.state)
+
+
+@contextmanager
+def _tolerant() -> Iterator[None]:
+    try:
+        yield
+    except EnvironmentProblem as error:
+        log.warning("Progress could not be kept: %s", error)
+    except Exception as error:  # noqa: BLE001 - Airflow's errors share no base; the API server may be away for a while
+        log.warning("Progress could not be kept: %s: %s", type(error).__name__, error)
