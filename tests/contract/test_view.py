@@ -38,8 +38,8 @@ def test_the_plugin_loads_nothing_in_processes_that_serve_no_pages() -> None:
 
 
 @pytest.mark.filterwarnings("ignore")  # Airflow's own, while its API is imported
-def test_every_route_asks_for_the_right_to_read_the_task_logs() -> None:
-    """Of the DAG in the address; no other route exists, FastAPI's own pages neither."""
+def test_every_route_asks_for_a_right_on_the_dag_in_its_address() -> None:
+    """To read the logs of its tasks, or to edit them; no other route exists, FastAPI's own pages neither."""
     import inspect
 
     from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
@@ -48,12 +48,14 @@ def test_every_route_asks_for_the_right_to_read_the_task_logs() -> None:
     from goldsmith.view.app import app
 
     routes = [route for route in app.routes if isinstance(route, APIRoute)]
-    assert len(app.routes) == len(routes) == 2
+    writing = {"/marks/{dag_id}/{run_id}", "/assets/{dag_id}/{run_id}/{task_id}"}
+    assert len(app.routes) == len(routes) == len(writing) + 2
     for route in routes:
         assert "{dag_id}" in route.path
         asked = [
             inspect.getclosurevars(one.call).nonlocals for one in route.dependant.dependencies if one.call
         ]
-        wanted = {"method": "GET", "access_entity": DagAccessEntity.TASK_LOGS, "param_dag_id": None}
-        assert wanted in asked, route.path
-        assert route.methods == {"GET"}
+        entity = DagAccessEntity.TASK_INSTANCE if route.path in writing else DagAccessEntity.TASK_LOGS
+        right = "PUT" if route.path in writing else "GET"
+        assert {"method": right, "access_entity": entity, "param_dag_id": None} in asked, route.path
+        assert route.methods == ({"POST"} if route.path in writing else {"GET"})

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import zlib
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -17,17 +18,23 @@ from typing import Any, cast
 
 from airflow.sdk import Asset, Context
 
+from goldsmith.engine.access import airflow_api
 from goldsmith.engine.build import XCOM_KEY
 from goldsmith.engine.marks import States
 from goldsmith.engine.site import Site
 from goldsmith.engine.state import BuildState, StateStore
+from goldsmith.errors import GoldsmithError
 from goldsmith.plan.model import PlannedNode
 from goldsmith.results.objects import is_object_storage
+
+log = logging.getLogger(__name__)
 
 _KEY = "assets"
 _SUCCESS = "success"
 _HARMLESS = {_SUCCESS, "skipped"}
 _TESTS = ("test", "unit_test")
+_FEW = 10  # assets: Airflow takes 8 ms for each
+_IN_A_REQUEST = 1000
 _AT_ONCE = 16  # reads from object storage
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 
@@ -39,6 +46,9 @@ def updated_assets(site: Site, context: Context, *, updated_by: str) -> list[Ass
         site: Where they were built.
         context: Of the task that updates them.
         updated_by: Its id.
+
+    Returns:
+        Those that Airflow has to update when the task has ended; where there are many, others are updated here.
     """
     mine = [node for node in site.graph.plan.nodes if node.updated_by == updated_by]
     nodes = [node for node in mine if node.asset]
@@ -51,7 +61,23 @@ def updated_assets(site: Site, context: Context, *, updated_by: str) -> list[Ass
     ready = new & _ready(mine, site.states(context["run_id"]))
     until = max((before.until, *built.values()))
     _Memory(until=until, build_id=build_id, held=frozenset(new - ready)).save(store)
-    return [Asset(node.asset) for node in nodes if node.task_id in ready]
+    updated = [Asset(node.asset) for node in nodes if node.task_id in ready]
+    log.info("Updated %d assets", len(updated))
+    return updated if len(updated) <= _FEW else _without_told(updated, site, context, updated_by)
+
+
+def _without_told(assets: list[Asset], site: Site, context: Context, task_id: str) -> list[Asset]:
+    """Tell the API server of many assets at once, and leave to Airflow those that it did not take."""
+    told: set[str] = set()
+    uris = [asset.uri for asset in assets]
+    try:
+        with airflow_api() as api:
+            for start in range(0, len(uris), _IN_A_REQUEST):
+                some = uris[start : start + _IN_A_REQUEST]
+                told.update(api.update_assets(site.target.dag_id, context["run_id"], task_id, some))
+    except GoldsmithError as error:
+        log.info("Airflow updates the assets one by one, which takes longer: %s", error)
+    return [asset for asset in assets if asset.uri not in told]
 
 
 def updated_alone(nodes: Iterable[PlannedNode], states: States, *, task_id: str) -> list[Asset]:

@@ -68,8 +68,6 @@ class ReconcileTask(BaseOperator):
         self._refuse_failed(states, mine)
         self.log.info("%d nodes: Airflow, dbt and the warehouse agree", len(mine))
         self.outlets = list(updated_assets(self.site, context, updated_by=self.task_id))
-        if self.outlets:
-            self.log.info("Updated %d assets", len(self.outlets))
         return {"compared": len(mine), "marked_by_hand": len(by_hand)}
 
     def _refuse_cancelled(self, states: States, mine: tuple[PlannedNode, ...]) -> None:

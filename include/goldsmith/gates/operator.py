@@ -56,6 +56,4 @@ class GateTask(BaseOperator):
                 "Mend the cause, then clear the failed task with its downstream."
             )
         self.outlets = list(self.updated(context))
-        if self.outlets:
-            self.log.info("Updated %d assets", len(self.outlets))
         return verdict.to_dict()

@@ -154,6 +154,19 @@ class RestClient(Marking):
                 hint="Install Goldsmith also where its API server runs.",
             ) from error
 
+    def update_assets(self, dag_id: str, run_id: str, task_id: str, uris: Sequence[str]) -> tuple[str, ...]:
+        """Note that a task has updated assets of its DAG, at most 1,000 at once.
+
+        Returns:
+            Those that were noted; the others are for Airflow: something waits for them.
+
+        Raises:
+            ApiRefused: Nothing was noted; also where this Airflow has no Goldsmith to ask.
+        """
+        ids = "/".join(map(quoted, (dag_id, run_id, task_id)))
+        found = self.send("POST", f"/goldsmith/assets/{ids}", body={"uris": list(uris)})
+        return tuple(map(str, found["updated"]))
+
     def clear(
         self, dag_id: str, run_id: str, task_ids: Sequence[str], *, downstream: bool = False
     ) -> list[TaskInstance]:
