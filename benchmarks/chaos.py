@@ -132,8 +132,9 @@ def _mark(here: Ground, run: Run, trial: Trial, choose: random.Random) -> None:
         raise Missed
     task_id, state = choose.choice(nodes), choose.choice(["success", "failed", "skipped"])
     trial.moment += f" {task_id} {state}"
-    done = here.api.mark(run.dag_id, run.run_id, [task_id], state).done
-    trial.decided = dict.fromkeys(done, state)
+    path = f"{run_path(run.dag_id, run.run_id)}/taskInstances/{task_id}"
+    here.api.send("PATCH", path, body={"new_state": state})
+    trial.decided[task_id] = state
 
 
 def _cancel(here: Ground, run: Run, trial: Trial, _: random.Random) -> None:
