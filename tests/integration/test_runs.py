@@ -1,4 +1,4 @@
-"""A small dbt project through a real Airflow: green, broken on purpose, mended, one node retried alone."""
+"""The isolated engine: a small dbt project through a real Airflow, green, broken, mended, one node retried alone."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.integration
 
 PASSWORD = "never-to-be-seen-5d1f"
 RUN_LIMIT = 400.0
-SPEC = {"name": "shop", "retries": {"models": 0}}
+SPEC = {"name": "shop", "engine": "isolated", "retries": {"models": 0}}
 DAG_FILE = f"""\
 \"\"\"Airflow DAG: the shop.\"\"\"
 
