@@ -87,7 +87,7 @@ class Shop:
             "source_dag_id": run.dag_id,
             "source_run_id": run.run_id,
             "limit": 100,
-            "order_by": "id",
+            "order_by": "timestamp",
         }
         events = self.api.send("GET", "/api/v2/assets/events", query=query)["asset_events"]
         return [(event["uri"].rsplit("/", 1)[1], event["source_task_id"]) for event in events]
