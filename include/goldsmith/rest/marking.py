@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from goldsmith.rest.records import Marked, OthersMarks, read_marked
 from goldsmith.rest.transport import Query, Transport, quoted, run_path
@@ -116,9 +117,14 @@ class Marking(Transport):
         for one in found["event_logs"]:
             who = str(one.get("owner") or "")
             if who and who != self.user:
-                extra = json.loads(one.get("extra") or "{}")
-                if one.get("task_id"):
-                    tasks[one["task_id"]] = who
-                if extra.get("group_id"):
-                    groups[str(extra["group_id"])] = who
+                body = json.loads(one.get("extra") or "{}")
+                tasks |= dict.fromkeys(filter(None, (one.get("task_id"), *_named_in(body))), who)
+                groups |= {str(body["group_id"]): who} if body.get("group_id") else {}
         return OthersMarks(tasks=tasks, groups=groups)
+
+
+def _named_in(body: Mapping[str, Any]) -> Iterator[str]:
+    """The tasks that a request for several names in its body."""
+    for action in body.get("actions") or ():
+        for entity in action.get("entities") or ():
+            yield str(entity["task_id"] if isinstance(entity, dict) else entity)

@@ -164,7 +164,7 @@ class Transport:
                 status=response.status_code,
                 detail=_detail(response),
             )
-        if not response.content:
+        if response.content in (b"", b"null"):
             return {}
         try:
             found = response.json(object_hook=lambda found: _Answer(found, self.base_url))
