@@ -94,9 +94,8 @@ class Batch:
                 log.warning("%s %s: %s", result.status.upper(), result.unique_id, result.message)
         if time.monotonic() - self._flushed >= FLUSH_EVERY:
             self._flush()
-            if self.marker is not None and self._unmarked:
-                self.marker.live(self._unmarked)
-                self._unmarked = [one for one in self._unmarked if one not in self.marker.attempted]
+            if self.marker is not None and self.marker.mark(self._unmarked):
+                self._unmarked = []
 
     def _flush(self) -> None:
         """Keep what there is; where that fails now, the next time keeps it too.

@@ -17,7 +17,6 @@ from goldsmith.engine.state import BuildState, StateStore
 from goldsmith.plan.model import PlannedNode
 
 XCOM_KEY = "statuses"
-_MARK_SECONDS = 15.0  # for what cannot be marked in large groups; the rest runs on workers
 _HOLDS_BACK = {"failed", "upstream_failed", "removed"}
 
 
@@ -68,14 +67,14 @@ class BuildTask(BaseOperator):
             if not todo and not state.statuses:
                 self._nothing_to_build(len(mine), kept, context)
                 return {}
-            marker = Marker(self.site.graph, self._run_id, lambda: self.site.states(self._run_id))
+            marker = Marker(self.site.graph, self._run_id)
             try:
                 with self.site.dbt(self._run_id, self.task_id) as self._dbt:
                     self._batch(self._dbt, state, marker, store, is_first=kept is None).build(
                         todo, left_out=self._left_out(states)
                     )
                 done = [node.task_id for node in mine if node.unique_id in state.good()]
-                marker.rest(done, seconds=_MARK_SECONDS)
+                marker.mark_at_last(done)
                 self._settle(state, mine)
             finally:
                 marker.close()

@@ -15,7 +15,6 @@ from goldsmith.results.record import GOOD, NodeResult
 
 _GREEN = {"success", "skipped"}
 _IN_FLIGHT = {"scheduled", "queued", "running"}
-_MARK_SECONDS = 30.0
 
 
 def built_together(
@@ -100,11 +99,9 @@ class Heal:
 
     def show(self) -> None:
         """Mark the tasks of the others that are done; those on their way already find what they have to report."""
-        marker = Marker(
-            self.site.graph, self.run_id, lambda: self.site.states(self.run_id), has_complained=True
-        )
+        marker = Marker(self.site.graph, self.run_id, has_complained=True)
         try:
             marker.say_warnings(self._tests.values())
-            marker.rest(self._good & set(self.others), seconds=_MARK_SECONDS)
+            marker.mark_at_last(self._good & set(self.others))
         finally:
             marker.close()

@@ -7,7 +7,8 @@ see goldsmith/view/marks.py. Tasks with callbacks or outlets of their own are no
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
@@ -25,7 +26,7 @@ WARN = "warn"
 _AT_ONCE = 1000  # tasks in one request
 _NOTES = 50
 _NO_RIGHT = {401, 403, 404}  # 404: Goldsmith is not installed in the API server
-_PATIENCE = 3  # failures in a row
+_PAUSES = (1.0, 3.0, 8.0, 15.0)  # seconds
 _OWN_EFFECTS = ("_callback", "outlets", "pre_execute", "post_execute")
 
 States = Mapping[str, str | None]
@@ -44,38 +45,50 @@ class Marker:
     Args:
         graph: The plan.
         run_id: The run.
-        read_states: Reads the states of all tasks of the run.
         has_complained: Whether the run knows already that its tasks cannot be marked, where they cannot.
     """
 
     graph: PlanGraph
     run_id: str
-    read_states: Callable[[], States]
     has_complained: bool = False
-    attempted: set[str] = field(default_factory=set)
-    """Ids of the tasks that were marked, or that may have been: an answer can get lost."""
     times: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Task id to when dbt began and ended its node, where it did so in this process: shown as the task's times."""
+    _asked: set[str] = field(default_factory=set)
     _api: RestClient | None = None
     _is_refused: bool = False
-    _failures: int = 0
 
-    def live(self, task_ids: Iterable[str]) -> None:
-        """Mark tasks while dbt runs.
+    def mark(self, task_ids: Iterable[str]) -> bool:
+        """Mark tasks that have no state; those that were asked for before are left out.
 
         Args:
             task_ids: Tasks whose node is done.
-        """
-        self._mark(task_ids)
 
-    def rest(self, task_ids: Iterable[str], *, seconds: float) -> None:  # noqa: ARG002
-        """Mark what is done when dbt has ended.
+        Returns:
+            Whether all that could be marked are: not where Airflow gave no answer.
+        """
+        nodes = self.graph.nodes
+        wanted = [one for one in task_ids if one not in self._asked and not must_run(nodes[one])]
+        for start in range(0, len(wanted), _AT_ONCE):
+            some = wanted[start : start + _AT_ONCE]
+            if not self._is_refused:
+                with self._tolerant():
+                    times = {task_id: self.times.get(task_id, ("", "")) for task_id in some}
+                    self._client().mark_done(self.graph.plan.pipeline, self.run_id, times)
+                    self._asked.update(some)
+        return self._is_refused or self._asked.issuperset(wanted)
+
+    def mark_at_last(self, task_ids: Iterable[str]) -> None:
+        """Mark tasks when dbt has ended, and wait a little for an API server that is away.
 
         Args:
-            task_ids: All tasks whose node is done.
-            seconds: Unused.
+            task_ids: All tasks whose node is done; what stays unmarked runs on workers.
         """
-        self._mark(task_ids)
+        done = list(task_ids)
+        for pause in _PAUSES:
+            if self.mark(done):
+                return
+            time.sleep(pause)
+        self.mark(done)
 
     def say_warnings(self, results: Iterable[NodeResult]) -> None:
         """Put a note on the task of each test that warned, of the first few: in Airflow it is as green as any.
@@ -94,36 +107,10 @@ class Marker:
         if self._api is not None:
             self._api.close()
 
-    def _mark(self, task_ids: Iterable[str]) -> None:
-        wanted = [
-            task_id
-            for task_id in task_ids
-            if task_id not in self.attempted and not must_run(self.graph.nodes[task_id])
-        ]
-        for start in range(0, len(wanted), _AT_ONCE):
-            some = wanted[start : start + _AT_ONCE]
-            if not self._is_refused:
-                with self._attempt(some):
-                    times = {task_id: self.times.get(task_id, ("", "")) for task_id in some}
-                    self._client().mark_done(self.graph.plan.pipeline, self.run_id, times)
-
     def _client(self) -> RestClient:
         if self._api is None:
             self._api = airflow_api()
         return self._api
-
-    @contextmanager
-    def _attempt(self, task_ids: Iterable[str]) -> Iterator[None]:
-        """Note tasks as attempted, unless Airflow says that it did nothing."""
-        mine = set(task_ids) - self.attempted
-        self.attempted |= mine
-        with self._tolerant():
-            try:
-                yield
-            except GoldsmithError as error:
-                if _is_refusal(error):
-                    self.attempted -= mine
-                raise
 
     @contextmanager
     def _tolerant(self) -> Iterator[None]:
@@ -131,19 +118,16 @@ class Marker:
         try:
             yield
         except GoldsmithError as error:
-            self._failures += 1
-            if _is_refusal(error) or self._failures >= _PATIENCE:
-                self._is_refused = True
-                log.log(
-                    logging.INFO if self.has_complained else logging.WARNING,
-                    "Finished nodes cannot be shown by marking their tasks; each runs on a worker instead, finds its "
-                    "result and ends, which takes longer. %s",
-                    error,
-                )
-            else:
-                log.info("A mark failed: %s", error.message)
-        else:
-            self._failures = 0
+            if not _is_refusal(error):
+                log.info("Finished nodes could not be marked now: %s", error.message)
+                return
+            self._is_refused = True
+            log.log(
+                logging.INFO if self.has_complained else logging.WARNING,
+                "Finished nodes cannot be shown by marking their tasks; each runs on a worker instead, finds its "
+                "result and ends, which takes longer. %s",
+                error,
+            )
 
 
 def _is_refusal(error: GoldsmithError) -> bool:

@@ -74,7 +74,8 @@ class Marking(Transport):
             ]
         }
         path = f"/goldsmith/marks/{quoted(dag_id)}/{quoted(run_id)}"
-        found = self.send("POST", path, body=body, timeout=PATIENCE)
+        # Asked again, it does no harm: so a frozen API server need not be waited for.
+        found = self.send("POST", path, body=body, timeout=20.0)
         return tuple(str(task_id) for task_id in found["marked"])
 
     def note(self, dag_id: str, run_id: str, task_id: str, text: str) -> None:
