@@ -7,7 +7,7 @@ tested. Each run has a seed of its own, which is printed: it decides the moment 
 faults take turns, each under both gates. The exit code is 1 where a number is not 0.
 """
 
-from __future__ import annotations
+from __future__ import signal
 
 import argparse
 import random
@@ -167,6 +167,7 @@ KINDS: dict[str, Fault] = {
 
 def main() -> int:
     """Run the trials and print what came of them."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the stack is stopped then too
     options = _options()
     kinds = options.kinds.split(",") if options.kinds else list(KINDS)
     trials = _plan(options.runs, options.seed, kinds, options.gates.split(","))

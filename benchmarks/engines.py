@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import statistics
 import sys
 from dataclasses import asdict
@@ -152,6 +153,7 @@ def _options() -> argparse.Namespace:
 
 def main() -> None:
     """Measure and report, or draw."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the stack is stopped then too
     options = _options()
     if options.figure:
         from figure import draw
