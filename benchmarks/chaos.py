@@ -7,10 +7,11 @@ tested. Each run has a seed of its own, which is printed: it decides the moment 
 faults take turns, each under both gates. The exit code is 1 where a number is not 0.
 """
 
-from __future__ import signal
+from __future__ import annotations
 
 import argparse
 import random
+import signal
 import sys
 import time
 import traceback
