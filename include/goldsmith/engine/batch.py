@@ -65,10 +65,12 @@ class Batch:
         below = set(left_out)
         sources = [node for node in nodes if node.kind == "source" and node.task_id not in below]
         try:
-            self.dbt.run(sources)
+            self.dbt.run("source freshness", sources)
             red = [node.task_id for node in sources if node.unique_id not in self.state.good()]
             below |= self.graph.below(red)
-            self.dbt.run(node for node in nodes if node.kind != "source" and node.task_id not in below)
+            rest = [node for node in nodes if node.kind != "source" and node.task_id not in below]
+            self.dbt.run("build", rest if any(node.kind != "unit_test" for node in rest) else ())
+            self._run_unit_tests(rest)
         finally:
             self._flush()
         if self.marker is not None:
@@ -79,6 +81,15 @@ class Batch:
                 self.state.statuses[node.unique_id] = status
         counts = Counter(self.state.statuses[node.unique_id] for node in nodes)
         log.info("dbt: %s", ", ".join(f"{number} {status}" for status, number in sorted(counts.items())))
+
+    def _run_unit_tests(self, nodes: Sequence[PlannedNode]) -> None:
+        """Run the unit tests that `dbt build` leaves out: of models it did not build, ephemeral ones among them."""
+        known, good = self.state.statuses, self.state.good()
+        red = [node.task_id for node in nodes if node.unique_id in known and node.unique_id not in good]
+        below = self.graph.below(red)
+        left = [node for node in nodes if node.kind == "unit_test" and node.unique_id not in known]
+        self.state.statuses.update({node.unique_id: SKIPPED for node in left if node.task_id in below})
+        self.dbt.run("test", [node for node in left if node.task_id not in below])
 
     def _turn(self, finished: list[NodeResult]) -> None:
         for result in finished:

@@ -19,12 +19,12 @@ from goldsmith.results.record import NodeResult
 
 log = logging.getLogger(__name__)
 
+BUILD = ("build",)
+
 _TURN = 0.5  # seconds
 _PATIENCE = (
     3.0  # seconds for dbt to cancel its queries; Airflow kills a task 5 seconds after it asked it to end
 )
-_BUILD = ("build",)
-_VERBS = {"source": ("source", "freshness")}  # what `dbt build` leaves out
 
 
 class Check(Protocol):
@@ -56,16 +56,19 @@ class Invocations:
     _running: DbtProcess | None = field(default=None, init=False)
     _is_stopped: bool = field(default=False, init=False)
 
-    def run(self, nodes: Iterable[PlannedNode]) -> None:
-        """Run dbt for nodes that one dbt command can do: either sources, or all other kinds.
+    def run(self, verb: str, nodes: Iterable[PlannedNode]) -> None:
+        """Run a dbt command for nodes; none where there are none.
+
+        Args:
+            verb: `build`, `test` or `source freshness`.
+            nodes: The nodes; `dbt build` leaves out unit tests of models that it does not build.
 
         Raises:
             DbtStopped: dbt did not get to every node that it had to.
         """
         chosen = {node.unique_id: node for node in nodes}
-        verbs = {_VERBS.get(node.kind, _BUILD) for node in chosen.values()}
-        for verb in verbs:
-            self._run(verb, chosen)
+        if chosen:
+            self._run(tuple(verb.split()), chosen)
 
     def stop(self) -> None:
         """End a running dbt, with its queries; for a signal handler."""
@@ -81,7 +84,7 @@ class Invocations:
         log.info("%s: %s", shown, " ".join(command))
         self._running = process = DbtProcess(command, cwd=self.space.target.project_dir, env=self.space.env)
         reader = EventReader()
-        left = dict(nodes)
+        left = {uid: node for uid, node in nodes.items() if node.kind != "unit_test" or verb != BUILD}
         try:
             for finished in _turns(process, reader):
                 results = [

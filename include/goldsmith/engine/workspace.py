@@ -107,7 +107,7 @@ class Workspace:
         state.mkdir(exist_ok=True)
         (state / "run_results.json").write_text(json.dumps(document), encoding="utf-8")
         command = [*_FLAGS, *verb, "--select", "result:success", "--state", str(state)]
-        if verb == ["build"]:
+        if verb[0] in ("build", "test"):
             command += ["--indirect-selection", "empty"]
         return [
             *command,
