@@ -31,8 +31,8 @@ _DEFAULTS = {
     # The default of 5 seconds keeps a slot busy for as long after its task has ended.
     "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
     # A task outlives an API server that is away: every request of its supervisor, a heartbeat too, is repeated
-    # for about 40 seconds. And one that is answered late is not sent twice.
-    "AIRFLOW__WORKERS__EXECUTION_API_RETRIES": "15",
+    # for about 80 seconds. And one that is answered late is not sent twice.
+    "AIRFLOW__WORKERS__EXECUTION_API_RETRIES": "30",
     "AIRFLOW__WORKERS__EXECUTION_API_RETRY_WAIT_MIN": "2",
     "AIRFLOW__WORKERS__EXECUTION_API_RETRY_WAIT_MAX": "4",
     "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "30",
