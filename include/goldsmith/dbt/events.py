@@ -32,7 +32,6 @@ class Finished:
     rows: int | None
     failures: int | None
     relation: str
-    schema: str
     materialized: str
     path: str
     """dbt's own path of the node, from the folder that holds its kind."""
@@ -97,7 +96,6 @@ class EventReader:
             rows=int(rows) if rows is not None and not is_test else None,
             failures=int(result.get("num_failures") or 0) if is_test else None,
             relation=str(relation.get("relation_name") or ""),
-            schema=str(relation.get("schema") or ""),
             materialized=str(node.get("materialized") or ""),
             path=str(node.get("node_path") or ""),
             lines=tuple(self._lines.pop(unique_id, ())),

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 import traceback
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import cast
@@ -78,14 +79,15 @@ class DbtProcess:
         return code
 
 
-class _Child:
+class _Child(ABC):
     """A child process whose standard output is read here."""
 
     pid: int
     output: io.RawIOBase
 
+    @abstractmethod
     def poll(self) -> int | None:
-        raise NotImplementedError
+        """Its exit code; None while it runs."""
 
     def send(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError):

@@ -11,7 +11,6 @@ import json
 import logging
 import zlib
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -19,13 +18,12 @@ from typing import Any, cast
 from airflow.sdk import Asset, Context
 
 from goldsmith.engine.access import airflow_api
-from goldsmith.engine.build import XCOM_KEY
+from goldsmith.engine.build import left_by
 from goldsmith.engine.marks import States
 from goldsmith.engine.site import Site
 from goldsmith.engine.state import BuildState, StateStore
 from goldsmith.errors import GoldsmithError
 from goldsmith.plan.model import PlannedNode
-from goldsmith.results.objects import is_object_storage
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +33,6 @@ _HARMLESS = {_SUCCESS, "skipped"}
 _TESTS = ("test", "unit_test")
 _FEW = 10  # assets: Airflow takes 8 ms for each
 _IN_A_REQUEST = 1000
-_AT_ONCE = 16  # reads from object storage
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 
@@ -124,30 +121,16 @@ def _built(
 
     Where no details are kept (workers on machines that share no folder) the build's own word has to do.
     """
-    build = _build_state(context, nodes[0].build)
+    by = nodes[0].build
+    build = (left_by(by, context) if by else None) or BuildState(build_id="", max_tries=0)
+    lasts = site.last_results(context["run_id"], [node.task_id for node in nodes])
     found: dict[str, datetime] = {}
-    for node, last in zip(nodes, _last_results(site, context["run_id"], nodes), strict=True):
+    for node, last in zip(nodes, lasts, strict=True):
         if last is not None and last.is_good and last.ended:
             found[node.task_id] = datetime.fromisoformat(last.ended)
         elif last is None and node.unique_id in build.good() and build.build_id != before.build_id:
             found[node.task_id] = context["dag_run"].start_date or datetime.now(UTC)
     return found, build.build_id
-
-
-def _build_state(context: Context, build: str) -> BuildState:
-    packed = context["ti"].xcom_pull(task_ids=build, key=XCOM_KEY) if build else None
-    return BuildState.unpack(packed) if packed else BuildState(build_id="", max_tries=0)
-
-
-def _last_results(site: Site, run_id: str, nodes: list[PlannedNode]) -> list[Any]:
-    def read(node: PlannedNode) -> Any:
-        return site.last_result(run_id, node.task_id)
-
-    if not is_object_storage(site.results_path):
-        return [read(node) for node in nodes]
-    first = [read(nodes[0])]  # asks Airflow for the storage's connection
-    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
-        return [*first, *pool.map(read, nodes[1:])]
 
 
 def _ready(nodes: list[PlannedNode], states: States) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from datetime import timedelta
 from typing import Any, cast
 
@@ -27,16 +28,14 @@ class BuildTask(BaseOperator):
     next try builds what is missing.
 
     Args:
-        build: Name of the build in the plan.
         site: Where it runs.
     """
 
     ui_color = "#c8d9f0"
     execution_timeout: timedelta | None
 
-    def __init__(self, *, build: str, site: Site, **kwargs: Any) -> None:
+    def __init__(self, *, site: Site, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.build = build
         self.site = site
         self._dbt: Invocations | None = None
         self._run_id = ""
@@ -81,7 +80,7 @@ class BuildTask(BaseOperator):
         state.save(store)
         context["ti"].xcom_push(key=XCOM_KEY, value=state.pack())
         self.site.prune()
-        return _counts(state)
+        return dict(Counter(state.statuses.values()))
 
     def on_kill(self) -> None:
         """Let dbt cancel its queries, and end what is left of them in the warehouse."""
@@ -149,8 +148,15 @@ def _next_state(kept: BuildState | None, *, max_tries: int) -> BuildState:
     return fresh
 
 
-def _counts(state: BuildState) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for status in state.statuses.values():
-        counts[status] = counts.get(status, 0) + 1
-    return counts
+def left_by(build: str, context: Context) -> BuildState | None:
+    """What a build has left behind for the tasks after it; None where that is nothing.
+
+    Args:
+        build: Id of its task.
+        context: Of the task that asks.
+
+    Raises:
+        ValueError: It cannot be read.
+    """
+    packed = context["ti"].xcom_pull(task_ids=build, key=XCOM_KEY)
+    return BuildState.unpack(packed) if packed else None

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from goldsmith.dbt.events import EventReader, Finished
 from goldsmith.dbt.process import DbtProcess
-from goldsmith.engine.workspace import Workspace
+from goldsmith.engine.workspace import Workspace, keep_parsed
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.plan.model import PlannedNode
 from goldsmith.results.record import NodeResult
@@ -22,9 +22,8 @@ log = logging.getLogger(__name__)
 BUILD = ("build",)
 
 _TURN = 0.5  # seconds
-_PATIENCE = (
-    3.0  # seconds for dbt to cancel its queries; Airflow kills a task 5 seconds after it asked it to end
-)
+# Seconds for dbt to cancel its queries; Airflow kills a task 5 seconds after it asked it to end.
+_PATIENCE = 3.0
 
 
 class Check(Protocol):
@@ -104,7 +103,7 @@ class Invocations:
         for line in reader.said:
             log.info("%s", line)
         self.check(is_last=True)
-        self.space.keep_parsed()
+        keep_parsed(self.space.folder / "target", cache_dir=self.space.target.cache_dir)
         self._judge(code, reader, left, shown)
 
     def _take(self, results: list[NodeResult]) -> None:
@@ -120,10 +119,8 @@ class Invocations:
         """dbt ends early where it is stopped, or where something outside the nodes fails."""
         if code in (0, 1) and not left and not self._is_stopped:
             return
-        if (
-            code == 0 and not self._is_stopped
-        ):  # it does not know them: the caller sees that they have no result
-            return
+        if code == 0 and not self._is_stopped:
+            return  # dbt does not know them: the caller sees that they have no result
         said = "\n".join((reader.errors or reader.said)[-20:])
         why = "was stopped" if self._is_stopped else f"ended with code {code}"
         raise DbtStopped(

@@ -14,9 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow.sdk import BaseOperator, Context
-from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
 from cosmos.constants import InvocationMode
-from cosmos.fs import safe_copy
 from cosmos.operators.local import (
     DbtLocalBaseOperator,
     DbtRunLocalOperator,
@@ -26,20 +24,19 @@ from cosmos.operators.local import (
     DbtTestLocalOperator,
 )
 
-from goldsmith.deadline import bounded, is_over
+from goldsmith.deadline import bounded, no_late_retry
 from goldsmith.engine.assets import updated_alone
 from goldsmith.engine.runner import Listener, result_of
 from goldsmith.engine.site import Site
-from goldsmith.engine.workspace import PARTIAL_PARSE, SESSION_VARIABLE, take_parsed
+from goldsmith.engine.workspace import SESSION_VARIABLE, keep_parsed, take_parsed
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.plan.model import PlannedNode
 from goldsmith.warehouse.watch import OPTIONS_VARIABLE, watched_options
 
 log = logging.getLogger(__name__)
 
-_AFTER = (
-    0.5  # seconds after the time limit, so that the task fails for the limit and not for its ended session
-)
+# Seconds after the time limit, so that the task fails for the limit and not for its ended session.
+_AFTER = 0.5
 
 
 class NodeTask(DbtLocalBaseOperator):
@@ -78,16 +75,11 @@ class NodeTask(DbtLocalBaseOperator):
         """
         limit = self.site.run_timeout
         self._ends = time.monotonic() + (self.execution_timeout or limit).total_seconds()
-        try:
+        started = context["dag_run"].start_date
+        with no_late_retry(self.retry_delay, run_started=started, run_timeout=limit):
             with self.site.only_writer(context, self.task_id, is_alone=False):
                 super().execute(context, **kwargs)
             self._update_asset()
-        except (Exception, AirflowTaskTimeout) as error:
-            if is_over(self.retry_delay, run_started=context["dag_run"].start_date, run_timeout=limit):
-                raise AirflowFailException(
-                    f"{error}\nNot tried again: the run's time limit of {limit} comes before that."
-                ) from error
-            raise
 
     def _update_asset(self) -> None:
         """Unless a gate is still to say that the layer is good."""
@@ -157,9 +149,8 @@ class NodeTask(DbtLocalBaseOperator):
 
     def _update_partial_parse_cache(self, tmp_dir_path: Path) -> None:
         """Keep what dbt parsed for the next task; Cosmos would also keep a manifest, which is not written here."""
-        parsed = tmp_dir_path / "target" / PARTIAL_PARSE
-        if self.cache_dir is not None and parsed.is_file():
-            safe_copy(parsed, self.cache_dir / "target" / PARTIAL_PARSE)
+        if self.cache_dir is not None:
+            keep_parsed(tmp_dir_path / "target", cache_dir=self.cache_dir)
 
     def calculate_openlineage_events_completes(self, *_: Any, **__: Any) -> bool:
         """Leave out Cosmos's lineage step: it reads the manifest again and puts secrets into os.environ."""

@@ -13,12 +13,12 @@ from typing import Any, cast
 from uuid import UUID
 
 from airflow.sdk import BaseOperator, Context
-from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
+from airflow.sdk.exceptions import AirflowFailException
 
-from goldsmith.deadline import bounded, is_over
+from goldsmith.deadline import bounded, no_late_retry
 from goldsmith.engine.assets import updated_alone
 from goldsmith.engine.batch import SKIPPED, Batch
-from goldsmith.engine.build import XCOM_KEY
+from goldsmith.engine.build import left_by
 from goldsmith.engine.heal import Heal, built_together, is_after
 from goldsmith.engine.invocation import Invocations
 from goldsmith.engine.report import report
@@ -66,17 +66,9 @@ class NodeTask(BaseOperator):
             NodeFailed: dbt says that the node failed.
             AirflowFailException: It cannot be known, or a retry would come after the run's time.
         """
-        try:
+        started = context["dag_run"].start_date
+        with no_late_retry(self.retry_delay, run_started=started, run_timeout=self.site.run_timeout):
             return self._execute(context)
-        except AirflowFailException:
-            raise
-        except (Exception, AirflowTaskTimeout) as error:
-            started = context["dag_run"].start_date
-            if is_over(self.retry_delay, run_started=started, run_timeout=self.site.run_timeout):
-                raise AirflowFailException(
-                    f"{error}\nNot tried again: the run's time limit of {self.site.run_timeout} comes before that."
-                ) from error
-            raise
 
     def on_kill(self) -> None:
         """Let dbt cancel its queries, and end what is left of them in the warehouse."""
@@ -97,14 +89,16 @@ class NodeTask(BaseOperator):
 
     def _build(self, context: Context) -> BuildState:
         """What the build of this node left behind."""
-        packed = context["ti"].xcom_pull(task_ids=self.node.build, key=XCOM_KEY)
         try:
-            return BuildState.unpack(str(packed or ""))
+            found = left_by(self.node.build, context)
         except ValueError:
+            found = None
+        if found is None:
             raise AirflowFailException(
                 f"{self.node.build} has left no results: it was marked as successful by hand, or its results were "
                 "deleted, so nobody knows what dbt built. Clear it with its downstream to build this layer."
-            ) from None
+            )
+        return found
 
     def _news(self, build: BuildState, store: StateStore, began: datetime) -> str | None:
         """dbt's status of the node, where this task has still to report it; None where it has to be built.

@@ -6,7 +6,7 @@ Airflow by itself would end a run green that was cancelled while a teardown was 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from goldsmith.engine.access import airflow_api
 from goldsmith.engine.assets import updated_assets
-from goldsmith.engine.build import XCOM_KEY
+from goldsmith.engine.build import left_by
 from goldsmith.engine.differences import Difference, Said, differences, expected_kind
 from goldsmith.engine.marks import States
 from goldsmith.engine.site import Site
@@ -55,8 +55,7 @@ class ReconcileTask(BaseOperator):
         states = self.site.states(run_id)
         mine = self.site.graph.built_by(self.build_id)
         self._refuse_cancelled(states, mine)
-        packed = context["ti"].xcom_pull(task_ids=self.build_id, key=XCOM_KEY)
-        build = BuildState.unpack(packed) if packed else None
+        build = left_by(self.build_id, context)
         found = differences(self._with_kinds(self._said(run_id, states, mine, build)))
         by_hand = self._by_hand(found, run_id)
         open_ = [one for one in found if one.task_id not in by_hand]
@@ -91,11 +90,11 @@ class ReconcileTask(BaseOperator):
             )
 
     def _said(
-        self, run_id: str, states: States, mine: Iterable[PlannedNode], build: BuildState | None
+        self, run_id: str, states: States, mine: Sequence[PlannedNode], build: BuildState | None
     ) -> dict[str, Said]:
         found = {}
-        for node in mine:
-            last = self.site.last_result(run_id, node.task_id)
+        lasts = self.site.last_results(run_id, [node.task_id for node in mine])
+        for node, last in zip(mine, lasts, strict=True):
             known = build.statuses.get(node.unique_id, "") if build else ""
             found[node.task_id] = Said(
                 node=node,

@@ -33,7 +33,7 @@ class SharedEngine:
 
     def build_task(self, build: PlannedBuild, **airflow: Any) -> BaseOperator:
         """Make the task that builds a layer."""
-        return BuildTask(build=build.name, site=self.site, task_id=build.task_id, **airflow)
+        return BuildTask(site=self.site, task_id=build.task_id, **airflow)
 
     def reconcile_task(self, build: PlannedBuild, **airflow: Any) -> BaseOperator:
         """Make the teardown that compares what Airflow, dbt and the warehouse say after a build."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -21,6 +22,7 @@ from goldsmith.engine.workspace import DbtTarget, workspace
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.plan.graph import PlanGraph
 from goldsmith.plan.model import Plan
+from goldsmith.results.objects import is_object_storage
 from goldsmith.results.record import NodeResult
 from goldsmith.results.store import ResultStore
 from goldsmith.warehouse.tags import session_tag
@@ -35,11 +37,11 @@ log = logging.getLogger(__name__)
 KEEP_DAYS = 30.0
 """Age at which the details of a run are deleted."""
 _PRUNED_AT_ONCE = 5  # runs; a build is not to wait for more
-_END_TIME = (
-    1.2  # seconds, in a signal handler: dbt had its own before, and after 5 in all Airflow kills the task
-)
+# Seconds, in a signal handler: dbt had its own before, and after 5 in all Airflow kills the task.
+_END_TIME = 1.2
 _LEFTOVERS_TIME = 20.0
 _LOOK_EVERY = 2.0
+_READ_AT_ONCE = 16  # details, from object storage
 _SAMPLES = 20  # tests of one build whose failing rows are fetched
 _SAMPLE_TIME = 10.0
 _RED = {"fail", "warn"}
@@ -191,6 +193,14 @@ class Site:
             log.warning("%s", error)
             return None
         return found[-1] if found else None
+
+    def last_results(self, run_id: str, task_ids: Sequence[str]) -> list[NodeResult | None]:
+        """The latest details of nodes, in their order; from object storage several at once."""
+        if not is_object_storage(self.results_path) or not task_ids:
+            return [self.last_result(run_id, task_id) for task_id in task_ids]
+        first = self.last_result(run_id, task_ids[0])  # asks Airflow for the storage's connection
+        with ThreadPoolExecutor(max_workers=_READ_AT_ONCE) as pool:
+            return [first, *pool.map(lambda task_id: self.last_result(run_id, task_id), task_ids[1:])]
 
     def states(self, run_id: str, task_ids: list[str] | None = None) -> States:
         """The states of all tasks of a run, or of some; what has not started has none."""

@@ -15,11 +15,15 @@ KEY = "build"
 _PART = 60_000  # characters; the store takes 64 KiB a value
 
 
-class StateStore(Protocol):
-    """Airflow's task state store, of this task in this run."""
+class StateReader(Protocol):
+    """Airflow's task state store, of one task in one run."""
 
     def get(self, key: str, default: Any = None) -> Any:
         """The value of a key."""
+
+
+class StateStore(StateReader, Protocol):
+    """The store of the task that runs."""
 
     def set(self, key: str, value: Any) -> None:
         """Keep a value."""
@@ -81,7 +85,7 @@ class BuildState:
         store.set(KEY, {"parts": len(parts), "place": self.place, "first": parts[0]})
 
     @classmethod
-    def load(cls, store: StateStore) -> BuildState | None:
+    def load(cls, store: StateReader) -> BuildState | None:
         """The state as it was kept last; None where there is none that can be read."""
         head = store.get(KEY)
         if not isinstance(head, dict):

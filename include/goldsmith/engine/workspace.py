@@ -130,15 +130,6 @@ class Workspace:
         except (OSError, UnicodeDecodeError):
             return ""
 
-    def keep_parsed(self) -> None:
-        """Let the next command start from what this one parsed."""
-        parsed = self.folder / "target" / PARTIAL_PARSE
-        if parsed.is_file():
-            (self.target.cache_dir / "target").mkdir(parents=True, exist_ok=True)
-            from cosmos.fs import safe_copy
-
-            safe_copy(parsed, self.target.cache_dir / "target" / PARTIAL_PARSE)
-
 
 def take_parsed(target_folder: Path, *, cache_dir: Path | None, project_dir: Path) -> None:
     """Put what was parsed last into a fresh target folder: by a task, else by `goldsmith manifest`.
@@ -152,6 +143,16 @@ def take_parsed(target_folder: Path, *, cache_dir: Path | None, project_dir: Pat
             target_folder.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(parsed, target_folder / PARTIAL_PARSE)
             return
+
+
+def keep_parsed(target_folder: Path, *, cache_dir: Path) -> None:
+    """Let the next command start from what the last one parsed."""
+    parsed = target_folder / PARTIAL_PARSE
+    if parsed.is_file():
+        from cosmos.fs import safe_copy
+
+        (cache_dir / "target").mkdir(parents=True, exist_ok=True)
+        safe_copy(parsed, cache_dir / "target" / PARTIAL_PARSE)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """What dbt said about a run's nodes, as far as a person who follows the run wants to know it.
 
-While a build runs, its nodes' tasks have no state yet: marks are held back where many at once are cheaper. The build
-keeps its progress in Airflow's task state store; it is shown over the states of the tasks.
+While a build runs, nodes that dbt has finished are marked every other second, or not at all where the build may not
+mark. The build keeps its progress in Airflow's task state store too; it is shown over the states of the tasks.
 """
 
 from __future__ import annotations
@@ -150,7 +150,3 @@ class _Store:
             raise
         is_old = self._since is not None and datetime.fromisoformat(found["updated_at"]) < self._since
         return default if is_old else found["value"]
-
-    def set(self, key: str, value: Any) -> None:
-        """Refuse: who follows a run changes nothing."""
-        raise NotImplementedError(f"{key} is not set to {value!r} from here")
