@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 from goldsmith.dbt.node import Node
 from goldsmith.errors import PlanError
+from goldsmith.plan.edges import topological_order
 
 _ROOT_FOLDERS = ("models", "tests")
 
@@ -20,17 +21,17 @@ def assign_layers(nodes: Mapping[str, Node], matches: Mapping[str, set[str]]) ->
         matches: Layer to the unique ids its selection matches, in the order of the layers.
 
     Raises:
-        PlanError: A node matches two layers.
+        PlanError: A node matches two layers, or the nodes form a cycle.
     """
     layers = {
         uid: _layer_of(node, matches) for uid, node in nodes.items() if node.kind not in ("test", "unit_test")
     }
-    rank = {layer: index for index, layer in enumerate(matches)}
+    reached = _reached(nodes, layers, {layer: index for index, layer in enumerate(matches)})
     for uid, node in nodes.items():
         if node.kind == "unit_test":
             layers[uid] = layers.get(node.attached, "tests")
         elif node.kind == "test":
-            layers[uid] = _latest(node, layers, rank)
+            layers[uid] = _latest(node, layers, reached)
     return layers
 
 
@@ -57,9 +58,23 @@ def _folder_group(node: Node, matches: Mapping[str, set[str]]) -> str:
     return f"other_{name}" if name in matches or name in ("ingest", "sources") else name
 
 
-def _latest(test: Node, layers: Mapping[str, str], rank: Mapping[str, int]) -> str:
+def _reached(
+    nodes: Mapping[str, Node], layers: Mapping[str, str], rank: Mapping[str, int]
+) -> dict[str, tuple[int, bool]]:
+    """Rank of the latest layer that each node stands in or, outside the layers, lies below; and whether it is in it.
+
+    A snapshot of a silver model is built with silver, and so a test that reads it cannot belong to bronze.
+    """
+    parents = {uid: [before for before in nodes[uid].parents if before in layers] for uid in layers}
+    found: dict[str, tuple[int, bool]] = {}
+    for uid in topological_order(parents):
+        own = rank.get(layers[uid])
+        below = max((found[before][0] for before in parents[uid]), default=-1)
+        found[uid] = (below, False) if own is None else (own, True)
+    return found
+
+
+def _latest(test: Node, layers: Mapping[str, str], reached: Mapping[str, tuple[int, bool]]) -> str:
     """A test belongs to the latest layer among what it reads, else where its first parent stands."""
-    reads = [layers[parent] for parent in test.parents if parent in layers]
-    if not reads:
-        return "tests"
-    return max(reads, key=lambda layer: rank.get(layer, -1))
+    reads = [parent for parent in test.parents if parent in layers]
+    return layers[max(reads, key=lambda uid: reached[uid])] if reads else "tests"

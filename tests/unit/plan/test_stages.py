@@ -56,6 +56,17 @@ def test_what_stands_outside_the_layers_joins_the_first_build_that_can_build_it(
     assert silver.judged == ("silver.b.run",)
 
 
+def test_a_test_of_a_snapshot_and_an_earlier_layer_is_built_with_the_snapshot(
+    nodes: MakeNodes, selected: Select
+) -> None:
+    """In bronze it would wait for silver, whose build waits for bronze's gate."""
+    graph = nodes(a="bronze/", b="silver/a", kept="snapshots/b", t_kept="snapshots/a kept")
+    plan = compile_plan(SPEC, selected(graph))
+    assert built_by(plan)["t_kept"] == "silver.build"
+    bronze = next(gate for gate in plan.gates if gate.layer == "bronze")
+    assert bronze.judged == ("bronze.a.run",)
+
+
 def test_without_gates_one_build_builds_all(nodes: MakeNodes, selected: Select) -> None:
     """dbt's own order rules within it."""
     plan = compile_plan(BY_NODE, selected(nodes(seed="seeds/", a="bronze/seed", b="gold/a")))
