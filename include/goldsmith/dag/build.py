@@ -17,16 +17,15 @@ from goldsmith.dbt.project import DbtProject
 from goldsmith.engine.assets import updated_assets
 from goldsmith.engine.base import Engine
 from goldsmith.engine.shared import SharedEngine
-from goldsmith.engine.site import Site
+from goldsmith.engine.site import RETRIED_AS_MODELS, Site
 from goldsmith.engine.workspace import DbtTarget
 from goldsmith.gates.operator import GateTask
+from goldsmith.plan.graph import nodes_by_task
 from goldsmith.plan.groups import unit_group_id
 from goldsmith.plan.model import Plan, PlannedBuild, PlannedNode
 from goldsmith.plan.stages import ALL
 from goldsmith.settings import Settings
 from goldsmith.spec.pipeline import Pipeline
-
-_RETRIED_AS_MODELS = ("model", "seed", "snapshot")
 
 
 def render(
@@ -97,6 +96,7 @@ def _engine(spec: Pipeline, project: DbtProject, here: Settings, load_plan: Call
         target=target,
         results_path=here.results_path,
         failing_rows=spec.failing_rows,
+        test_retries=spec.retries.tests,
         run_timeout=spec.run_timeout,
     )
     if spec.engine == "isolated":
@@ -115,28 +115,29 @@ class _Nodes:
 
     def __init__(self, dag: DAG, plan: Plan, spec: Pipeline, engine: Engine) -> None:
         self._dag = dag
-        self._plan = plan
         self._spec = spec
         self._engine = engine
-        self._names = {node.task_id: node.name for node in plan.nodes}
+        self._tasks = nodes_by_task(plan.nodes)
+        self._names = {task_id: nodes[0].name for task_id, nodes in self._tasks.items()}
         self._groups: dict[tuple[str, str], TaskGroup] = {}
         self._first: dict[tuple[str, str], BaseOperator] = {}
 
     def add(self) -> None:
-        """Add a task for every node of the plan."""
-        for node in self._plan.nodes:
-            self._add(node)
+        """Add the tasks of all nodes of the plan."""
+        for nodes in self._tasks.values():
+            self._add(nodes)
 
-    def _add(self, node: PlannedNode) -> None:
+    def _add(self, nodes: tuple[PlannedNode, ...]) -> None:
         """Copy the first task that differs in nothing else, unless the node has arguments of its own."""
+        node = nodes[0]
         group = self._group(node.group, node.unit)
         own = {"task_id": node.task_id, "task_display_name": node.display_name, "doc_md": node.docs}
         first = self._first.get((node.kind, node.owner))
         if first and not node.operator_kwargs:
-            copy_task(first, self._dag, group, node=node, **own)
+            copy_task(first, self._dag, group, nodes=nodes, **own)
             return
         arguments = {**own, "task_group": group, **_airflow_arguments(node, self._spec)}
-        task = self._engine.node_task(node, **arguments)
+        task = self._engine.node_task(nodes, **arguments)
         if isinstance(self._engine, SharedEngine) and not node.operator_kwargs:
             self._first[node.kind, node.owner] = task
 
@@ -157,7 +158,7 @@ def _airflow_arguments(node: PlannedNode, spec: Pipeline) -> dict[str, Any]:
         "owner": node.owner,
         # Later selections skip what was not chosen; what lies below shall run all the same.
         "trigger_rule": "none_failed",
-        "retries": spec.retries.models if node.kind in _RETRIED_AS_MODELS else spec.retries.tests,
+        "retries": spec.retries.models if node.kind in RETRIED_AS_MODELS else spec.retries.tests,
         "retry_delay": spec.retries.delay,
         "retry_exponential_backoff": True,
         "max_retry_delay": spec.retries.max_delay,

@@ -15,7 +15,7 @@ from airflow.sdk.definitions.param import ParamsDict
 
 _CONTAINERS = {list, dict, ParamsDict}
 _GIVEN = "_BaseOperator__init_kwargs"
-_OWN = {"task_id", "task_display_name", "doc_md", "node", "dag", "task_group"}
+_OWN = {"task_id", "task_display_name", "doc_md", "nodes", "dag", "task_group"}
 
 
 def copy_task(

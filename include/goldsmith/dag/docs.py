@@ -13,7 +13,7 @@ _HEADS = ("models", "seeds", "snapshots", "tests", "unit tests", "freshness")
 
 def pipeline_docs(plan: Plan, spec: Pipeline) -> str:
     """Description, counts by layer, exposures and what to do when something is red."""
-    parts = [spec.description.strip(), _counts(plan), _gate_line(spec), _RERUN]
+    parts = [spec.description.strip(), _counts(plan), _tasks_line(plan), _gate_line(spec), _RERUN]
     if plan.exposures:
         parts.append("**Who uses it**\n\n" + "\n".join(f"- {line}" for line in plan.exposures))
     parts.append(
@@ -36,6 +36,11 @@ def _counts(plan: Plan) -> str:
     return "\n".join(rows)
 
 
+def _tasks_line(plan: Plan) -> str:
+    because = f" Chosen by `auto`: {plan.tasks_because}." if plan.tasks_because else ""
+    return f"{_TASKS[plan.tasks]} (`tasks: {plan.tasks}`).{because}"
+
+
 def _gate_line(spec: Pipeline) -> str:
     if spec.gate == "node":
         return "Each task starts when what it reads is built and tested, whatever its layer."
@@ -45,6 +50,11 @@ def _gate_line(spec: Pipeline) -> str:
     )
 
 
+_TASKS = {
+    "test": "Each node and each test is a task of its own",
+    "model_tests": "Each node is a task, and so are all its tests together, and all its unit tests",
+    "model": "Each node is a task, with its tests and unit tests",
+}
 _RERUN = (
     "**A task is red?** Open it and read its log: dbt's own message stands at the end. When the cause is mended, "
     "*Clear* the task with *Downstream*: that node runs again, then what it held back, and nothing else."

@@ -8,6 +8,7 @@ from graphlib import TopologicalSorter
 
 from airflow.sdk import DAG
 
+from goldsmith.plan.graph import nodes_by_task, upstream_of
 from goldsmith.plan.model import Plan
 
 
@@ -29,11 +30,12 @@ def wire(dag: DAG, plan: Plan) -> None:
 
 def planned_upstream(plan: Plan) -> dict[str, Sequence[str]]:
     """Id of each planned task to the ids of all tasks right before it."""
-    upstream: dict[str, Sequence[str]] = {node.task_id: node.upstream for node in plan.nodes}
-    upstream |= {gate.task_id: gate.upstream for gate in plan.gates}
+    upstream: dict[str, Sequence[str]] = {}
     built: dict[str, list[str]] = defaultdict(list)
-    for node in plan.nodes:
-        built[node.build].append(node.task_id)
+    for task_id, nodes in nodes_by_task(plan.nodes).items():
+        upstream[task_id] = upstream_of(nodes)
+        built[nodes[0].build].append(task_id)
+    upstream |= {gate.task_id: gate.upstream for gate in plan.gates}
     for build in plan.builds:
         upstream[build.task_id] = build.upstream
         upstream[build.reconcile_id] = [build.task_id, *built[build.task_id]]

@@ -10,7 +10,7 @@ import base64
 import json
 import logging
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -54,11 +54,11 @@ def updated_assets(site: Site, context: Context, *, updated_by: str) -> list[Ass
     store = cast("StateStore", context["task_state_store"])
     before = _Memory.load(store)
     built, build_id = _built(site, context, nodes, before)
-    new = {task_id for task_id, ended in built.items() if ended > before.until or task_id in before.held}
-    ready = new & _ready(mine, site.states(context["run_id"]))
+    new = {uid for uid, ended in built.items() if ended > before.until or uid in before.held}
+    ready = new & _ready(mine, site, context["run_id"])
     until = max((before.until, *built.values()))
     _Memory(until=until, build_id=build_id, held=frozenset(new - ready)).save(store)
-    updated = [Asset(node.asset) for node in nodes if node.task_id in ready]
+    updated = [Asset(node.asset) for node in nodes if node.unique_id in ready]
     log.info("Updated %d assets", len(updated))
     return updated if len(updated) <= _FEW else _without_told(updated, site, context, updated_by)
 
@@ -98,7 +98,7 @@ class _Memory:
     build_id: str
     """Of the last build whose word was taken for nodes without details."""
     held: frozenset[str]
-    """Ids of the tasks of nodes that were built and not told of."""
+    """Unique ids of nodes that were built and not told of."""
 
     def save(self, store: StateStore) -> None:
         held = base64.b85encode(zlib.compress(json.dumps(sorted(self.held)).encode())).decode()
@@ -117,28 +117,33 @@ class _Memory:
 def _built(
     site: Site, context: Context, nodes: list[PlannedNode], before: _Memory
 ) -> tuple[dict[str, datetime], str]:
-    """Task id to when its node was built well in this run, and the id of the build.
+    """Unique id to when a node was built well in this run, and the id of the build.
 
     Where no details are kept (workers on machines that share no folder) the build's own word has to do.
     """
     by = nodes[0].build
     build = (left_by(by, context) if by else None) or BuildState(build_id="", max_tries=0)
-    lasts = site.last_results(context["run_id"], [node.task_id for node in nodes])
+    lasts = site.last_results(context["run_id"], nodes)
     found: dict[str, datetime] = {}
-    for node, last in zip(nodes, lasts, strict=True):
+    good = build.good() if build.build_id != before.build_id else set()
+    for node in nodes:
+        last = lasts.get(node.unique_id)
         if last is not None and last.is_good and last.ended:
-            found[node.task_id] = datetime.fromisoformat(last.ended)
-        elif last is None and node.unique_id in build.good() and build.build_id != before.build_id:
-            found[node.task_id] = context["dag_run"].start_date or datetime.now(UTC)
+            found[node.unique_id] = datetime.fromisoformat(last.ended)
+        elif last is None and node.unique_id in good:
+            found[node.unique_id] = context["dag_run"].start_date or datetime.now(UTC)
     return found, build.build_id
 
 
-def _ready(nodes: list[PlannedNode], states: States) -> set[str]:
-    """Tasks that are green, and so are those of the tests among the nodes that read theirs."""
-    red = {
-        before
-        for node in nodes
-        if node.kind in _TESTS and states.get(node.task_id) not in _HARMLESS
-        for before in node.upstream
+def _ready(nodes: Sequence[PlannedNode], site: Site, run_id: str) -> set[str]:
+    """Unique ids of nodes whose task is green, and so are the tests among the nodes that read it."""
+    states = site.states(run_id)
+    red = [node for node in nodes if node.kind in _TESTS and states.get(node.task_id) not in _HARMLESS]
+    # A task may be red for another one of its nodes.
+    shared = [node for node in red if len(site.graph.tasks[node.task_id]) > 1]
+    lasts = site.last_results(run_id, shared)
+    passed = {uid for uid, last in lasts.items() if last.is_good}
+    stale = {before for node in red if node.unique_id not in passed for before in node.upstream}
+    return {
+        node.unique_id for node in nodes if states.get(node.task_id) == _SUCCESS and node.task_id not in stale
     }
-    return {task_id for task_id, state in states.items() if state == _SUCCESS} - red

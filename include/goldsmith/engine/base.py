@@ -1,4 +1,4 @@
-"""What an engine is: it makes the Airflow task of a dbt node."""
+"""What an engine is: it makes the Airflow task of a dbt node, or of a few."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class Engine(Protocol):
     def site(self) -> Site:
         """Where the pipeline's nodes are built."""
 
-    def node_task(self, node: PlannedNode, **airflow: Any) -> BaseOperator:
-        """Make the task of one node.
+    def node_task(self, nodes: tuple[PlannedNode, ...], **airflow: Any) -> BaseOperator:
+        """Make a task.
 
         Args:
-            node: The node, with the dbt selection that matches it alone.
+            nodes: Its nodes, the one it is named after first.
             airflow: Arguments for Airflow's operator: task_id, task_group, owner, retries, trigger_rule and so on.
         """

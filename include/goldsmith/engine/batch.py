@@ -15,7 +15,7 @@ from goldsmith.engine.state import BuildState
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.plan.graph import PlanGraph
 from goldsmith.plan.model import PlannedNode
-from goldsmith.results.record import NodeResult
+from goldsmith.results.record import GOOD, NodeResult
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +46,8 @@ class Batch:
     save: Callable[[BuildState], None]
     marker: Marker | None
     sample: Callable[[NodeResult], NodeResult]
+    _waiting: dict[str, set[str]] = field(default_factory=dict)
+    """Task id to its nodes in this batch that dbt has not finished."""
     _unwritten: list[NodeResult] = field(default_factory=list)
     _unmarked: list[str] = field(default_factory=list)
     _warnings: list[NodeResult] = field(default_factory=list)
@@ -62,16 +64,20 @@ class Batch:
             DbtStopped: dbt did not get to every node; what it did get to is kept.
         """
         self.dbt.on_turn = self._turn
+        self._waiting = {}
+        for node in nodes:
+            self._waiting.setdefault(node.task_id, set()).add(node.unique_id)
         below = set(left_out)
         sources = [node for node in nodes if node.kind == "source" and node.task_id not in below]
         try:
             self.dbt.run("source freshness", sources)
             red = [node.task_id for node in sources if node.unique_id not in self.state.good()]
-            below |= self.graph.below(red)
+            below |= {*red, *self.graph.below(red)}  # of a stale source's own task: its tests
             rest = [node for node in nodes if node.kind != "source" and node.task_id not in below]
             self.dbt.run("build", rest if any(node.kind != "unit_test" for node in rest) else ())
             self._run_unit_tests(rest)
         finally:
+            self._waiting = {}
             self._flush()
         if self.marker is not None:
             self.marker.say_warnings(self._warnings)
@@ -86,7 +92,7 @@ class Batch:
         """Run the unit tests that `dbt build` leaves out: of models it did not build, ephemeral ones among them."""
         known, good = self.state.statuses, self.state.good()
         red = [node.task_id for node in nodes if node.unique_id in known and node.unique_id not in good]
-        below = self.graph.below(red)
+        below = {*red, *self.graph.below(red)}
         left = [node for node in nodes if node.kind == "unit_test" and node.unique_id not in known]
         self.state.statuses.update({node.unique_id: SKIPPED for node in left if node.task_id in below})
         self.dbt.run("test", [node for node in left if node.task_id not in below])
@@ -97,10 +103,9 @@ class Batch:
             self._unwritten.append(self.sample(result))
             if result.status == WARN:
                 self._warnings.append(result)
+            self._waiting.get(result.task_id, set()).discard(result.unique_id)
             if result.is_good:
-                self._unmarked.append(result.task_id)
-                if self.marker is not None:
-                    self.marker.times[result.task_id] = (result.started, result.ended)
+                self._good(result)
             elif result.status != SKIPPED:
                 log.warning("%s %s: %s", result.status.upper(), result.unique_id, result.message)
         if time.monotonic() - self._flushed >= FLUSH_EVERY:
@@ -108,15 +113,25 @@ class Batch:
             if self.marker is not None and self.marker.mark(self._unmarked):
                 self._unmarked = []
 
+    def _good(self, result: NodeResult) -> None:
+        """A task is done when all its nodes are, and took from the first one's start to the last one's end."""
+        task_id = result.task_id
+        if self.marker is not None:
+            self.marker.add_times(task_id, result.started, result.ended)
+        if all(self.state.statuses.get(node.unique_id) in GOOD for node in self.graph.tasks[task_id]):
+            self._unmarked.append(task_id)
+
     def _flush(self) -> None:
         """Keep what there is; where that fails now, the next time keeps it too.
 
-        The details do not need the API server, and are what tells afterwards that a green node was built.
+        The details do not need the API server, and are what tells afterwards that a green node was built. Those of a
+        task's nodes wait for each other: they stand in one file, which is then written once and not read before.
         """
         self._flushed = time.monotonic()
+        ready = [one for one in self._unwritten if not self._waiting.get(one.task_id)]
         with _tolerant():
-            self.keep(self._unwritten)
-            self._unwritten = []
+            self.keep(ready)
+            self._unwritten = [one for one in self._unwritten if self._waiting.get(one.task_id)]
         with _tolerant():
             self.save(self.state)
 

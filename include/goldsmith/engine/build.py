@@ -72,8 +72,7 @@ class BuildTask(BaseOperator):
                     self._batch(self._dbt, state, marker, store, is_first=kept is None).build(
                         todo, left_out=self._left_out(states)
                     )
-                done = [node.task_id for node in mine if node.unique_id in state.good()]
-                marker.mark_at_last(done)
+                marker.mark_at_last(self.site.graph.whole(state.good()))
                 self._settle(state, mine)
             finally:
                 marker.close()
@@ -97,7 +96,7 @@ class BuildTask(BaseOperator):
             self.log.warning(
                 "%d nodes came into the manifest after this run began and are not part of it: %s",
                 len(vanished),
-                ", ".join(vanished[:10]),
+                ", ".join(list(dict.fromkeys(vanished))[:10]),
             )
         return todo
 

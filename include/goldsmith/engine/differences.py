@@ -40,6 +40,7 @@ class Difference:
     """One node about which the three do not agree."""
 
     task_id: str
+    unique_id: str
     text: str
     is_mark: bool
     """Whether a mark by a person would explain it."""
@@ -54,14 +55,18 @@ def differences(nodes: Mapping[str, Said]) -> list[Difference]:
     """Compare what is known of each node.
 
     Args:
-        nodes: Task id to what is known.
+        nodes: Unique id to what is known.
+
+    Returns:
+        In the order of the tasks.
     """
     found = []
-    for task_id, said in sorted(nodes.items()):
+    for uid, said in nodes.items():
         text, is_mark = _difference(said)
         if text:
-            found.append(Difference(task_id=task_id, text=text, is_mark=is_mark))
-    return found
+            task_id = said.node.task_id
+            found.append(Difference(task_id=task_id, unique_id=uid, text=text, is_mark=is_mark))
+    return sorted(found, key=lambda one: (one.task_id, one.unique_id))
 
 
 def _difference(said: Said) -> tuple[str, bool]:

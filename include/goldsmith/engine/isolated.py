@@ -208,8 +208,9 @@ class IsolatedEngine:
 
     site: Site
 
-    def node_task(self, node: PlannedNode, **airflow: Any) -> BaseOperator:
+    def node_task(self, nodes: tuple[PlannedNode, ...], **airflow: Any) -> BaseOperator:
         """Make the task that runs one node with its own dbt process."""
+        [node] = nodes
         target = self.site.target
         return _TASKS[node.kind](
             node=node,

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import islice
 
 from goldsmith.engine.access import airflow_api
@@ -33,9 +34,9 @@ States = Mapping[str, str | None]
 """Task id to its state in Airflow."""
 
 
-def must_run(node: PlannedNode) -> bool:
-    """Whether the node's task has effects of its own, which a mark would leave out."""
-    return any(key.endswith(_OWN_EFFECTS) for key in node.operator_kwargs)
+def must_run(nodes: Iterable[PlannedNode]) -> bool:
+    """Whether the task of these nodes has effects of its own, which a mark would leave out."""
+    return any(key.endswith(_OWN_EFFECTS) for node in nodes for key in node.operator_kwargs)
 
 
 @dataclass
@@ -52,22 +53,30 @@ class Marker:
     run_id: str
     has_complained: bool = False
     times: dict[str, tuple[str, str]] = field(default_factory=dict)
-    """Task id to when dbt began and ended its node, where it did so in this process: shown as the task's times."""
+    """Task id to when dbt began and ended its nodes, where it did so in this process: shown as the task's times."""
     _asked: set[str] = field(default_factory=set)
     _api: RestClient | None = None
     _is_refused: bool = False
+
+    def add_times(self, task_id: str, started: str, ended: str) -> None:
+        """Note when dbt began and ended one of a task's nodes."""
+        first, last = self.times.get(task_id, ("", ""))
+        self.times[task_id] = (
+            min(filter(None, (first, started)), key=datetime.fromisoformat, default=""),
+            max(filter(None, (last, ended)), key=datetime.fromisoformat, default=""),
+        )
 
     def mark(self, task_ids: Iterable[str]) -> bool:
         """Mark tasks that have no state; those that were asked for before are left out.
 
         Args:
-            task_ids: Tasks whose node is done.
+            task_ids: Tasks all of whose nodes are done.
 
         Returns:
             Whether all that could be marked are: not where Airflow gave no answer.
         """
-        nodes = self.graph.nodes
-        wanted = [one for one in task_ids if one not in self._asked and not must_run(nodes[one])]
+        tasks = self.graph.tasks
+        wanted = [one for one in task_ids if one not in self._asked and not must_run(tasks[one])]
         for start in range(0, len(wanted), _AT_ONCE):
             some = wanted[start : start + _AT_ONCE]
             if not self._is_refused:
@@ -81,7 +90,7 @@ class Marker:
         """Mark tasks when dbt has ended, and wait a little for an API server that is away.
 
         Args:
-            task_ids: All tasks whose node is done; what stays unmarked runs on workers.
+            task_ids: All tasks whose nodes are done; what stays unmarked runs on workers.
         """
         done = list(task_ids)
         for pause in _PAUSES:
@@ -91,16 +100,20 @@ class Marker:
         self.mark(done)
 
     def say_warnings(self, results: Iterable[NodeResult]) -> None:
-        """Put a note on the task of each test that warned, of the first few: in Airflow it is as green as any.
+        """Put a note on each task with a test that warned, of the first few: in Airflow it is as green as any.
 
         Args:
             results: What dbt said, about other nodes too.
         """
-        for one in islice((one for one in results if one.status == WARN), _NOTES):
+        warned: dict[str, list[NodeResult]] = {}
+        for one in results:
+            if one.status == WARN:
+                warned.setdefault(one.task_id, []).append(one)
+        for task_id, ones in islice(warned.items(), _NOTES):
             if not self._is_refused:
                 with self._tolerant():
-                    text = f"dbt warned at {one.ended[:19]} UTC: {one.message}"
-                    self._client().note(self.graph.plan.pipeline, self.run_id, one.task_id, text)
+                    text = _note(ones, self.graph.tasks[task_id])
+                    self._client().note(self.graph.plan.pipeline, self.run_id, task_id, text)
 
     def close(self) -> None:
         """Close the connection."""
@@ -128,6 +141,15 @@ class Marker:
                 "result and ends, which takes longer. %s",
                 error,
             )
+
+
+def _note(warned: list[NodeResult], nodes: Sequence[PlannedNode]) -> str:
+    """What is said on a task about those of its tests that warned; each by name, where there are more."""
+    at = f"dbt warned at {max(one.ended for one in warned)[:19]} UTC:"
+    if len(nodes) == 1:
+        return f"{at} {warned[0].message}"
+    names = {node.unique_id: node.name for node in nodes}
+    return "\n".join([at, *(f"{names[one.unique_id]}: {one.message}" for one in warned)])
 
 
 def _is_refusal(error: GoldsmithError) -> bool:

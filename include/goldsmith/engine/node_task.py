@@ -1,13 +1,13 @@
-"""The task of one node in the shared engine, where it runs on a worker: because it was not marked.
+"""The task of a node in the shared engine, where it runs on a worker: because it was not marked.
 
 Either the build came to the node, and the task reports what dbt said; or the task is a retry or was cleared, and the
-node is built, together with what waits below it.
+node is built, together with what waits below it. Where a task has several nodes, all of them are.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
@@ -21,29 +21,29 @@ from goldsmith.engine.batch import SKIPPED, Batch
 from goldsmith.engine.build import left_by
 from goldsmith.engine.heal import Heal, built_together, is_after
 from goldsmith.engine.invocation import Invocations
-from goldsmith.engine.report import report
-from goldsmith.engine.site import Site
+from goldsmith.engine.report import NodeFailed, failed_of, report
+from goldsmith.engine.site import RETRIED_AS_MODELS, Site
 from goldsmith.engine.state import BuildState, StateStore
 from goldsmith.plan.model import PlannedNode
-from goldsmith.results.record import NodeResult
+from goldsmith.results.record import GOOD, NodeResult
 
 _SEEN = "seen"
 _KEPT = 20
 
 
 class NodeTask(BaseOperator):
-    """One dbt node.
+    """A dbt node, or a few.
 
     Args:
-        node: The node.
-        site: Where it is built.
+        nodes: The nodes, the one that the task is named after first.
+        site: Where they are built.
     """
 
     execution_timeout: timedelta | None
 
-    def __init__(self, *, node: PlannedNode, site: Site, **kwargs: Any) -> None:
+    def __init__(self, *, nodes: Sequence[PlannedNode], site: Site, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.node = node
+        self.nodes = tuple(nodes)
         self.site = site
         self._dbt: Invocations | None = None
         self._run_id = ""
@@ -54,17 +54,18 @@ class NodeTask(BaseOperator):
         own = self.execution_timeout or limit
         self.execution_timeout = bounded(own, run_started=context["dag_run"].start_date, run_timeout=limit)
         self._run_id = context["run_id"]
-        self.log.info("dbt node %s", self.node.unique_id)
+        for node in self.nodes:
+            self.log.info("dbt node %s", node.unique_id)
 
     def execute(self, context: Context) -> str:
-        """Report what dbt said about the node, or build it.
+        """Report what dbt said about the nodes, or build them.
 
         Returns:
-            dbt's status.
+            dbt's status; how often which, where there are several nodes.
 
         Raises:
-            NodeFailed: dbt says that the node failed.
-            AirflowFailException: It cannot be known, or a retry would come after the run's time.
+            NodeFailed: dbt says that a node failed.
+            AirflowFailException: It cannot be known, or a retry would come after the run's time, or is not to be.
         """
         started = context["dag_run"].start_date
         with no_late_retry(self.retry_delay, run_started=started, run_timeout=self.site.run_timeout):
@@ -80,53 +81,76 @@ class NodeTask(BaseOperator):
         build = self._build(context)
         store = cast("StateStore", context["task_state_store"])
         began = _made(context["ti"].id)
-        status = self._news(build, store, began)
-        if status is None:
+        statuses = self._news(build, store, began)
+        if statuses is None:
             with self.site.only_writer(context, self.task_id):
-                # While this task waited, another one may have built its node.
-                status = self._news(build, store, began) or self._heal(build, began)
-        return report(self.node, status, self._last_result(), self.log)
+                # While this task waited, another one may have built its nodes.
+                statuses = self._news(build, store, began) or self._heal(build, began)
+        try:
+            return report(self.nodes, statuses, self._last_results(), self.log)
+        except NodeFailed as error:
+            if self._is_final(statuses, context):
+                raise AirflowFailException(str(error)) from error
+            raise
+
+    def _is_final(self, statuses: Mapping[str, str], context: Context) -> bool:
+        """Whether only tests failed in a task that is retried for its model, and tests are not to be retried again."""
+        if self.nodes[0].kind not in RETRIED_AS_MODELS:
+            return False
+        failed = failed_of((node for node in self.nodes if node.unique_id in statuses), statuses)
+        if any(node.kind in RETRIED_AS_MODELS for node in failed):
+            return False
+        # Airflow counts tries on after a clear, and gives the task all its retries again.
+        before = (context["ti"].max_tries or 0) - (self.retries or 0)
+        return context["ti"].try_number - before > self.site.test_retries
 
     def _build(self, context: Context) -> BuildState:
-        """What the build of this node left behind."""
+        """What the build of these nodes left behind."""
+        by = self.nodes[0].build
         try:
-            found = left_by(self.node.build, context)
+            found = left_by(by, context)
         except ValueError:
             found = None
         if found is None:
             raise AirflowFailException(
-                f"{self.node.build} has left no results: it was marked as successful by hand, or its results were "
+                f"{by} has left no results: it was marked as successful by hand, or its results were "
                 "deleted, so nobody knows what dbt built. Clear it with its downstream to build this layer."
             )
         return found
 
-    def _news(self, build: BuildState, store: StateStore, began: datetime) -> str | None:
-        """dbt's status of the node, where this task has still to report it; None where it has to be built.
+    def _news(self, build: BuildState, store: StateStore, began: datetime) -> dict[str, str] | None:
+        """dbt's statuses of the nodes, where this task has still to report them; None where they have to be built.
+
+        A task's nodes are built together: where one of them is missing, and none failed, all have to be.
 
         Args:
-            build: What the build of this node left behind.
+            build: What the build of these nodes left behind.
             store: What this task has reported.
             began: When this attempt of the task was made. What another task has built before that is no news: it was
                 shown by a mark, and then this task was cleared.
         """
         seen = list(store.get(_SEEN) or [])
-        last = self._last_result()
-        if last and last.is_news and last.invocation_id not in seen:
-            store.set(_SEEN, [*seen, build.build_id, last.invocation_id][-_KEPT:])
-            return last.status if is_after(last, began) else None
-        uid = self.node.unique_id
-        status = build.statuses.get(uid)
-        if status is None or uid in build.settled or build.build_id in seen:
-            return None
-        store.set(_SEEN, [*seen, build.build_id][-_KEPT:])
-        return None if status == SKIPPED else status
+        lasts = self._last_results()
+        news, told = {}, dict[str, None]()
+        for node in self.nodes:
+            status, by = _news_of(node, lasts.get(node.unique_id), build, seen=seen, began=began)
+            told |= dict.fromkeys(by)
+            if status is not None:
+                news[node.unique_id] = status
+        if told:
+            store.set(_SEEN, [*seen, *told][-_KEPT:])
+        if any(status not in GOOD and status != SKIPPED for status in news.values()):
+            return news
+        is_whole = len(news) == len(self.nodes) and SKIPPED not in news.values()
+        return news if is_whole else None
 
-    def _heal(self, build: BuildState, began: datetime) -> str:
-        """Build the node with all that waits for it and for nothing else."""
+    def _heal(self, build: BuildState, began: datetime) -> dict[str, str]:
+        """Build the nodes with all that waits for them and for nothing else."""
         states = self.site.states(self._run_id)
-        others = built_together(self.node, build, states, self.site, self._run_id, began=began)
-        if others:
-            self.log.info("Building %d nodes that wait below with it: %s", len(others), _named(others))
+        others = built_together(self.task_id, build, states, self.site, self._run_id, began=began)
+        along = [node for nodes in others.values() for node in nodes]
+        if along:
+            self.log.info("Building %d nodes that wait below with it: %s", len(along), _named(along))
         heal = Heal(site=self.site, run_id=self._run_id, others=others)
         state = BuildState(build_id=uuid.uuid4().hex, max_tries=0)
         with self.site.dbt(self._run_id, self.task_id) as self._dbt:
@@ -138,13 +162,25 @@ class NodeTask(BaseOperator):
                 save=lambda _: None,
                 marker=None,
                 sample=self.site.sampler(),
-            ).build([self.node, *others.values()])
+            ).build([*self.nodes, *along])
         heal.show()
         self.outlets = list(updated_alone(heal.built(), states, task_id=self.task_id))
-        return state.statuses[self.node.unique_id]
+        return {node.unique_id: state.statuses[node.unique_id] for node in self.nodes}
 
-    def _last_result(self) -> NodeResult | None:
-        return self.site.last_result(self._run_id, self.task_id)
+    def _last_results(self) -> dict[str, NodeResult]:
+        return self.site.last_results(self._run_id, self.nodes)
+
+
+def _news_of(
+    node: PlannedNode, last: NodeResult | None, build: BuildState, *, seen: Container[str], began: datetime
+) -> tuple[str | None, tuple[str, ...]]:
+    """dbt's status of a node that its task has still to report, and the ids of the builds that this is news of."""
+    if last and last.is_news and last.invocation_id not in seen:
+        return last.status if is_after(last, began) else None, (build.build_id, last.invocation_id)
+    status = build.statuses.get(node.unique_id)
+    if status is None or node.unique_id in build.settled or build.build_id in seen:
+        return None, ()
+    return status, (build.build_id,)
 
 
 def _made(attempt: UUID) -> datetime:
@@ -152,6 +188,6 @@ def _made(attempt: UUID) -> datetime:
     return datetime.fromtimestamp((attempt.int >> 80) / 1000, UTC)
 
 
-def _named(nodes: Mapping[str, PlannedNode]) -> str:
-    names = [node.name for node in nodes.values()]
+def _named(nodes: Sequence[PlannedNode]) -> str:
+    names = [node.name for node in nodes]
     return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")

@@ -61,9 +61,10 @@ class ReconcileTask(BaseOperator):
         open_ = [one for one in found if one.task_id not in by_hand]
         for one in found:
             who = by_hand.get(one.task_id)
-            self.log.warning("%s: %s%s", one.task_id, one.text, f" (marked by {who})" if who else "")
+            by = f" (marked by {who})" if who else ""
+            self.log.warning("%s: %s%s", self._name(one), one.text, by)
         if open_:
-            raise AirflowFailException(_message(open_))
+            raise AirflowFailException(_message([f"{self._name(one)}: {one.text}" for one in open_]))
         self._refuse_failed(states, mine)
         self.log.info("%d nodes: Airflow, dbt and the warehouse agree", len(mine))
         self.outlets = list(updated_assets(self.site, context, updated_by=self.task_id))
@@ -81,43 +82,53 @@ class ReconcileTask(BaseOperator):
 
     def _refuse_failed(self, states: States, mine: Iterable[PlannedNode]) -> None:
         """A run is as red as its last tasks, and below the nodes this is the only one that counts for Airflow."""
-        failed = sorted(node.task_id for node in mine if states.get(node.task_id) in _RED)
+        failed = sorted({node.task_id for node in mine if states.get(node.task_id) in _RED})
         if failed:
             more = f" and {len(failed) - _SHOWN} more" if len(failed) > _SHOWN else ""
             raise AirflowFailException(
-                f"Airflow, dbt and the warehouse agree, and {len(failed)} nodes are not built or did not pass: "
+                f"Airflow, dbt and the warehouse agree, and {len(failed)} tasks failed or were held back: "
                 f"{', '.join(failed[:_SHOWN])}{more}. Mend the cause, then clear them with their downstream."
             )
 
     def _said(
         self, run_id: str, states: States, mine: Sequence[PlannedNode], build: BuildState | None
     ) -> dict[str, Said]:
+        """Unique id to what is known of a node."""
         found = {}
-        lasts = self.site.last_results(run_id, [node.task_id for node in mine])
-        for node, last in zip(mine, lasts, strict=True):
-            known = build.statuses.get(node.unique_id, "") if build else ""
-            found[node.task_id] = Said(
+        lasts = self.site.last_results(run_id, mine)
+        statuses = build.statuses if build else {}
+        built = {node.task_id for node in mine if node.unique_id in statuses}
+        for node in mine:
+            last, known = lasts.get(node.unique_id), statuses.get(node.unique_id, "")
+            # A build says something about all nodes of a task: this one came into the manifest after it.
+            is_late = not last and not known and node.task_id in built
+            found[node.unique_id] = Said(
                 node=node,
-                state=states.get(node.task_id, "removed"),
+                state="removed" if is_late else states.get(node.task_id, "removed"),
                 status=last.status if last else known,
                 relation=last.relation if last else "",
                 kind="",
             )
         return found
 
+    def _name(self, one: Difference) -> str:
+        """The task, and where it has several nodes, which of them."""
+        is_alone = len(self.site.graph.tasks[one.task_id]) == 1
+        return one.task_id if is_alone else f"{one.task_id} ({one.unique_id})"
+
     def _with_kinds(self, said: Mapping[str, Said]) -> dict[str, Said]:
         """Add what the warehouse has, asked in one go."""
         from goldsmith.warehouse.relations import relation_kinds, relation_of
 
         places = {
-            task_id: relation_of(one.relation)
-            for task_id, one in said.items()
+            uid: relation_of(one.relation)
+            for uid, one in said.items()
             if one.relation and one.state == "success" and expected_kind(one.node)
         }
         kinds = relation_kinds(self.site.target.connection, set(places.values())) if places else {}
         return {
-            task_id: replace(one, kind=kinds.get(places[task_id], "")) if task_id in places else one
-            for task_id, one in said.items()
+            uid: replace(one, kind=kinds.get(places[uid], "")) if uid in places else one
+            for uid, one in said.items()
         }
 
     def _by_hand(self, found: list[Difference], run_id: str) -> dict[str, str]:
@@ -138,8 +149,8 @@ class ReconcileTask(BaseOperator):
         }
 
 
-def _message(found: list[Difference]) -> str:
-    lines = "\n".join(f"  {one.task_id}: {one.text}" for one in found[:_SHOWN])
+def _message(found: list[str]) -> str:
+    lines = "\n".join(f"  {one}" for one in found[:_SHOWN])
     more = f"\n  and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
     return (
         f"Airflow, dbt and the warehouse do not agree about {len(found)} nodes:\n{lines}{more}\n"

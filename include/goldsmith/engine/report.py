@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
-from goldsmith.engine.batch import MISSING
+from goldsmith.engine.batch import MISSING, SKIPPED
 from goldsmith.errors import GoldsmithError
 from goldsmith.plan.model import PlannedNode
 from goldsmith.results.record import GOOD, FailingRows, NodeResult
+
+_NAMED = 20  # failed nodes in the message of one task
 
 
 class Log(Protocol):
@@ -21,34 +25,57 @@ class NodeFailed(GoldsmithError):  # noqa: N818 - it names what happened to the 
     """dbt says that a node failed."""
 
 
-def report(node: PlannedNode, status: str, result: NodeResult | None, log: Log) -> str:
-    """Write what dbt said into the log.
+def report(
+    nodes: Sequence[PlannedNode], statuses: Mapping[str, str], lasts: Mapping[str, NodeResult], log: Log
+) -> str:
+    """Write what dbt said about a task's nodes into the log.
 
     Args:
-        node: The node.
-        status: dbt's status of it.
-        result: The details, where they can be read.
+        nodes: The nodes.
+        statuses: Unique id to dbt's status, of those that have one to report.
+        lasts: Unique id to the details, where they can be read.
         log: The task's log.
 
     Returns:
-        The status.
+        The status; how often which, where there are several.
 
     Raises:
-        NodeFailed: The status says so.
+        NodeFailed: A status says so.
     """
-    if result is not None:
-        _write(result, log)
-    if status in GOOD:
-        return status
-    if status == MISSING:
+    known = [node for node in nodes if node.unique_id in statuses]
+    for node in known:
+        if len(nodes) > 1:
+            log.info("%s: %s", node.unique_id, statuses[node.unique_id])
+        if node.unique_id in lasts:
+            _write(lasts[node.unique_id], log)
+    if failed := failed_of(known, statuses):
+        said = [_failure(node, statuses[node.unique_id], lasts.get(node.unique_id)) for node in failed]
+        more = [f"... and {len(said) - _NAMED} more nodes of this task"] if len(said) > _NAMED else []
         raise NodeFailed(
+            "\n".join([*(text for text, _ in said[:_NAMED]), *more]),
+            hint="\n".join(dict.fromkeys(hint for _, hint in said[:_NAMED])),
+        )
+    if len(nodes) == 1:
+        return statuses[nodes[0].unique_id]
+    counts = Counter(statuses.values())
+    return ", ".join(f"{number} {status}" for status, number in sorted(counts.items()))
+
+
+def failed_of(nodes: Iterable[PlannedNode], statuses: Mapping[str, str]) -> list[PlannedNode]:
+    """The nodes that failed; where none did, those that were held back without a reason among them."""
+    bad = [node for node in nodes if statuses[node.unique_id] not in GOOD]
+    return [node for node in bad if statuses[node.unique_id] != SKIPPED] or bad
+
+
+def _failure(node: PlannedNode, status: str, result: NodeResult | None) -> tuple[str, str]:
+    """What happened to a node, and what to do."""
+    if status == MISSING:
+        return (
             f"dbt built nothing for {node.unique_id}: the project, as dbt reads it now, does not have it.",
-            hint="Was it removed or renamed since the manifest was made? goldsmith manifest",
+            "Was it removed or renamed since the manifest was made? goldsmith manifest",
         )
     said = result.message if result is not None and result.message else f"dbt ended it with status {status}"
-    raise NodeFailed(
-        f"{node.unique_id}: {status}\n{said}", hint=f"Run it again by hand: {_command(node, result)}"
-    )
+    return f"{node.unique_id}: {status}\n{said}", f"Run it again by hand: {_command(node, result)}"
 
 
 def _command(node: PlannedNode, result: NodeResult | None) -> str:

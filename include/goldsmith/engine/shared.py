@@ -1,4 +1,4 @@
-"""The shared engine: one `dbt build` for a layer, and a task of its own for every node."""
+"""The shared engine: one `dbt build` for a layer, and tasks that show its nodes."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ class SharedEngine:
 
     site: Site
 
-    def node_task(self, node: PlannedNode, **airflow: Any) -> BaseOperator:
-        """Make the task that shows what the build did with a node, and that builds it again."""
-        own = {key: value for key, value in node.operator_kwargs.items() if key in _airflow_arguments()}
-        return NodeTask(node=node, site=self.site, **{**airflow, **own})
+    def node_task(self, nodes: tuple[PlannedNode, ...], **airflow: Any) -> BaseOperator:
+        """Make the task that shows what the build did with its nodes, and that builds them again."""
+        given = nodes[0].operator_kwargs
+        own = {key: value for key, value in given.items() if key in _airflow_arguments()}
+        return NodeTask(nodes=nodes, site=self.site, **{**airflow, **own})
 
     def build_task(self, build: PlannedBuild, **airflow: Any) -> BaseOperator:
         """Make the task that builds a layer."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from airflow.sdk import Context
@@ -21,7 +21,7 @@ from goldsmith.engine.marks import States
 from goldsmith.engine.workspace import DbtTarget, workspace
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.plan.graph import PlanGraph
-from goldsmith.plan.model import Plan
+from goldsmith.plan.model import Plan, PlannedNode
 from goldsmith.results.objects import is_object_storage
 from goldsmith.results.record import NodeResult
 from goldsmith.results.store import ResultStore
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+RETRIED_AS_MODELS = ("model", "seed", "snapshot")
+"""Kinds of nodes whose failure a retry may mend."""
 KEEP_DAYS = 30.0
 """Age at which the details of a run are deleted."""
 _PRUNED_AT_ONCE = 5  # runs; a build is not to wait for more
@@ -56,6 +58,7 @@ class Site:
         target: The dbt project, its target and connection.
         results_path: Where the details of nodes are kept.
         failing_rows: How many failing rows of a test are kept; 0 for none.
+        test_retries: How often a failed test is tried again, whatever task it is in.
         run_timeout: The run's time limit.
     """
 
@@ -63,6 +66,7 @@ class Site:
     target: DbtTarget
     results_path: str
     failing_rows: int
+    test_retries: int
     run_timeout: timedelta
     _writer: Writer | None = field(default=None, init=False)
     _looked: float = field(default=0.0, init=False)
@@ -185,22 +189,26 @@ class Site:
         if results:
             self.results.write(self.target.dag_id, run_id, results, append=not is_first)
 
-    def last_result(self, run_id: str, task_id: str) -> NodeResult | None:
-        """The latest details of a node; None where there are none that can be read."""
+    def last_results(self, run_id: str, nodes: Iterable[PlannedNode]) -> dict[str, NodeResult]:
+        """Unique id to the latest details of a node, of those that have some which can be read.
+
+        Each task's details are read once; from object storage several at once.
+        """
+        task_ids = list(dict.fromkeys(node.task_id for node in nodes))
+        read = partial(self._records, run_id)
+        at_once = len(task_ids) > 1 and is_object_storage(self.results_path)
+        kept = [read(task_id) for task_id in (task_ids[:1] if at_once else task_ids)]
+        if at_once:  # the first one has asked Airflow for the storage's connection
+            with ThreadPoolExecutor(max_workers=_READ_AT_ONCE) as pool:
+                kept += pool.map(read, task_ids[1:])
+        return {one.unique_id: one for records in kept for one in records}
+
+    def _records(self, run_id: str, task_id: str) -> tuple[NodeResult, ...]:
         try:
-            found = self.results.read(self.target.dag_id, run_id, task_id)
+            return self.results.read(self.target.dag_id, run_id, task_id)
         except EnvironmentProblem as error:
             log.warning("%s", error)
-            return None
-        return found[-1] if found else None
-
-    def last_results(self, run_id: str, task_ids: Sequence[str]) -> list[NodeResult | None]:
-        """The latest details of nodes, in their order; from object storage several at once."""
-        if not is_object_storage(self.results_path) or not task_ids:
-            return [self.last_result(run_id, task_id) for task_id in task_ids]
-        first = self.last_result(run_id, task_ids[0])  # asks Airflow for the storage's connection
-        with ThreadPoolExecutor(max_workers=_READ_AT_ONCE) as pool:
-            return [first, *pool.map(lambda task_id: self.last_result(run_id, task_id), task_ids[1:])]
+            return ()
 
     def states(self, run_id: str, task_ids: list[str] | None = None) -> States:
         """The states of all tasks of a run, or of some; what has not started has none."""

@@ -75,24 +75,36 @@ def node_log(
     _check_is_one(found, name)
     log = NodeLog(dag_id=dag_id, run_id=chosen, task_id=found[0].task_id, state=found[0].state or "")
     if not only_task_log:
-        log = _with_details(airflow, log)
+        log = _with_details(airflow, log, of=_nodes_named(name, log.task_id, plan))
     if log.records:
         return log
     lines = _task_log(airflow, log, found)
     return replace(log, task_log=lines, note=log.note if lines else f"{log.note} It is empty.".strip())
 
 
-def _with_details(airflow: Airflow, log: NodeLog) -> NodeLog:
+def _nodes_named(name: str, task_id: str, plan: Plan | None) -> set[str]:
+    """Unique ids of the nodes that a name means, of a task that has others too; none: all of them."""
+    if plan is None or name == task_id:
+        return set()
+    return {
+        node.unique_id
+        for node in plan.nodes
+        if node.task_id == task_id and name in {node.unique_id, node.name}
+    }
+
+
+def _with_details(airflow: Airflow, log: NodeLog, *, of: set[str]) -> NodeLog:
     try:
         kept = airflow.api.node_results(log.dag_id, log.run_id, log.task_id)
     except ApiRefused as error:
         return replace(log, note=f"{error}\nWhat follows is the task's log.")
     try:
-        records = tuple(map(NodeResult.from_dict, kept["records"]))
+        all_records = tuple(map(NodeResult.from_dict, kept["records"]))
     except (KeyError, TypeError):
         return replace(
             log, note="This Airflow has another version of Goldsmith. What follows is the task's log."
         )
+    records = tuple(one for one in all_records if not of or one.unique_id in of)
     path = str(kept["path"])
     note = "" if records else f"Nothing is kept of what dbt said, at {path}; what follows is the task's log."
     return replace(log, path=path, records=records, note=note)

@@ -14,9 +14,11 @@ from rich.text import Text
 from goldsmith.local.airflow import Airflow
 from goldsmith.local.follow import clock, progress_table
 from goldsmith.local.progress import Progress
-from goldsmith.local.said import Said, Warned
-from goldsmith.plan.model import Plan
+from goldsmith.local.said import FAILED, Said, Warned, in_dbts_words
+from goldsmith.plan.graph import nodes_by_task
+from goldsmith.plan.model import Plan, PlannedNode
 from goldsmith.rest import LogLine, RestClient, TaskInstance
+from goldsmith.results.record import GOOD, NodeResult
 
 # dbt's resource types, as a person calls them, and what is said of one that went well.
 _NOUNS = {
@@ -30,6 +32,10 @@ SHOWN = 10  # failures that are printed in full
 _NO_LOG = "No log: the task did not run on a worker. The scheduler's log may say why."
 # Airflow names the exception, Cosmos says that dbt failed: both before what dbt itself says.
 _PREFIX = re.compile(r"^[\w.]+: (?:dbt invocation completed with errors: )?")
+
+
+Nodes = Mapping[str, tuple[str, str]]
+"""Unique id to dbt's resource type, and to dbt's last status where that is known."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,8 +65,8 @@ class Report:
     """The groups in the order in which they are shown."""
     warnings: tuple[Warned, ...] = ()
     """Tests that are green and warned."""
-    kinds: Mapping[str, str] = field(default_factory=dict)
-    """Task id to dbt's resource type."""
+    nodes: Mapping[str, Nodes] = field(default_factory=dict)
+    """Task id to its dbt nodes."""
 
     @property
     def is_success(self) -> bool:
@@ -87,7 +93,9 @@ class Report:
     def print_on(self, console: Console) -> None:
         """Print the warnings, the failures, the sums and the verdict."""
         for warned in self.warnings[:SHOWN]:
-            console.print(Text(f"WARN {warned.task_id}: {warned.message}", style="yellow"), soft_wrap=True)
+            which = f" ({warned.unique_id})" if len(self.nodes.get(warned.task_id, ())) > 1 else ""
+            text = f"WARN {warned.task_id}{which}: {warned.message}"
+            console.print(Text(text, style="yellow"), soft_wrap=True)
         if len(self.warnings) > SHOWN:
             console.print(f"... and {len(self.warnings) - SHOWN} more warnings", highlight=False)
         for failure in self.failures[:SHOWN]:
@@ -109,7 +117,7 @@ class Report:
                 f"{self.pipeline}: {self.progress.run.state}, {', '.join(parts)}, {took}", style="bold red"
             )
         console.print(verdict)
-        if counted := count_nodes(self.progress.tasks, self.kinds):
+        if counted := count_nodes(self.progress.tasks, self.nodes):
             console.print(counted, highlight=False)
 
 
@@ -130,10 +138,11 @@ def make_report(
         plan: The pipeline's plan; None where its project is not on this machine.
         is_only_pipeline: Whether `goldsmith retry` finds the pipeline without its name.
     """
-    run, planned = progress.run, {node.task_id: node for node in plan.nodes} if plan else {}
+    run, planned = progress.run, nodes_by_task(plan.nodes) if plan else {}
     gates = {gate.task_id for gate in plan.gates} if plan else set()
     said = Said(api=airflow.api, run_id=run.run_id, plan=plan) if plan else None
     failed = sorted(progress.failed, key=lambda task: (task.ended is None, task.ended, task.key))
+    lasts = {task.task_id: said.lasts(task.task_id) for task in failed if said and task.task_id in planned}
     options = "" if is_only_pipeline else f" --pipeline {run.dag_id}"
     if failed and airflow.api.runs(run.dag_id, limit=1)[0].run_id != run.run_id:
         options += f" --run {run.run_id}"
@@ -143,14 +152,14 @@ def make_report(
         progress=progress,
         order=tuple(order),
         warnings=said.warnings() if said else (),
-        kinds={task_id: node.kind for task_id, node in planned.items()},
+        nodes={task_id: _nodes(nodes, lasts.get(task_id, ())) for task_id, nodes in planned.items()},
         failures=tuple(
             Failure(
                 task_id=task.task_id,
                 map_index=task.map_index,
-                unique_id=planned[task.task_id].unique_id if task.task_id in planned else "",
+                unique_id=_first_failed(planned.get(task.task_id, ()), lasts.get(task.task_id, ())),
                 try_number=task.try_number,
-                message=(said.message(task.task_id) if said and task.task_id in planned else "")
+                message=in_dbts_words(lasts.get(task.task_id, ()))
                 or failure_message(airflow.api, run.dag_id, run.run_id, task),
                 url=airflow.task_url(run.dag_id, run.run_id, task),
                 # A gate that runs again finds what it found before.
@@ -163,19 +172,41 @@ def make_report(
     )
 
 
-def count_nodes(tasks: Iterable[TaskInstance], kinds: Mapping[str, str]) -> str:
+def _nodes(nodes: Iterable[PlannedNode], lasts: Iterable[NodeResult]) -> dict[str, tuple[str, str]]:
+    statuses = {one.unique_id: one.status for one in lasts}
+    return {node.unique_id: (node.kind, statuses.get(node.unique_id, "")) for node in nodes}
+
+
+def _first_failed(nodes: Sequence[PlannedNode], lasts: Iterable[NodeResult]) -> str:
+    """Unique id of the node that a task failed for; empty where it has no nodes."""
+    known = {node.unique_id for node in nodes}
+    failed = [one.unique_id for one in lasts if one.status in FAILED and one.unique_id in known]
+    return next(iter([*failed, *(node.unique_id for node in nodes)]), "")
+
+
+def count_nodes(tasks: Iterable[TaskInstance], nodes: Mapping[str, Nodes]) -> str:
     """How many models were built and tests passed, and how many not; empty where the tasks have no nodes."""
     counts: Counter[tuple[str, bool]] = Counter()
     for task in tasks:
-        noun, _ = _NOUNS.get(kinds.get(task.task_id, ""), ("", ""))
-        if noun and task.state in {"success", "failed"}:
-            counts[noun, task.state == "success"] += 1
+        mine = nodes.get(task.task_id, {})
+        for kind, status in mine.values():
+            noun, _ = _NOUNS.get(kind, ("", ""))
+            is_good = _is_good(task.state, status if len(mine) > 1 else "fail")
+            if noun and is_good is not None:
+                counts[noun, is_good] += 1
     parts = []
     for noun, verb in dict.fromkeys(_NOUNS.values()):
         done, failed = counts[noun, True], counts[noun, False]
         parts += [f"{done} {noun}{'s' * (done != 1)} {verb}"] if done else []
         parts += [f"{failed} {noun}{'s' * (failed != 1)} failed"] if failed else []
     return ", ".join(parts)
+
+
+def _is_good(state: str | None, status: str) -> bool | None:
+    """Whether a node is well, by its task's state, and where that is red, by dbt's status; None: neither is said."""
+    if state == "success":
+        return True
+    return status in GOOD if state == "failed" and status in GOOD | FAILED else None
 
 
 def failure_message(api: RestClient, dag_id: str, run_id: str, task: TaskInstance) -> str:

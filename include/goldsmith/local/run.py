@@ -243,7 +243,8 @@ def _task_of(node: str, plan: Plan, task_ids: Iterable[str]) -> str:
     known = sorted(set(task_ids))
     if node in known:
         return node
-    meant = [one.task_id for one in plan.nodes if node in {one.unique_id, one.name}]
+    named = (one.task_id for one in plan.nodes if node in {one.unique_id, one.name})
+    meant = list(dict.fromkeys(named))
     # A model and its tests may share words, not names; of a model and a snapshot the person has to choose.
     if len(meant) == 1:
         return meant[0]

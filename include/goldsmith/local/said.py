@@ -10,20 +10,23 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 import httpx
 
 from goldsmith.engine.state import BuildState
 from goldsmith.errors import GoldsmithError
-from goldsmith.plan.model import Plan
+from goldsmith.plan.graph import nodes_by_task
+from goldsmith.plan.model import Plan, PlannedNode
 from goldsmith.rest import RestClient, TaskInstance
 from goldsmith.rest.transport import ApiRefused, quoted, run_path
+from goldsmith.results.history import by_node
 from goldsmith.results.record import GOOD, NodeResult
 
 READ_EVERY = 2.0  # seconds: as often as a build writes
 _WARN = "warn"
-_FAILED = {"fail", "error", "runtime error"}
+FAILED = frozenset({"fail", "error", "runtime error"})
 _MOST = 25  # warnings that are looked up
 
 
@@ -72,10 +75,13 @@ class Said:
             for task in found
         )
 
-    def message(self, task_id: str) -> str:
-        """Why a node failed, in dbt's words; empty where dbt did not say that it failed."""
-        last = self._last(task_id)
-        return f"{last.unique_id}: {last.message or last.status}" if last and last.status in _FAILED else ""
+    def lasts(self, task_id: str) -> tuple[NodeResult, ...]:
+        """What dbt said last about each of a task's nodes."""
+        try:
+            records = self.api.node_results(self.plan.pipeline, self.run_id, task_id)["records"]
+            return tuple(one.latest for one in by_node(map(NodeResult.from_dict, records)))
+        except (GoldsmithError, KeyError, TypeError):  # another version of Goldsmith, or none, answers
+            return ()
 
     def warnings(self) -> tuple[Warned, ...]:
         """The tests that warned; of the isolated engine those of severity `warn`, which alone are looked up."""
@@ -87,20 +93,29 @@ class Said:
             tests = [node for node in tests if statuses.get(node.unique_id) == _WARN]
         else:
             tests = [node for node in tests if node.severity == _WARN]
-        lasts = ((node, self._last(node.task_id)) for node in tests[:_MOST])
+        asked = {node.unique_id: node for node in tests[:_MOST]}
+        task_ids = dict.fromkeys(node.task_id for node in asked.values())
+        found = [last for task_id in task_ids for last in self.lasts(task_id)]
         return tuple(
-            Warned(task_id=node.task_id, unique_id=node.unique_id, message=last.message)
-            for node, last in lasts
-            if last is not None and last.status == _WARN
+            Warned(task_id=asked[last.unique_id].task_id, unique_id=last.unique_id, message=last.message)
+            for last in found
+            if last.unique_id in asked and last.status == _WARN
         )
 
+    @cached_property
+    def _tasks(self) -> Mapping[str, tuple[PlannedNode, ...]]:
+        return nodes_by_task(self.plan.nodes)
+
     def _states(self, statuses: Mapping[str, str]) -> dict[str, str]:
-        shown = dict.fromkeys(GOOD, "success") | dict.fromkeys(_FAILED, "failed")
-        return {
-            node.task_id: shown[status]
-            for node in self.plan.nodes
-            if (status := statuses.get(node.unique_id, "")) in shown
-        }
+        """Task id to state, of the tasks with a node that failed or all of whose nodes are good."""
+        found = {}
+        for task_id, nodes in self._tasks.items():
+            said = {statuses.get(node.unique_id, "") for node in nodes}
+            if said & FAILED:
+                found[task_id] = "failed"
+            elif said <= GOOD:
+                found[task_id] = "success"
+        return found
 
     def _statuses(self, build: str, started: datetime | None) -> Mapping[str, str]:
         """What a build that runs since then has done, read at most every other second."""
@@ -122,12 +137,11 @@ class Said:
         except (GoldsmithError, KeyError, TypeError):  # it is not worth an error
             return None
 
-    def _last(self, task_id: str) -> NodeResult | None:
-        try:
-            records = self.api.node_results(self.plan.pipeline, self.run_id, task_id)["records"]
-            return NodeResult.from_dict(records[-1]) if records else None
-        except (GoldsmithError, KeyError, TypeError):  # another version of Goldsmith, or none, answers
-            return None
+
+def in_dbts_words(lasts: Iterable[NodeResult]) -> str:
+    """Why a task's nodes failed; empty where dbt did not say that one did."""
+    failed = (one for one in lasts if one.status in FAILED)
+    return "\n".join(f"{one.unique_id}: {one.message or one.status}" for one in failed)
 
 
 class _Store:

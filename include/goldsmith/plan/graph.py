@@ -3,12 +3,31 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
 
 from goldsmith.plan.edges import topological_order
 from goldsmith.plan.groups import unit_group_id
 from goldsmith.plan.model import Plan, PlannedNode
+
+
+def nodes_by_task(nodes: Iterable[PlannedNode]) -> dict[str, tuple[PlannedNode, ...]]:
+    """Task id to the nodes of the task, the one it is named after first."""
+    found: dict[str, tuple[PlannedNode, ...]] = {}
+    for node in nodes:
+        found[node.task_id] = (*found.get(node.task_id, ()), node)
+    return found
+
+
+def upstream_of(nodes: Collection[PlannedNode]) -> tuple[str, ...]:
+    """The ids of all tasks right before a task.
+
+    Args:
+        nodes: The task's nodes.
+    """
+    if len(nodes) == 1:
+        return next(iter(nodes)).upstream
+    return tuple(sorted({before for node in nodes for before in node.upstream}))
 
 
 class PlanGraph:
@@ -18,9 +37,14 @@ class PlanGraph:
         self.plan = plan
 
     @cached_property
-    def nodes(self) -> Mapping[str, PlannedNode]:
-        """Task id to node."""
-        return {node.task_id: node for node in self.plan.nodes}
+    def tasks(self) -> Mapping[str, tuple[PlannedNode, ...]]:
+        """Task id to the nodes of the task, the one it is named after first."""
+        return nodes_by_task(self.plan.nodes)
+
+    @cached_property
+    def upstream(self) -> Mapping[str, tuple[str, ...]]:
+        """Id of a nodes' task to the ids of all tasks right before it."""
+        return {task_id: upstream_of(nodes) for task_id, nodes in self.tasks.items()}
 
     @cached_property
     def task_of(self) -> Mapping[str, str]:
@@ -44,12 +68,21 @@ class PlanGraph:
 
     def groups_of(self, task_id: str) -> tuple[str, ...]:
         """The task groups that a node's task stands in."""
-        node = self.nodes[task_id]
+        node = self.tasks[task_id][0]
         return (node.group, *((unit_group_id(node.unit),) if node.unit else ()))
 
     def built_by(self, build: str) -> tuple[PlannedNode, ...]:
         """The nodes of a build."""
         return tuple(node for node in self.plan.nodes if node.build == build)
+
+    def whole(self, good: Collection[str]) -> list[str]:
+        """The ids of the tasks all of whose nodes are good.
+
+        Args:
+            good: Unique ids of nodes.
+        """
+        touched = dict.fromkeys(self.task_of[uid] for uid in good if uid in self.task_of)
+        return sorted(task for task in touched if all(one.unique_id in good for one in self.tasks[task]))
 
     def below(self, task_ids: Iterable[str]) -> set[str]:
         """All nodes' tasks that wait for one of these, not through a gate or a build."""
@@ -61,7 +94,7 @@ class PlanGraph:
 
     @cached_property
     def _parents(self) -> Mapping[str, tuple[str, ...]]:
-        parents = {node.task_id: node.upstream for node in self.plan.nodes}
+        parents = {**self.upstream}
         parents |= {gate.task_id: gate.upstream for gate in self.plan.gates}
         return parents | {build.task_id: build.upstream for build in self.plan.builds}
 
@@ -69,17 +102,17 @@ class PlanGraph:
     def _children(self) -> Mapping[str, list[str]]:
         between = {gate.task_id for gate in self.plan.gates} | {build.task_id for build in self.plan.builds}
         children: dict[str, list[str]] = defaultdict(list)
-        for node in self.plan.nodes:
-            for before in node.upstream:
+        for task_id, upstream in self.upstream.items():
+            for before in upstream:
                 if before not in between:
-                    children[before].append(node.task_id)
+                    children[before].append(task_id)
         return children
 
 
 def _members(pairs: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
-    found: dict[str, list[str]] = defaultdict(list)
+    found: dict[str, dict[str, None]] = defaultdict(dict)
     for group, task_id in pairs:
-        found[group].append(task_id)
+        found[group][task_id] = None
     return {group: tuple(members) for group, members in found.items()}
 
 

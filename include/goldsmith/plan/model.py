@@ -8,7 +8,11 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlannedNode:
-    """One executable dbt node and the Airflow task it becomes."""
+    """One executable dbt node and the Airflow task it becomes, alone or with other nodes.
+
+    Nodes of one task share its id, display name, group, unit, build and owner. The first of them is the task's own:
+    docs, retries and Airflow's arguments come from it.
+    """
 
     unique_id: str
     kind: str
@@ -18,6 +22,9 @@ class PlannedNode:
     """Layer, or for nodes outside any layer the group they stand in."""
     task_id: str
     display_name: str
+    """Name of the task."""
+    label: str
+    """Short name of the node beside others of its group."""
     group: str
     """Task group it is shown in: that of its layer, or a part of it."""
     unit: str
@@ -31,7 +38,7 @@ class PlannedNode:
     updated_by: str
     """Id of the task that updates the asset: a gate, a comparison, or the node's own."""
     upstream: tuple[str, ...]
-    """Ids of all tasks directly before it: nodes, gates, builds, ingest."""
+    """Ids of all tasks directly before it: nodes, gates, builds, ingest; never its own."""
     file: str
     """Path of the file that defines it, from the project's root."""
     materialized: str
@@ -79,7 +86,12 @@ class Plan:
     dbt_version: str
     project_name: str
     layers: tuple[str, ...]
+    tasks: str
+    """What became a task, as the spec's `tasks` says it: `test`, `model_tests` or `model`."""
+    tasks_because: str
+    """Why, where the spec leaves it open; else empty."""
     nodes: tuple[PlannedNode, ...]
+    """By the ids of their tasks; of one task, the node that the task is named after comes first."""
     gates: tuple[PlannedGate, ...]
     builds: tuple[PlannedBuild, ...]
     not_run: tuple[str, ...]
@@ -116,6 +128,7 @@ class Plan:
         shown = ("unique_id", "task_id", "kind", "layer", "upstream")
         return {
             "pipeline": self.pipeline,
+            "tasks": self.tasks,
             "nodes": [{key: getattr(node, key) for key in shown} for node in self.nodes],
         }
 

@@ -22,10 +22,12 @@ from typing import Any
 
 from goldsmith.plan.model import Plan
 
-_FORMAT = 5
+_FORMAT = 6
 _SCHEMA = """
 create table head (format integer, size integer, changed integer, plan text);
-create table task (task_id text primary key, place integer, part text, body text) without rowid;
+create table task (
+    task_id text, place integer, part text, body text, primary key (task_id, place, part)
+) without rowid;
 """
 _PARTS = ("nodes", "gates", "builds")
 _ALIAS = ""  # the part of a second id of a task's entry: a build's comparison
@@ -94,7 +96,7 @@ def _read(path: Path, only: str | None) -> StoredPlan | None:
 
 def _part(found: sqlite3.Connection, task_id: str) -> dict[str, Any]:
     values: dict[str, Any] = {name: [] for name in _PARTS}
-    query = "select part, body from task where task_id = ?"
+    query = "select part, body from task where task_id = ? order by place"
     for part, body in found.execute(query, [task_id]):
         values[part or "builds"].append(json.loads(body))
     return values

@@ -14,6 +14,7 @@ VIEW = PlannedNode(
     layer="silver",
     task_id="silver.orders.run",
     display_name="orders",
+    label="orders",
     group="silver",
     unit="silver.orders.run",
     select="fqn:shop.silver.orders",
@@ -54,6 +55,6 @@ def test_a_green_task_has_a_good_word_of_dbt_and_its_relation(
     """Nothing else about a node can make a green run wrong."""
     relation = '"warehouse"."silver"."orders"' if status == "success" else ""
     said = Said(node=VIEW, state=state, status=status, relation=relation, kind=kind)
-    found = [one.text for one in differences({VIEW.task_id: said})]
+    found = [one.text for one in differences({VIEW.unique_id: said})]
     assert len(found) == bool(expected)
     assert all(expected in text for text in found)

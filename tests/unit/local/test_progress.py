@@ -105,10 +105,28 @@ def test_the_final_table_and_counts_hold_what_a_person_asks_for() -> None:
         "run",
         "time",
     ]
-    kinds = dict.fromkeys(("silver.orders.run", "silver.items.run", "gold.facts.run"), "model")
-    kinds |= {"silver.orders.unique_id": "test", "silver.orders.unit": "unit_test"}
-    assert count_nodes(tasks, kinds) == "1 model built, 1 model failed, 2 tests passed"
+    nodes = {
+        task_id: {task_id: ("model", "")}
+        for task_id in ("silver.orders.run", "silver.items.run", "gold.facts.run")
+    }
+    nodes |= {"silver.orders.unique_id": {"t": ("test", "")}, "silver.orders.unit": {"u": ("unit_test", "")}}
+    assert count_nodes(tasks, nodes) == "1 model built, 1 model failed, 2 tests passed"
     assert count_nodes(tasks, {}) == ""
+
+
+def test_nodes_that_share_a_task_are_counted_each() -> None:
+    """Of a red task as dbt says of each; what dbt did not get to is neither well nor failed."""
+    tasks = [task("silver.orders.run", "success"), task("silver.items.run", "failed")]
+    nodes = {
+        "silver.orders.run": {"o": ("model", ""), "o1": ("test", ""), "o2": ("test", "")},
+        "silver.items.run": {
+            "i": ("model", "success"),
+            "i1": ("test", "fail"),
+            "i2": ("test", "warn"),
+            "i3": ("test", "skipped"),
+        },
+    }
+    assert count_nodes(tasks, nodes) == "2 models built, 3 tests passed, 1 test failed"
 
 
 def test_the_message_of_a_failure_is_dbts_own() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from goldsmith.engine.state import BuildState
-from goldsmith.local.said import Said
+from goldsmith.local.said import Said, in_dbts_words
 from goldsmith.plan.model import Plan, PlannedBuild, PlannedNode
 from goldsmith.rest import RestClient, TaskInstance
 from goldsmith.rest.transport import ApiRefused
@@ -65,6 +66,7 @@ def node(name: str, kind: str = "model") -> PlannedNode:
         layer="bronze",
         task_id=f"bronze.{name}",
         display_name=name,
+        label=name,
         group="bronze",
         unit="",
         select=name,
@@ -97,6 +99,8 @@ PLAN = Plan(
     dbt_version="",
     project_name="shop",
     layers=("bronze",),
+    tasks="test",
+    tasks_because="",
     nodes=(node("a"), node("b"), node("c"), node("t", "test")),
     gates=(),
     builds=(BUILD,),
@@ -151,6 +155,27 @@ def test_nodes_are_shown_as_dbt_finishes_them_and_never_over_a_state_that_airflo
     assert len(api.asked) == 2
 
 
+def test_a_task_of_several_nodes_is_red_with_the_first_that_fails_and_green_with_the_last(api: Api) -> None:
+    """Between the two nothing is known of it."""
+    joint = replace(PLAN, nodes=tuple(replace(one, task_id="bronze.a") for one in PLAN.nodes[:3]))
+    shown = []
+    for statuses in (
+        ["success"],
+        ["success", "warn"],
+        ["success", "skipped", "success"],
+        ["success", "fail"],
+    ):
+        state = BuildState(build_id="1", max_tries=0)
+        names = [node.unique_id for node in joint.nodes]
+        state.statuses = dict(zip(names, statuses, strict=False))
+        state.save(Store(api))
+        shown.append(states(Said(api=api, run_id="r1", plan=joint), *TASKS)["a"])
+    assert shown == [None, None, None, "failed"]
+    state.statuses = dict.fromkeys(names, "success")
+    state.save(Store(api))
+    assert states(Said(api=api, run_id="r1", plan=joint), *TASKS)["a"] == "success"
+
+
 def test_what_a_build_kept_before_it_was_cleared_is_not_shown(api: Api) -> None:
     """Nor anything where it has kept nothing."""
     api.updated = STARTED - timedelta(seconds=1)
@@ -183,6 +208,28 @@ def test_a_warning_is_told_until_the_test_passes_and_a_failure_in_dbts_words(api
     api.records["bronze.b"] = [record("model.shop.b", "error", "Database Error")]
     said = Said(api=api, run_id="r1", plan=PLAN)
     assert [(one.task_id, one.message) for one in said.warnings()] == [("bronze.t", "Got 2 results")]
-    assert (said.message("bronze.b"), said.message("bronze.t")) == ("model.shop.b: Database Error", "")
+    assert in_dbts_words(said.lasts("bronze.b")) == "model.shop.b: Database Error"
+    assert in_dbts_words(said.lasts("bronze.t")) == ""
     api.records["bronze.t"].append(record("test.shop.t", "pass", ""))
     assert said.warnings() == ()
+
+
+def test_tests_that_share_a_task_are_told_apart(api: Api) -> None:
+    """One look at the task's details says which of them warned, and which failed."""
+    tests = tuple(replace(node(name, "test"), task_id="bronze.tests") for name in "tuv")
+    state = BuildState(build_id="1", max_tries=0)
+    state.statuses = {"test.shop.t": "warn", "test.shop.u": "fail", "test.shop.v": "warn"}
+    state.save(Store(api))
+    api.records["bronze.tests"] = [
+        record("test.shop.t", "warn", "Got 2 results"),
+        record("test.shop.v", "pass", ""),
+        record("test.shop.u", "fail", "Got 1 result"),
+        record("test.shop.v", "warn", "Got 3 results"),
+    ]
+    said = Said(api=api, run_id="r1", plan=replace(PLAN, nodes=tests))
+    warned = [(one.task_id, one.unique_id, one.message) for one in said.warnings()]
+    assert warned == [
+        ("bronze.tests", "test.shop.t", "Got 2 results"),
+        ("bronze.tests", "test.shop.v", "Got 3 results"),
+    ]
+    assert in_dbts_words(said.lasts("bronze.tests")) == "test.shop.u: Got 1 result"

@@ -58,6 +58,29 @@ def test_one_task_is_looked_up_alone(plan: Plan, tmp_path: Path) -> None:
     assert (stored.plan.nodes, stored.plan.gates, stored.plan.builds) == ((), (), ())
 
 
+@pytest.mark.parametrize("tasks", ["model_tests", "model"])
+def test_all_nodes_of_one_task_are_looked_up(
+    nodes: Callable[..., dict[str, Node]], selected: Callable[..., Selected], tmp_path: Path, tasks: str
+) -> None:
+    """In their order, by the index: the process of a task reads nothing of the others."""
+    graph = nodes(a="bronze/", **{f"t_{number}": "bronze/a" for number in range(12)})
+    spec = Pipeline.model_validate({"name": "shop", "tasks": tasks})
+    plan = compile_plan(spec, selected(graph))
+    path = tmp_path / "plan.sqlite"
+    write_plan(plan, (10, 20), (path,))
+    whole = read_plan((path,))
+    assert whole is not None
+    assert whole.plan == plan
+    for task_id in {node.task_id for node in plan.nodes}:
+        stored = read_plan((path,), only=task_id)
+        assert stored is not None
+        assert stored.plan.nodes == plan.part(task_id).nodes
+    with closing(sqlite3.connect(path)) as found:
+        query = "explain query plan select part, body from task where task_id = 'a' order by place"
+        [step] = found.execute(query)
+    assert "PRIMARY KEY (task_id=?)" in step[-1]
+
+
 def test_a_newer_plan_wins(plan: Plan, tmp_path: Path) -> None:
     """One beside the manifest, from before the folder was made read-only, and one elsewhere."""
     old, new = tmp_path / "old.sqlite", tmp_path / "new.sqlite"
