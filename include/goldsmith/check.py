@@ -18,6 +18,7 @@ from goldsmith.errors import ConfigurationError, GoldsmithError
 from goldsmith.local.airflow import local_stack
 from goldsmith.local.environment import API_ACCESS, api_connection
 from goldsmith.pipeline import load_plan, pipelines_in, project_of
+from goldsmith.plan.show import plan_head
 from goldsmith.settings import Settings
 from goldsmith.spec.pipeline import Pipeline
 
@@ -125,7 +126,7 @@ def _manifest(project: DbtProject) -> tuple[str, str]:
 
 def _plan(spec: Pipeline, here: Settings) -> tuple[str, str]:
     plan = load_plan(spec, project_of(spec, here), here)
-    return OK, f"{len(plan.nodes)} tasks of dbt nodes, {len(plan.gates)} gates"
+    return OK, f"{plan_head(plan)}; tasks: {plan.tasks}"
 
 
 def _determinism(file: Path, env: Mapping[str, str]) -> tuple[str, str]:

@@ -17,6 +17,7 @@ from goldsmith.dag.build import render
 from goldsmith.dbt.project import DbtProject
 from goldsmith.engine import isolated, node_task
 from goldsmith.pipeline import load_plan
+from goldsmith.plan.graph import PlanGraph
 from goldsmith.plan.model import Plan
 from goldsmith.settings import Settings
 from goldsmith.spec.pipeline import Pipeline
@@ -107,7 +108,13 @@ def test_the_dag_follows_the_spec_and_explains_itself(dag: DAG, plan: Plan, spec
     """One run at a time, hourly, nothing caught up; the page says what is in it."""
     assert (dag.max_active_runs, dag.catchup, dag.dagrun_timeout) == (1, False, None)
     assert dag.doc_md is not None
-    for word in ("bronze → silver → gold", "| gold |", *(line.split("**")[1] for line in plan.exposures)):
+    for word in (
+        "bronze → silver → gold",
+        "| gold |",
+        "`tasks: test`",
+        "Chosen by `auto`",
+        *(line.split("**")[1] for line in plan.exposures),
+    ):
         assert word in dag.doc_md
     assert spec.description.split("\n")[0] == dag.description
 
@@ -126,20 +133,26 @@ def test_a_task_process_builds_its_own_task_only(
 
 @pytest.mark.parametrize("gate", ["layer", "node"])
 @pytest.mark.parametrize("name", ["sample", "shop"])
+@pytest.mark.parametrize(
+    "engine",
+    [
+        {"engine": "isolated"},
+        *({"engine": "shared", "tasks": how} for how in ("test", "model_tests", "model")),
+    ],
+    ids=lambda values: "-".join(values.values()),
+)
 def test_airflow_can_draw_the_groups(
-    request: pytest.FixtureRequest, here: Settings, spec: Pipeline, name: str, gate: str
+    request: pytest.FixtureRequest, here: Settings, name: str, gate: str, engine: dict[str, str]
 ) -> None:
     """The grid and the graph put the groups in order at every level, with Airflow's own code."""
     from airflow.api_fastapi.core_api.services.ui.task_group import task_group_to_dict_grid
     from airflow.serialization.serialized_objects import DagSerialization
 
     project: DbtProject = request.getfixturevalue(name)
-    values = {
-        **spec.model_dump(by_alias=True),
-        "gate": gate,
-        "ingest": spec.ingest if name == "sample" else (),
-    }
-    drawn = Pipeline.model_validate(values)
+    sample: Path = request.getfixturevalue("repository") / SAMPLE_SPEC
+    spec = Pipeline.from_yaml(sample)
+    values = {**spec.model_dump(by_alias=True), **engine, "gate": gate}
+    drawn = Pipeline.model_validate(values | {"ingest": spec.ingest if name == "sample" else ()})
     plan = load_plan(drawn, project, here)
     rendered = render(plan, drawn, project, here, load_plan=lambda: plan)
     dag = DagSerialization.from_dict(DagSerialization.to_dict(rendered))
@@ -149,6 +162,41 @@ def test_airflow_can_draw_the_groups(
         return [entry["id"]] if children is None else [task for child in children for task in tasks(child)]
 
     assert sorted(tasks(task_group_to_dict_grid(dag.task_group))) == sorted(dag.task_dict)
+
+
+@pytest.mark.parametrize("spec", ["shared"], indirect=True)
+@pytest.mark.parametrize("tasks", ["test", "model_tests", "model"])
+def test_nodes_of_one_task_are_one_operator(
+    spec: Pipeline, tasks: str, sample: DbtProject, here: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits for all that they wait for, and is named, owned and retried as the first of them."""
+    coarse = spec.model_copy(update={"tasks": tasks})
+    plan = load_plan(coarse, sample, here)
+    dag = render(plan, coarse, sample, here, load_plan=lambda: plan)
+    graph = PlanGraph(plan)
+    sizes = [len(nodes) for nodes in graph.tasks.values()]
+    assert sum(sizes) == len(plan.nodes)
+    assert (max(sizes) > 1) == (tasks != "test")
+    for task_id, nodes in graph.tasks.items():
+        task, first = dag.get_task(task_id), nodes[0]
+        assert isinstance(task, node_task.NodeTask)
+        assert task.nodes == nodes
+        assert task.upstream_task_ids == set(graph.upstream[task_id])
+        assert (task.owner, task.doc_md, task.task_display_name) == (
+            first.owner,
+            first.docs,
+            first.display_name,
+        )
+        assert task.retries == (2 if first.kind in ("model", "seed", "snapshot") else 0)
+    build = plan.builds[0]
+    built = {node.task_id for node in graph.built_by(build.task_id)}
+    assert dag.get_task(build.reconcile_id).upstream_task_ids == {build.task_id, *built}
+    assert f"`tasks: {tasks}`" in (dag.doc_md or "")
+    wanted = max(graph.tasks, key=lambda task_id: len(graph.tasks[task_id]))
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", spec.name)
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_TASK_ID", wanted)
+    alone: Any = render(plan.part(wanted), coarse, sample, here, load_plan=lambda: plan).get_task(wanted)
+    assert alone.nodes == graph.tasks[wanted]
 
 
 @pytest.mark.parametrize("spec", ["shared"], indirect=True)
@@ -169,12 +217,13 @@ def test_a_copied_task_is_the_task_that_airflow_makes(
 
 
 def _values(task: Any) -> dict[str, Any]:
-    """What a task is made of: the node, which differs in the test itself, and the group by their ids."""
+    """What a task is made of: the nodes, which differ in the test itself, and the group by their ids."""
     values = {key: value for key, value in vars(task).items() if key not in ("_dag", "site")}
     given = values.pop("_BaseOperator__init_kwargs")
-    own = ("task_id", "task_display_name", "doc_md", "node", "dag", "task_group", "site")
+    own = ("task_id", "task_display_name", "doc_md", "nodes", "dag", "task_group", "site")
     values |= {f"given {key}": value for key, value in given.items() if key not in own}
-    return values | {"node": values["node"].unique_id, "task_group": values["task_group"].group_id}
+    uids = [node.unique_id for node in values["nodes"]]
+    return values | {"nodes": uids, "task_group": values["task_group"].group_id}
 
 
 def _hash(dag: DAG) -> str:

@@ -18,6 +18,7 @@ from goldsmith.plan.model import Plan, PlannedBuild, PlannedGate, PlannedNode
 from goldsmith.plan.names import TESTS, TaskName, name_tasks
 from goldsmith.plan.select import selections
 from goldsmith.plan.stages import assign_stages, build_id, plan_builds, plan_gates
+from goldsmith.plan.tasks import put_into_tasks
 from goldsmith.spec.pipeline import Pipeline
 
 
@@ -78,6 +79,7 @@ def compile_plan(pipeline: Pipeline, selected: Selected) -> Plan:
         )
         for uid, node in sorted(executable.items(), key=lambda item: names[item[0]].task_id)
     )
+    tasks = put_into_tasks(planned, gates, pipeline)
     return Plan(
         pipeline=pipeline.name,
         manifest_checksum=selected.manifest_checksum,
@@ -85,8 +87,10 @@ def compile_plan(pipeline: Pipeline, selected: Selected) -> Plan:
         dbt_version=selected.dbt_version,
         project_name=selected.project_name,
         layers=tuple(pipeline.layers),
-        nodes=planned,
-        gates=gates,
+        tasks=tasks.how,
+        tasks_because=tasks.because,
+        nodes=tasks.nodes,
+        gates=tasks.gates,
         builds=builds,
         not_run=tuple(sorted(set(nodes) - set(executable))),
         exposures=tuple(_exposure_line(exposure, nodes) for exposure in selected.exposures),
@@ -203,6 +207,7 @@ def _planned(
         layer=layer,
         task_id=name.task_id,
         display_name=_display_name(name, place),
+        label=_display_name(name, place),
         group=place.top,
         unit=place.unit,
         select=select,

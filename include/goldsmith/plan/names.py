@@ -5,6 +5,7 @@
     seeds.currencies.seed
     sources.data_lake_transactions.freshness
     gold.tests.assert_totals_match                  a test that no single node defines
+    silver.stg_transactions.tests                   all tests of a model, where they share a task
 
 A model has its group even without tests, so that adding the first test renames nothing.
 """
@@ -55,6 +56,18 @@ def name_tasks(
     names = {uid: _name(node, layers[uid], groups, nodes) for uid, node in executable.items()}
     times = Counter(name.task_id for name in names.values())
     return {uid: name if times[name.task_id] == 1 else _with_hash(name, uid) for uid, name in names.items()}
+
+
+def joint_id(group: str, label: str, *, told_apart_by: str = "") -> str:
+    """Id of a task that several nodes share.
+
+    Args:
+        group: What their ids begin with: layer and node.
+        label: What the task is inside the group.
+        told_apart_by: What tells it from another task of that group and label; empty where there is none.
+    """
+    ending = f".{label}_{_hash(told_apart_by)}" if told_apart_by else f".{label}"
+    return f"{_short(group, MAX_TASK_ID - len(ending), group)}{ending}"
 
 
 def _group_names(nodes: Mapping[str, Node], layers: Mapping[str, str]) -> dict[str, str]:

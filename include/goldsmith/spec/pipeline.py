@@ -93,6 +93,9 @@ class Pipeline(SpecModel):
     """`layer`: a layer starts when the gate before it passed; `node`: dbt's own order."""
     engine: Literal["shared", "isolated"] = "shared"
     """`shared`: one `dbt build` per layer, whose nodes have their own tasks; `isolated`: one dbt process per task."""
+    tasks: Literal["auto", "test", "model_tests", "model"] = "auto"
+    """What becomes an Airflow task. `test`: every node and every test; `model_tests`: every node, and its tests
+    together; `model`: every node with its tests; `auto`: the first of these that gives few enough tasks."""
     ingest: tuple[Ingest, ...] = ()
     failing_rows: int = Field(5, ge=0, le=100)
     """How many of the rows that made a test fail are shown with it; 0 where nobody may see them."""
@@ -152,6 +155,15 @@ class Pipeline(SpecModel):
         twice = sorted({ingest.source for ingest in self.ingest if tables.count(ingest.table_name) > 1})
         if twice:
             raise ValueError(f"two ingests fill a table of one name: {', '.join(twice)}; give each its own")
+        return self
+
+    @model_validator(mode="after")
+    def _one_node_for_one_process(self) -> Pipeline:
+        if self.engine == "isolated" and self.tasks not in ("auto", "test"):
+            raise ValueError(
+                f"`tasks: {self.tasks}` puts several dbt nodes into one task, and with `engine: isolated` a task runs "
+                "one; write `engine: shared`, or `tasks: test`"
+            )
         return self
 
     @classmethod

@@ -35,6 +35,11 @@ def test_the_defaults_are_those_of_the_readme() -> None:
         ({"name": "shop", "task_timeout": 30}, "30 is not a duration"),
         ({"name": "shop", "run_timeout": "0s"}, "run_timeout: no task can run in no time"),
         ({"name": "shop", "gate": "maybe"}, "gate: Input should be 'layer' or 'node'"),
+        (
+            {"name": "shop", "tasks": "modl"},
+            "tasks: Input should be 'auto', 'test', 'model_tests' or 'model'",
+        ),
+        ({"name": "shop", "engine": "isolated", "tasks": "model"}, "`engine: shared`, or `tasks: test`"),
         ({"name": "shop", "layers": {"sources": "tag:x"}}, "'sources' cannot name a layer"),
         (
             {"name": "shop", "retries": {"models": -1}},
