@@ -11,16 +11,19 @@ from uuid import UUID
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
+from goldsmith.engine.assets import _ready
 from goldsmith.engine.batch import Batch
 from goldsmith.engine.build import XCOM_KEY
+from goldsmith.engine.differences import differences
 from goldsmith.engine.heal import Heal, built_together
 from goldsmith.engine.marks import Marker
 from goldsmith.engine.node_task import NodeTask
+from goldsmith.engine.reconcile import ReconcileTask
 from goldsmith.engine.report import NodeFailed
 from goldsmith.engine.site import Site
 from goldsmith.engine.state import BuildState
 from goldsmith.plan.graph import PlanGraph
-from goldsmith.plan.model import Plan, PlannedNode
+from goldsmith.plan.model import Plan, PlannedBuild, PlannedNode
 from goldsmith.results.record import NodeResult
 
 Result = Callable[..., NodeResult]
@@ -212,6 +215,39 @@ def test_one_note_names_all_tests_of_a_task_that_warned(result: Result) -> None:
     marker.say_warnings([*warned, result(**of(NODES[2]))])
     said = "dbt warned at 2026-11-20T13:00:02 UTC:\nt_1_name: Got 1 results\nt_2_name: Got 2 results"
     assert api.notes == {ORDERS: said}
+
+
+def said(site: FakeSite, states: dict[str, str], build: BuildState) -> dict[str, str]:
+    """Unique id to what the comparison finds."""
+    made = PlannedBuild(name="all", task_id="build", reconcile_id="reconcile", upstream=(), waits_for="")
+    task = ReconcileTask(build=made, site=cast("Site", site), task_id="reconcile")
+    found = differences(task._said("r1", states, GRAPH.plan.nodes, build))
+    return {task._name(one): one.text for one in found}
+
+
+def test_the_comparison_looks_at_every_node_of_a_task(result: Result) -> None:
+    """And names it; a test that came into the manifest after the build was not in the task then."""
+    states = {ORDERS: "success", LATER: "failed"}
+    build = state(orders="success", t_1="fail", later="success", t_later="fail")
+    assert said(FakeSite(), states, build) == {f"{ORDERS} (t_1)": "Airflow shows it green, dbt says fail"}
+    assert said(FakeSite([result(**of(NODES[3]))]), states, build) == {}
+    nothing = said(FakeSite(), states, state())
+    assert set(nothing) == {f"{ORDERS} ({uid})" for uid in ("orders", "t_1", "t_2")}
+
+
+def test_an_asset_waits_for_the_tests_that_read_it_and_not_for_others_of_their_task(result: Result) -> None:
+    """`t_a` failed, so `a` is not ready; `t_b` in the same task passed, so `b`, which it reads, is."""
+    tests = "silver.b.tests"
+    nodes = [node("a", "silver.a.run"), node("b", "silver.b.run")]
+    nodes += [node("t_a", tests, "silver.a.run"), node("t_b", tests, "silver.b.run")]
+    graph = PlanGraph(replace(GRAPH.plan, nodes=tuple(nodes)))
+    site: Any = FakeSite(
+        [result(**of(nodes[2]), status="fail"), result(**of(nodes[3]), status="pass")], graph
+    )
+    site.states = lambda _: {"silver.a.run": "success", "silver.b.run": "success", tests: "failed"}
+    assert _ready(nodes, site, "r1") == {"b"}
+    site.states = lambda _: {"silver.a.run": "failed", "silver.b.run": "success", tests: "success"}
+    assert _ready(nodes, site, "r1") == {"b", "t_a", "t_b"}
 
 
 class Store(dict[str, Any]):

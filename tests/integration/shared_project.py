@@ -17,6 +17,8 @@ WIDE = 100
 PIPELINES: dict[str, dict[str, object]] = {
     "by_layer": {"gate": "layer"},
     "by_node": {"gate": "node"},
+    "by_task_model": {"gate": "layer", "tasks": "model"},
+    "by_model_tests": {"gate": "node", "tasks": "model_tests"},
     "wide": {
         "gate": "node",
         "project": "wide_project",
@@ -62,6 +64,11 @@ models:
     columns: [{name: customer, data_tests: [unique: {config: {severity: warn}}]}]
   - name: priced
     columns: [{name: id, data_tests: [not_null]}]
+unit_tests:
+  - name: greets
+    model: greeted
+    given: [{input: ref('people'), rows: [{customer: ann}]}]
+    expect: {rows: [{line: Dear ann}]}
 """
 _SNAPSHOT = """\
 snapshots:

@@ -101,7 +101,7 @@ def chosen_tasks(nodes: Sequence[PlannedNode], pipeline: Pipeline) -> tuple[str,
     for how, most in ((TEST, MOST_BY_TEST), (MODEL_TESTS, MOST_BY_MODEL_TESTS)):
         number = len(set(_new_ids(nodes, how)[0].values()))
         if number <= most:
-            return how, "; ".join([*reasons, f"{how} gives {number:,} tasks, at most {most:,} are good"])
+            return how, "; ".join([*reasons, f"{how} gives {number:,} tasks, and is for up to {most:,}"])
         reasons.append(f"{how} would give {number:,} tasks, more than {most:,}")
     return MODEL, "; ".join(reasons)
 
