@@ -63,6 +63,7 @@ begin
   if exists (select from audit.broken where model = 'test_' || wanted) then
     raise exception 'broken on purpose';
   end if;
+  perform pg_sleep(coalesce((select seconds from audit.paces where model = 'test_' || wanted), 0));
   perform nextval(format('audit.%I', wanted_schema || '_' || wanted));
   return false;
 end $$;

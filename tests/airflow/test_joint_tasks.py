@@ -257,6 +257,10 @@ class Store(dict[str, Any]):
         """Keep a value."""
         self[key] = value
 
+    def delete(self, key: str) -> None:
+        """Forget a key."""
+        self.pop(key, None)
+
 
 @dataclass
 class FakeInstance:

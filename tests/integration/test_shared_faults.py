@@ -135,6 +135,44 @@ def test_after_a_fault_every_node_is_built_and_what_was_done_is_not_done_again(
         assert len(built) == len(ground.models)
 
 
+def test_a_retry_that_is_lost_goes_on_where_it_was(ground: Any) -> None:
+    """A root heals with all that waits for it; what its lost try has built is not built again."""
+    ground.pace(all_others=1.2)
+    ground.sql("insert into audit.broken values ('bronze_0')")
+    run: Run = ground.trigger("by_node")
+    root = ground.models[0].task_id
+    # Without a person it would be tried three times within a few seconds.
+    ground.until(lambda: ground.tasks(run)[root].state in ("up_for_retry", "failed"))
+    ground.sql("truncate audit.broken")
+    before = len(ground.built(run))
+    ground.until(lambda: len(ground.built(run)) >= before + 3 and ground.dbt(run, root))
+    at = datetime.now(UTC)
+    ground.kill_task(run, root)
+    assert ground.wait(run).state == "success"
+    built = ground.built(run)
+    assert {one.model for one in built} == _models(ground)
+    assert proving.built_again(built, [at], slack=SLACK) == []
+
+
+def test_a_test_that_is_lost_is_tried_again_and_one_that_fails_is_not(ground: Any) -> None:
+    """Cleared alone, its task is killed while its query runs; later it fails."""
+    run = ground.wait(ground.trigger("by_node"))
+    test = ground.models[0].test_task_id
+    tested = ground.tested("by_node")["bronze_0"]
+    ground.pace(test_bronze_0=6)
+    ground.api.clear(run.dag_id, run.run_id, [test])
+    ground.until(lambda: ground.querying(run))
+    ground.kill_task(run, test)
+    ground.pace()
+    assert ground.wait(run).state == "success"
+    assert ground.tested("by_node")["bronze_0"] > tested
+    ground.sql("insert into audit.broken values ('test_bronze_0')")
+    tries = ground.tasks(run)[test].try_number
+    ground.api.clear(run.dag_id, run.run_id, [test])
+    assert ground.wait(run).state == "failed"
+    assert (ground.tasks(run)[test].state, ground.tasks(run)[test].try_number) == ("failed", tries + 1)
+
+
 @pytest.mark.parametrize("dag_id", ["by_layer", "by_node"])
 def test_what_a_person_decides_while_dbt_runs_stands(ground: Any, dag_id: str) -> None:
     """Success, failed and skipped; one by one and where whole groups are marked afterwards."""

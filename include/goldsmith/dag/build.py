@@ -158,12 +158,19 @@ def _airflow_arguments(node: PlannedNode, spec: Pipeline) -> dict[str, Any]:
         "owner": node.owner,
         # Later selections skip what was not chosen; what lies below shall run all the same.
         "trigger_rule": "none_failed",
-        "retries": spec.retries.models if node.kind in RETRIED_AS_MODELS else spec.retries.tests,
+        "retries": _retries(node, spec),
         "retry_delay": spec.retries.delay,
         "retry_exponential_backoff": True,
         "max_retry_delay": spec.retries.max_delay,
         "execution_timeout": spec.task_timeout,
     }
+
+
+def _retries(node: PlannedNode, spec: Pipeline) -> int:
+    """With the shared engine a task that lost its worker is tried again; it knows itself when a test has failed."""
+    if node.kind in RETRIED_AS_MODELS:
+        return spec.retries.models
+    return spec.retries.tests if spec.engine == "isolated" else max(spec.retries.models, spec.retries.tests)
 
 
 def _add_gates(plan: Plan, spec: Pipeline, site: Site) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections import Counter
 from datetime import timedelta
 from typing import Any, cast
@@ -59,7 +58,7 @@ class BuildTask(BaseOperator):
         store = cast("StateStore", context["task_state_store"])
         mine = self.site.graph.built_by(self.task_id)
         kept = BuildState.load(store)
-        state = _next_state(kept, max_tries=context["ti"].max_tries)
+        state = BuildState.of_this_try(kept, max_tries=context["ti"].max_tries)
         with self.site.only_writer(context, self.task_id):
             states = self.site.states(self._run_id)
             todo = self._todo(mine, states, state)
@@ -136,15 +135,6 @@ class BuildTask(BaseOperator):
         )
         if kept is not None:
             context["ti"].xcom_push(key=XCOM_KEY, value=kept.pack())
-
-
-def _next_state(kept: BuildState | None, *, max_tries: int) -> BuildState:
-    """A lost try goes on where it was, also one that was lost at its very end; after a clear everything begins anew."""
-    fresh = BuildState(build_id=uuid.uuid4().hex, max_tries=max_tries)
-    if kept is None or kept.max_tries != max_tries:
-        return fresh
-    fresh.statuses = {uid: status for uid, status in kept.statuses.items() if uid in kept.good()}
-    return fresh
 
 
 def left_by(build: str, context: Context) -> BuildState | None:

@@ -96,19 +96,20 @@ class Heal:
     run_id: str
     others: Collection[str]
     """Ids of the other tasks."""
-    _good: set[str] = field(default_factory=set, init=False)
+    good: set[str] = field(default_factory=set)
+    """Unique ids of the nodes that are done: at first, those that a lost try has built."""
     _tests: dict[str, NodeResult] = field(default_factory=dict, init=False)
 
     def keep(self, results: list[NodeResult]) -> None:
         """Keep details; a task that runs after all, before it is marked, finds there what it has to report."""
-        self._good.update(one.unique_id for one in results if one.is_good)
+        self.good.update(one.unique_id for one in results if one.is_good)
         self._tests.update({one.unique_id: one for one in results if one.kind == "test"})
         self.site.keep(self.run_id, [replace(one, is_news=one.task_id in self.others) for one in results])
 
     def built(self) -> list[PlannedNode]:
         """The nodes of the tasks that dbt has built whole."""
         graph = self.site.graph
-        return [node for task_id in graph.whole(self._good) for node in graph.tasks[task_id]]
+        return [node for task_id in graph.whole(self.good) for node in graph.tasks[task_id]]
 
     def show(self) -> None:
         """Mark those of the others that are done; those on their way already find what they have to report."""
@@ -116,6 +117,6 @@ class Heal:
         marker = Marker(graph, self.run_id, has_complained=True)
         try:
             marker.say_warnings(self._tests.values())
-            marker.mark_at_last([one for one in graph.whole(self._good) if one in self.others])
+            marker.mark_at_last([one for one in graph.whole(self.good) if one in self.others])
         finally:
             marker.close()

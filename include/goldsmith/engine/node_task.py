@@ -6,7 +6,6 @@ node is built, together with what waits below it. Where a task has several nodes
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Container, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -85,7 +84,7 @@ class NodeTask(BaseOperator):
         if statuses is None:
             with self.site.only_writer(context, self.task_id):
                 # While this task waited, another one may have built its nodes.
-                statuses = self._news(build, store, began) or self._heal(build, began)
+                statuses = self._news(build, store, began) or self._heal(context, build, store, began)
         try:
             return report(self.nodes, statuses, self._last_results(), self.log)
         except NodeFailed as error:
@@ -94,15 +93,18 @@ class NodeTask(BaseOperator):
             raise
 
     def _is_final(self, statuses: Mapping[str, str], context: Context) -> bool:
-        """Whether only tests failed in a task that is retried for its model, and tests are not to be retried again."""
-        if self.nodes[0].kind not in RETRIED_AS_MODELS:
-            return False
+        """Whether only tests failed, and these are not to be tried again; Airflow tries a task that was lost again."""
         failed = failed_of((node for node in self.nodes if node.unique_id in statuses), statuses)
         if any(node.kind in RETRIED_AS_MODELS for node in failed):
             return False
         # Airflow counts tries on after a clear, and gives the task all its retries again.
         before = (context["ti"].max_tries or 0) - (self.retries or 0)
-        return context["ti"].try_number - before > self.site.test_retries
+        return context["ti"].try_number - before > self._test_retries
+
+    @property
+    def _test_retries(self) -> int:
+        own = self.nodes[0].operator_kwargs if self.nodes[0].kind not in RETRIED_AS_MODELS else {}
+        return int(own.get("retries", self.site.test_retries))
 
     def _build(self, context: Context) -> BuildState:
         """What the build of these nodes left behind."""
@@ -144,26 +146,31 @@ class NodeTask(BaseOperator):
         is_whole = len(news) == len(self.nodes) and SKIPPED not in news.values()
         return news if is_whole else None
 
-    def _heal(self, build: BuildState, began: datetime) -> dict[str, str]:
-        """Build the nodes with all that waits for them and for nothing else."""
+    def _heal(
+        self, context: Context, build: BuildState, store: StateStore, began: datetime
+    ) -> dict[str, str]:
+        """Build the nodes with all that waits for them and for nothing else; go on where a lost try was."""
         states = self.site.states(self._run_id)
         others = built_together(self.task_id, build, states, self.site, self._run_id, began=began)
-        along = [node for nodes in others.values() for node in nodes]
-        if along:
+        nodes = [*self.nodes, *(node for them in others.values() for node in them)]
+        if along := nodes[len(self.nodes) :]:
             self.log.info("Building %d nodes that wait below with it: %s", len(along), _named(along))
-        heal = Heal(site=self.site, run_id=self._run_id, others=others)
-        state = BuildState(build_id=uuid.uuid4().hex, max_tries=0)
+        state = BuildState.of_this_try(BuildState.load(store), max_tries=context["ti"].max_tries)
+        done = state.good()
+        heal = Heal(site=self.site, run_id=self._run_id, others=others, good=done)
         with self.site.dbt(self._run_id, self.task_id) as self._dbt:
             Batch(
                 graph=self.site.graph,
                 dbt=self._dbt,
                 keep=heal.keep,
                 state=state,
-                save=lambda _: None,
+                save=lambda now: now.save(store),
                 marker=None,
                 sample=self.site.sampler(),
-            ).build([*self.nodes, *along])
+            ).build([node for node in nodes if node.unique_id not in done])
         heal.show()
+        # What this try has done, it has told: one that follows because a node failed builds the task as a whole.
+        BuildState.forget(store)
         self.outlets = list(updated_alone(heal.built(), states, task_id=self.task_id))
         return {node.unique_id: state.statuses[node.unique_id] for node in self.nodes}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import uuid
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,6 +29,9 @@ class StateStore(StateReader, Protocol):
     def set(self, key: str, value: Any) -> None:
         """Keep a value."""
 
+    def delete(self, key: str) -> None:
+        """Forget a key."""
+
 
 @dataclass(kw_only=True)
 class BuildState:
@@ -43,6 +47,19 @@ class BuildState:
     """Unique ids whose task showed its state when the build ended: marked by the build, or decided by a person."""
     place: int = 0
     """Which of the two places in the store holds its further values."""
+
+    @classmethod
+    def of_this_try(cls, kept: BuildState | None, *, max_tries: int) -> BuildState:
+        """What a try starts from: where a lost try was, also one that was lost at its very end; after a clear, anew.
+
+        Args:
+            kept: What was kept last.
+            max_tries: Airflow's, of the task now.
+        """
+        fresh = cls(build_id=uuid.uuid4().hex, max_tries=max_tries)
+        if kept is not None and kept.max_tries == max_tries:
+            fresh.statuses = {uid: status for uid, status in kept.statuses.items() if uid in kept.good()}
+        return fresh
 
     def good(self) -> set[str]:
         """Unique ids of what is done."""
@@ -83,6 +100,11 @@ class BuildState:
         for number, part in enumerate(parts[1:], start=1):
             store.set(f"{KEY}.{self.place}.{number}", part)
         store.set(KEY, {"parts": len(parts), "place": self.place, "first": parts[0]})
+
+    @staticmethod
+    def forget(store: StateStore) -> None:
+        """Let the next try begin anew."""
+        store.delete(KEY)
 
     @classmethod
     def load(cls, store: StateReader) -> BuildState | None:

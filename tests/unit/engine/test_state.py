@@ -29,6 +29,10 @@ class Store:
         self.writes_left -= 1
         self.values[key] = value
 
+    def delete(self, key: str) -> None:
+        """Forget a key."""
+        self.values.pop(key, None)
+
 
 def state(size: int, seed: int) -> BuildState:
     """A state of that many nodes, with names that do not pack well."""
@@ -78,3 +82,17 @@ def test_what_is_no_state_counts_as_none() -> None:
     assert BuildState.load(store) is None
     with pytest.raises(ValueError, match="no state"):
         BuildState.unpack("")
+
+
+def test_a_lost_try_is_gone_on_with_and_a_clear_begins_anew() -> None:
+    """What was done well stays done, until Airflow grants the task more tries or it is forgotten."""
+    store = Store()
+    BuildState(build_id="b1", max_tries=2, statuses={"a": "success", "b": "error", "c": "skipped"}).save(
+        store
+    )
+    again = BuildState.of_this_try(BuildState.load(store), max_tries=2)
+    assert again.statuses == {"a": "success"}
+    assert again.build_id != "b1"
+    assert BuildState.of_this_try(BuildState.load(store), max_tries=3).statuses == {}
+    BuildState.forget(store)
+    assert BuildState.of_this_try(BuildState.load(store), max_tries=2).statuses == {}

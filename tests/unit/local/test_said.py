@@ -56,6 +56,10 @@ class Store:
         """Keep it."""
         self.kept[key] = value
 
+    def delete(self, key: str) -> None:
+        """Forget a key."""
+        self.kept.pop(key, None)
+
 
 def node(name: str, kind: str = "model") -> PlannedNode:
     """A planned node of the bronze layer."""
