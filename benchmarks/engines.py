@@ -45,7 +45,7 @@ _COLUMNS = ("tasks", "wall_s", "cpu_s", "cpu_s_per_task", "postgres_cpu_s", "tai
 
 def case_of(options: argparse.Namespace) -> tuple[str, Case, Shape, dict[str, Any]]:
     """The case that was asked for: its name, how it is measured, the project, and what the spec has besides."""
-    spec = {"gate": options.gate}
+    spec = {"gate": options.gate, "tasks": options.tasks}
     if options.heal:
         retries = {"retries": {"models": 1, "delay": "1s"}}
         return "heal", healing, rooted_shape(seed=options.seed), {**spec, **retries}
@@ -70,6 +70,7 @@ def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
         {
             "variant": variant,
             "gate": options.gate,
+            "granularity": options.tasks,
             "case": name,
             "executor": options.executor,
             "models": len(made.models),
@@ -101,7 +102,7 @@ def report(rows: list[dict[str, Any]]) -> None:
     """Print the rows."""
     first = rows[0]
     table = Table(
-        title=f"{first['models']} models, gate {first['gate']}, {first['executor']} executor, {first['case']}, "
+        title=f"{first['models']} models, gate {first['gate']}, tasks: {first['granularity']}, {first['executor']} executor, {first['case']}, "
         f"medians of {len(first['all_wall_s'])}"
     )
     table.add_column("variant", no_wrap=True)
@@ -131,6 +132,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--models", type=int, default=100)
     parser.add_argument("--variants", type=_variants, default=[BASELINE, "shared"])
     parser.add_argument("--gate", choices=("layer", "node"), default="layer")
+    parser.add_argument(
+        "--tasks", choices=("test", "model_tests", "model"), default="test", help="what becomes a task"
+    )
     parser.add_argument("--executor", choices=("local", "celery"), default="local")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--seed", type=int, default=1, help="of the generated project")
@@ -146,6 +150,10 @@ def _options() -> argparse.Namespace:
     options = parser.parse_args()
     if options.fail_share and options.gate == "layer":
         parser.error("--fail-share needs --gate node: a gate between layers holds back what is not affected")
+    if "isolated" in options.variants and options.tasks != "test":
+        parser.error("a task of the isolated variant runs one node: --tasks test")
+    if options.tasks != "test" and (options.fail_share or options.heal or options.retry_one):
+        parser.error("--fail-share, --heal and --retry-one look at the tasks of single tests: --tasks test")
     if options.figure and not options.sources:
         parser.error("--figure needs --from")
     return options

@@ -36,7 +36,13 @@ def draw(rows: Sequence[dict[str, Any]], file: Path) -> None:
         rows: Rows of one gate, as `engines.py` writes them; those of other cases than green runs are left out.
         file: The PNG.
     """
-    rows = [row for row in rows if row["ratio"] is not None and row.get("case", "green") == "green"]
+    rows = [
+        row
+        for row in rows
+        if row["ratio"] is not None
+        and row.get("case", "green") == "green"
+        and row.get("granularity", "test") == "test"
+    ]
     gates = sorted({row["gate"] for row in rows})
     if len(gates) != 1:
         raise SystemExit(f"A figure is of one gate; the files have: {', '.join(gates) or 'no ratio'}.")

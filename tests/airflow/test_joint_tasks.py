@@ -105,6 +105,10 @@ class FakeSite:
         """Keep records."""
         self.kept += results
 
+    def states(self, _: str, __: list[str] | None = None) -> dict[str, str]:
+        """No task has a state."""
+        return {}
+
 
 class FakeDbt:
     """Says of each node what the test wants; what it has no word for, it leaves out."""

@@ -15,6 +15,7 @@ from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowFailException
 
 from goldsmith.deadline import bounded, no_late_retry
+from goldsmith.engine.access import airflow_api
 from goldsmith.engine.assets import updated_alone
 from goldsmith.engine.batch import SKIPPED, Batch
 from goldsmith.engine.build import left_by
@@ -23,10 +24,13 @@ from goldsmith.engine.invocation import Invocations
 from goldsmith.engine.report import NodeFailed, failed_of, report
 from goldsmith.engine.site import RETRIED_AS_MODELS, Site
 from goldsmith.engine.state import BuildState, StateStore
+from goldsmith.errors import GoldsmithError
 from goldsmith.plan.model import PlannedNode
+from goldsmith.plan.stages import reconcile_id
 from goldsmith.results.record import GOOD, NodeResult
 
 _SEEN = "seen"
+_COMPARED = {"success", "failed"}
 _KEPT = 20
 
 
@@ -77,6 +81,7 @@ class NodeTask(BaseOperator):
             self.site.end_sessions(self._run_id, self.task_id)
 
     def _execute(self, context: Context) -> str:
+        self._compare_again()
         build = self._build(context)
         store = cast("StateStore", context["task_state_store"])
         began = _made(context["ti"].id)
@@ -91,6 +96,22 @@ class NodeTask(BaseOperator):
             if self._is_final(statuses, context):
                 raise AirflowFailException(str(error)) from error
             raise
+
+    def _compare_again(self) -> None:
+        """Clear the comparison where it has ended: this task was cleared afterwards, and the run is as red as that."""
+        compare = reconcile_id(self.nodes[0].build)
+        if self.site.states(self._run_id, [compare]).get(compare) not in _COMPARED:
+            return
+        try:
+            with airflow_api() as api:
+                api.clear(self.dag_id, self._run_id, [compare])
+        except GoldsmithError as error:
+            self.log.warning(
+                "%s has ended and could not be cleared; where this task fails the run may end green all the same. "
+                "Clear it by hand. %s",
+                compare,
+                error,
+            )
 
     def _is_final(self, statuses: Mapping[str, str], context: Context) -> bool:
         """Whether only tests failed, and these are not to be tried again; Airflow tries a task that was lost again."""

@@ -32,11 +32,14 @@ START_TIMEOUT = 240.0
 STOP_TIMEOUT = 40.0
 STARTS_UNTIL_HOPELESS = 3
 LOCAL_SETTINGS = """\
-# Made by Goldsmith: see goldsmith/local/preload.py.
+# Made by Goldsmith: see goldsmith/local/preload.py and goldsmith/local/scheduling.py.
 import sys
 
 if "scheduler" in sys.argv:
     import goldsmith.local.preload
+    import goldsmith.local.scheduling
+
+    goldsmith.local.scheduling.spare_walks()
 """
 
 

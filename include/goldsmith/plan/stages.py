@@ -102,7 +102,7 @@ def plan_builds(
                 PlannedBuild(
                     name=stage,
                     task_id=task_id,
-                    reconcile_id=task_id.removesuffix(BUILD) + "reconcile",
+                    reconcile_id=reconcile_id(task_id),
                     upstream=(gate,) if gate else ingested,
                     waits_for="none_failed" if gate else "all_done",
                 )
@@ -115,3 +115,8 @@ def plan_builds(
 def build_id(stage: str) -> str:
     """Task id of the build of a stage."""
     return BUILD if stage == ALL else f"{stage}.{BUILD}"
+
+
+def reconcile_id(build: str) -> str:
+    """Task id of the comparison after a build."""
+    return build.removesuffix(BUILD) + "reconcile"
