@@ -102,8 +102,8 @@ def report(rows: list[dict[str, Any]]) -> None:
     """Print the rows."""
     first = rows[0]
     table = Table(
-        title=f"{first['models']} models, gate {first['gate']}, tasks: {first['granularity']}, {first['executor']} executor, {first['case']}, "
-        f"medians of {len(first['all_wall_s'])}"
+        title=f"{first['models']} models, gate {first['gate']}, tasks: {first['granularity']}, "
+        f"{first['executor']} executor, {first['case']}, medians of {len(first['all_wall_s'])}"
     )
     table.add_column("variant", no_wrap=True)
     for name in _COLUMNS:
