@@ -70,7 +70,7 @@ print(json.dumps({**spent, "rss_mb": peak, "tasks": sorted(dag.task_ids)}))
 """
 
 
-def prepare(root: Path, *, models: int, engine: str, gate: str) -> Path:
+def prepare(root: Path, *, models: int, engine: str, gate: str, tasks: str) -> Path:
     """Write and parse the project where that has not been done, write the DAG file, and forget an earlier plan.
 
     Returns:
@@ -91,7 +91,7 @@ def prepare(root: Path, *, models: int, engine: str, gate: str) -> Path:
         plan.unlink()
     dags = root / "dags"
     dags.mkdir(exist_ok=True)
-    write_dag_file(dags, engine, project, spec={"gate": gate})
+    write_dag_file(dags, engine, project, spec={"gate": gate, "tasks": tasks})
     return dags / f"bench_{engine}.py"
 
 
@@ -166,6 +166,9 @@ def main() -> None:
     parser.add_argument("--models", type=int, default=5000)
     parser.add_argument("--engine", choices=GOLDSMITH, default="shared")
     parser.add_argument("--gate", choices=("layer", "node"), default="layer")
+    parser.add_argument(
+        "--tasks", choices=("test", "model_tests", "model"), default="test", dest="granularity"
+    )
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--root", type=Path, help="keep the project here, and use the one that is there")
     parser.add_argument("--json", type=Path, help="write the medians here")
@@ -173,7 +176,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="goldsmith-bench-") as name:
         root = (options.root or Path(name)).resolve()
         root.mkdir(parents=True, exist_ok=True)
-        file = prepare(root, models=options.models, engine=options.engine, gate=options.gate)
+        file = prepare(
+            root, models=options.models, engine=options.engine, gate=options.gate, tasks=options.granularity
+        )
         row = measure(
             file, engine=options.engine, gate=options.gate, models=options.models, repeat=options.repeat
         )

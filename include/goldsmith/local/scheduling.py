@@ -29,7 +29,8 @@ def spare_walks() -> None:
         return walk(self) if _has_setups(self.get_dag()) else ()
 
     setattr(get_upstreams_only_setups, _ATTRIBUTE, True)
-    DAGNode.get_upstreams_only_setups = get_upstreams_only_setups  # type: ignore[method-assign]
+    # The method of the serialised tasks' own base class, which inherits it.
+    setattr(DAGNode, walk.__name__, get_upstreams_only_setups)
 
 
 def _has_setups(dag: Any) -> bool:

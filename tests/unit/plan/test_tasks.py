@@ -182,9 +182,8 @@ def test_auto_takes_the_finest_that_is_cheap(
     """By the number of tasks that each would give; it says why. Isolated tasks run one node each."""
     made = selected(nodes(**GRAPH))
     found = []
-    for most in ((8, 6), (7, 6), (7, 5)):
-        monkeypatch.setattr(tasks, "MOST_BY_TEST", most[0])
-        monkeypatch.setattr(tasks, "MOST_BY_MODEL_TESTS", most[1])
+    for most in (8, 7, 5):
+        monkeypatch.setattr(tasks, "MOST_TASKS", most)
         plan = compile_plan(spec("auto"), made)
         found.append((plan.tasks, len(members(plan))))
         assert "tasks" in plan.tasks_because
