@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from typing import Any, cast
-from uuid import UUID
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
+from tests.airflow.joint_tasks import (
+    BEGAN,
+    GRAPH,
+    LATER,
+    NODES,
+    ORDERS,
+    FakeApi,
+    FakeDbt,
+    FakeInstance,
+    FakeSite,
+    Result,
+    Store,
+    node,
+    of,
+)
 
 from goldsmith.engine.assets import _ready
 from goldsmith.engine.batch import Batch
-from goldsmith.engine.build import XCOM_KEY
 from goldsmith.engine.differences import differences
 from goldsmith.engine.heal import Heal, built_together
 from goldsmith.engine.marks import Marker
@@ -22,154 +33,33 @@ from goldsmith.engine.reconcile import ReconcileTask
 from goldsmith.engine.report import NodeFailed
 from goldsmith.engine.site import Site
 from goldsmith.engine.state import BuildState
+from goldsmith.errors import EnvironmentProblem
 from goldsmith.plan.graph import PlanGraph
-from goldsmith.plan.model import Plan, PlannedBuild, PlannedNode
-from goldsmith.results.record import NodeResult
+from goldsmith.plan.model import PlannedBuild
 
-Result = Callable[..., NodeResult]
-
-BEGAN = datetime(2026, 11, 20, 12, tzinfo=UTC)
-ATTEMPT = UUID(int=int(BEGAN.timestamp() * 1000) << 80 | 7 << 76 | 2 << 62)
-ORDERS, LATER = "silver.orders.run", "gold.later.run"
+Flushed = list[tuple[list[str], bool]]
 
 
-def node(uid: str, task_id: str, *upstream: str) -> PlannedNode:
-    """A planned node of one build; the prefix of its id is its kind."""
-    kind = {"t": "test", "u": "unit_test", "s": "source"}.get(uid[0], "model")
-    return PlannedNode(
-        unique_id=uid,
-        kind=kind,
-        name=f"{uid}_name",
-        layer="silver",
-        task_id=task_id,
-        display_name=uid,
-        label=uid,
-        group="silver",
-        unit="",
-        select=uid,
-        build="build",
-        asset=f"goldsmith://{uid}" if kind == "model" else "",
-        updated_by="reconcile",
-        upstream=("build", *upstream),
-        file="",
-        materialized="view",
-        owner="",
-        tags=(),
-        severity="",
-        relation="",
-        docs="",
-        operator_kwargs={},
-    )
-
-
-NODES = (
-    node("later", LATER, ORDERS),
-    node("t_later", LATER, ORDERS),
-    node("orders", ORDERS),
-    node("t_1", ORDERS),
-    node("t_2", ORDERS),
-)
-GRAPH = PlanGraph(
-    Plan(
-        pipeline="shop",
-        manifest_checksum="",
-        spec_checksum="",
-        dbt_version="",
-        project_name="shop",
-        layers=("silver",),
-        tasks="model",
-        tasks_because="",
-        nodes=NODES,
-        gates=(),
-        builds=(),
-        not_run=(),
-        exposures=(),
-    )
-)
-
-
-@dataclass
-class FakeSite:
-    """A site whose results and states are said by the test."""
-
-    kept: list[NodeResult] = field(default_factory=list)
-    graph: PlanGraph = GRAPH
-    test_retries: int = 0
-
-    def last_results(self, _: str, nodes: Iterable[PlannedNode]) -> dict[str, NodeResult]:
-        """The last record of each."""
-        wanted = {one.unique_id for one in nodes}
-        return {one.unique_id: one for one in self.kept if one.unique_id in wanted}
-
-    def keep(self, _: str, results: list[NodeResult]) -> None:
-        """Keep records."""
-        self.kept += results
-
-    def states(self, _: str, __: list[str] | None = None) -> dict[str, str]:
-        """No task has a state."""
-        return {}
-
-
-class FakeDbt:
-    """Says of each node what the test wants; what it has no word for, it leaves out."""
-
-    def __init__(self, result: Result, said: dict[str, str]) -> None:
-        self.result, self.said = result, said
-        self.on_turn: Callable[[list[NodeResult]], None] = lambda _: None
-        self.ran: list[tuple[str, list[str]]] = []
-
-    def run(self, verb: str, nodes: Iterable[PlannedNode]) -> None:
-        """Finish the nodes one after the other, a second each."""
-        chosen = list(nodes)
-        if chosen:
-            self.ran.append((verb, [one.unique_id for one in chosen]))
-        for second, one in enumerate(chosen):
-            if one.unique_id in self.said:
-                times = {
-                    "started": f"2026-11-20T13:00:{second:02}",
-                    "ended": f"2026-11-20T13:00:{second + 1:02}",
-                }
-                self.on_turn([self.result(**of(one), status=self.said[one.unique_id], **times)])
-
-
-class FakeApi:
-    """Takes marks and notes."""
-
-    def __init__(self) -> None:
-        self.marked: dict[str, tuple[str, str]] = {}
-        self.notes: dict[str, str] = {}
-
-    def mark_done(self, _: str, __: str, times: dict[str, tuple[str, str]]) -> None:
-        """Mark."""
-        self.marked |= times
-
-    def note(self, _: str, __: str, task_id: str, text: str) -> None:
-        """Note."""
-        self.notes[task_id] = text
-
-
-def of(one: PlannedNode) -> dict[str, str]:
-    """What a record has of its node."""
-    return {"unique_id": one.unique_id, "task_id": one.task_id, "kind": one.kind}
-
-
-def batch(
-    result: Result, said: dict[str, str], graph: PlanGraph = GRAPH
-) -> tuple[Batch, FakeDbt, list[list[str]]]:
-    """A batch that is flushed at every turn, and the unique ids that each flush kept."""
-    dbt, flushed = FakeDbt(result, said), list[list[str]]()
+def batch(result: Result, said: dict[str, str], graph: PlanGraph = GRAPH) -> tuple[Batch, FakeDbt, Flushed]:
+    """A batch that is flushed at every turn; the unique ids that each flush kept, and whether they were added."""
+    dbt, flushed = FakeDbt(result, said), Flushed()
     marker = Marker(graph, "r1")
     marker._api = cast("Any", FakeApi())
     made = Batch(
         graph=graph,
         dbt=cast("Any", dbt),
-        keep=lambda results: flushed.append([one.unique_id for one in results]),
+        keep=lambda results, *, is_more: flushed.append(([one.unique_id for one in results], is_more)),
         state=BuildState(build_id="b1", max_tries=0),
-        save=lambda _: None,
+        save=lambda now: _check(now, flushed),
         marker=marker,
         sample=lambda one: one,
     )
     return made, dbt, flushed
+
+
+def _check(state: BuildState, flushed: Flushed) -> None:
+    """What a next try would take for done has its details: else nobody could tell afterwards that it was built."""
+    assert set(state.statuses) == {uid for uids, _ in flushed for uid in uids}
 
 
 @pytest.fixture(autouse=True)
@@ -178,10 +68,10 @@ def _always_flush(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_task_is_marked_with_its_last_node_and_takes_the_time_of_all(result: Result) -> None:
-    """And its details are kept together: they stand in one file, which is written once."""
+    """And details are kept at once, those of later nodes beside those of earlier ones."""
     made, _, flushed = batch(result, dict.fromkeys(("orders", "t_1", "t_2"), "success"))
     made.build(NODES[2:])
-    assert [ids for ids in flushed if ids] == [["orders", "t_1", "t_2"]]
+    assert [one for one in flushed if one[0]] == [(["orders"], False), (["t_1"], True), (["t_2"], True)]
     assert made.marker is not None
     api = cast("Any", made.marker._api)
     assert api.marked == {ORDERS: ("2026-11-20T13:00:00", "2026-11-20T13:00:03")}
@@ -194,7 +84,7 @@ def test_a_task_with_a_red_node_is_not_marked(result: Result) -> None:
     assert made.marker is not None
     assert cast("Any", made.marker._api).marked == {}
     assert made.state.statuses == {"orders": "success", "t_1": "fail", "t_2": "missing"}
-    assert [ids for ids in flushed if ids] == [["orders", "t_1"]]
+    assert [one for one in flushed if one[0]] == [(["orders"], False), (["t_1"], True)]
     assert GRAPH.whole({"orders", "t_1", "later", "t_later"}) == [LATER]
 
 
@@ -239,6 +129,19 @@ def test_the_comparison_looks_at_every_node_of_a_task(result: Result) -> None:
     assert set(nothing) == {f"{ORDERS} ({uid})" for uid in ("orders", "t_1", "t_2")}
 
 
+@pytest.mark.parametrize("now", [None, "running", "up_for_retry"])
+def test_the_comparison_does_not_judge_a_task_that_was_cleared_meanwhile(now: str | None) -> None:
+    """It may still fail: the next try of the comparison waits for it."""
+    made = PlannedBuild(name="all", task_id="build", reconcile_id="reconcile", upstream=(), waits_for="")
+    site: Any = FakeSite()
+    task = ReconcileTask(build=made, site=site, task_id="reconcile")
+    site.states = lambda _: {ORDERS: "success", LATER: "failed"}
+    task._refuse_unfinished("r1", GRAPH.plan.nodes)
+    site.states = lambda _: {ORDERS: "success", LATER: now}
+    with pytest.raises(EnvironmentProblem, match=LATER):
+        task._refuse_unfinished("r1", GRAPH.plan.nodes)
+
+
 def test_an_asset_waits_for_the_tests_that_read_it_and_not_for_others_of_their_task(result: Result) -> None:
     """`t_a` failed, so `a` is not ready; `t_b` in the same task passed, so `b`, which it reads, is."""
     tests = "silver.b.tests"
@@ -252,33 +155,6 @@ def test_an_asset_waits_for_the_tests_that_read_it_and_not_for_others_of_their_t
     assert _ready(nodes, site, "r1") == {"b"}
     site.states = lambda _: {"silver.a.run": "failed", "silver.b.run": "success", tests: "success"}
     assert _ready(nodes, site, "r1") == {"b", "t_a", "t_b"}
-
-
-class Store(dict[str, Any]):
-    """A task's state store."""
-
-    def set(self, key: str, value: Any) -> None:
-        """Keep a value."""
-        self[key] = value
-
-    def delete(self, key: str) -> None:
-        """Forget a key."""
-        self.pop(key, None)
-
-
-@dataclass
-class FakeInstance:
-    """The running task instance."""
-
-    build: BuildState
-    try_number: int = 1
-    max_tries: int = 2
-    id: UUID = ATTEMPT
-
-    def xcom_pull(self, *, task_ids: str, key: str) -> str:
-        """What the build has left."""
-        assert (task_ids, key) == ("build", XCOM_KEY)
-        return self.build.pack()
 
 
 def run(task: NodeTask, instance: FakeInstance, store: Store | None = None) -> str:
@@ -425,12 +301,12 @@ def test_only_whole_tasks_are_shown_and_update_their_assets(
     site = FakeSite()
     heal = Heal(site=cast("Site", site), run_id="r1", others={LATER})
     good = [result(**of(one)) for one in NODES]
-    heal.keep(good[:1])
-    heal.keep(good[2:])
+    heal.keep(good[:1], is_more=False)
+    heal.keep(good[2:], is_more=False)
     heal.show()
     assert [one.unique_id for one in heal.built()] == ["orders", "t_1", "t_2"]
     assert api.marked == {}
-    heal.keep(good[1:2])
+    heal.keep(good[1:2], is_more=True)
     heal.show()
     assert set(api.marked) == {LATER}
     assert {one.unique_id: one.is_news for one in site.kept} == {

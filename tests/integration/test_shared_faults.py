@@ -173,6 +173,17 @@ def test_a_test_that_is_lost_is_tried_again_and_one_that_fails_is_not(ground: An
     assert (ground.tasks(run)[test].state, ground.tasks(run)[test].try_number) == ("failed", tries + 1)
 
 
+def test_a_cleared_build_that_fails_turns_a_green_run_red(ground: Any) -> None:
+    """Nothing below it runs again, and the comparison of before is no word about now."""
+    run = ground.wait(ground.trigger("by_node"))
+    ground.pace(bronze_0=60)
+    ground.api.clear(run.dag_id, run.run_id, ["build", ground.models[0].task_id])
+    ground.until(lambda: ground.querying(run))
+    _decide(ground.api, run, "build", "failed")
+    assert ground.wait(run).state == "failed"
+    assert ground.tasks(run)["reconcile"].state == "failed"
+
+
 @pytest.mark.parametrize("dag_id", ["by_layer", "by_node"])
 def test_what_a_person_decides_while_dbt_runs_stands(ground: Any, dag_id: str) -> None:
     """Success, failed and skipped; one by one and where whole groups are marked afterwards."""

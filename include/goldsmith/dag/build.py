@@ -197,7 +197,7 @@ def _add_builds(plan: Plan, spec: Pipeline, engine: SharedEngine, wanted: str | 
             engine.reconcile_task(
                 build,
                 task_display_name=f"reconcile {build.name}",
-                retries=1,
+                retries=3,  # for a lost worker, and for tasks that were cleared while it compared
                 retry_delay=spec.retries.build_delay,
                 execution_timeout=spec.task_timeout,
                 doc_md="Fails the run where Airflow, dbt and the warehouse do not say the same about a node.",

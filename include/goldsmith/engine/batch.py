@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from goldsmith.engine.invocation import Invocations
 from goldsmith.engine.marks import WARN, Marker
@@ -23,6 +24,13 @@ FLUSH_EVERY = 2.0  # seconds: what a lost task may have to build again
 SKIPPED = "skipped"
 MISSING = "missing"
 """Status of a node that the project, as dbt reads it, does not have."""
+
+
+class Keep(Protocol):
+    """Takes the details of finished nodes."""
+
+    def __call__(self, results: list[NodeResult], *, is_more: bool) -> None:
+        """Keep them; `is_more` where details of the same tasks were kept before."""
 
 
 @dataclass
@@ -41,13 +49,13 @@ class Batch:
 
     graph: PlanGraph
     dbt: Invocations
-    keep: Callable[[list[NodeResult]], None]
+    keep: Keep
     state: BuildState
     save: Callable[[BuildState], None]
     marker: Marker | None
     sample: Callable[[NodeResult], NodeResult]
-    _waiting: dict[str, set[str]] = field(default_factory=dict)
-    """Task id to its nodes in this batch that dbt has not finished."""
+    _begun: set[str] = field(default_factory=set)
+    """Ids of the tasks of which details were kept."""
     _unwritten: list[NodeResult] = field(default_factory=list)
     _unmarked: list[str] = field(default_factory=list)
     _warnings: list[NodeResult] = field(default_factory=list)
@@ -64,9 +72,6 @@ class Batch:
             DbtStopped: dbt did not get to every node; what it did get to is kept.
         """
         self.dbt.on_turn = self._turn
-        self._waiting = {}
-        for node in nodes:
-            self._waiting.setdefault(node.task_id, set()).add(node.unique_id)
         below = set(left_out)
         sources = [node for node in nodes if node.kind == "source" and node.task_id not in below]
         try:
@@ -77,7 +82,6 @@ class Batch:
             self.dbt.run("build", rest if any(node.kind != "unit_test" for node in rest) else ())
             self._run_unit_tests(rest)
         finally:
-            self._waiting = {}
             self._flush()
         if self.marker is not None:
             self.marker.say_warnings(self._warnings)
@@ -103,7 +107,6 @@ class Batch:
             self._unwritten.append(self.sample(result))
             if result.status == WARN:
                 self._warnings.append(result)
-            self._waiting.get(result.task_id, set()).discard(result.unique_id)
             if result.is_good:
                 self._good(result)
             elif result.status != SKIPPED:
@@ -124,16 +127,23 @@ class Batch:
     def _flush(self) -> None:
         """Keep what there is; where that fails now, the next time keeps it too.
 
-        The details do not need the API server, and are what tells afterwards that a green node was built. Those of a
-        task's nodes wait for each other: they stand in one file, which is then written once and not read before.
+        The details do not need the API server, and are what tells afterwards that a green node was built. So they come
+        before the state, by which a next try knows what it need not build.
         """
         self._flushed = time.monotonic()
-        ready = [one for one in self._unwritten if not self._waiting.get(one.task_id)]
         with _tolerant():
-            self.keep(ready)
-            self._unwritten = [one for one in self._unwritten if self._waiting.get(one.task_id)]
+            self._keep(is_more=True)
+            self._keep(is_more=False)
         with _tolerant():
             self.save(self.state)
+
+    def _keep(self, *, is_more: bool) -> None:
+        """Keep the details of tasks of which some were kept before, or of the others."""
+        some = [one for one in self._unwritten if (one.task_id in self._begun) == is_more]
+        others = [one for one in self._unwritten if (one.task_id in self._begun) != is_more]
+        self.keep(some, is_more=is_more)
+        self._unwritten = others
+        self._begun.update(one.task_id for one in some)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from airflow.sdk import BaseOperator, Context
 
 from goldsmith.deadline import bounded
 from goldsmith.engine.batch import Batch
+from goldsmith.engine.comparison import compare_again
 from goldsmith.engine.invocation import Invocations
 from goldsmith.engine.marks import Marker, States
 from goldsmith.engine.site import Site
@@ -41,6 +42,7 @@ class BuildTask(BaseOperator):
 
     def pre_execute(self, context: Context) -> None:
         """Limit the task to what is left of the run's time."""
+        compare_again(self.site, context["run_id"], self.task_id)
         limit = self.site.run_timeout
         started = context["dag_run"].start_date
         self.execution_timeout = bounded(limit, run_started=started, run_timeout=limit)
@@ -110,7 +112,9 @@ class BuildTask(BaseOperator):
         return Batch(
             graph=self.site.graph,
             dbt=dbt,
-            keep=lambda results: self.site.keep(self._run_id, results, is_first=is_first),
+            keep=lambda results, *, is_more: self.site.keep(
+                self._run_id, results, is_first=is_first and not is_more
+            ),
             state=state,
             save=lambda now: now.save(store),
             marker=marker,

@@ -100,7 +100,7 @@ class Heal:
     """Unique ids of the nodes that are done: at first, those that a lost try has built."""
     _tests: dict[str, NodeResult] = field(default_factory=dict, init=False)
 
-    def keep(self, results: list[NodeResult]) -> None:
+    def keep(self, results: list[NodeResult], *, is_more: bool) -> None:  # noqa: ARG002 - it always adds
         """Keep details; a task that runs after all, before it is marked, finds there what it has to report."""
         self.good.update(one.unique_id for one in results if one.is_good)
         self._tests.update({one.unique_id: one for one in results if one.kind == "test"})

@@ -15,22 +15,19 @@ from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowFailException
 
 from goldsmith.deadline import bounded, no_late_retry
-from goldsmith.engine.access import airflow_api
 from goldsmith.engine.assets import updated_alone
 from goldsmith.engine.batch import SKIPPED, Batch
 from goldsmith.engine.build import left_by
+from goldsmith.engine.comparison import compare_again
 from goldsmith.engine.heal import Heal, built_together, is_after
 from goldsmith.engine.invocation import Invocations
 from goldsmith.engine.report import NodeFailed, failed_of, report
 from goldsmith.engine.site import RETRIED_AS_MODELS, Site
 from goldsmith.engine.state import BuildState, StateStore
-from goldsmith.errors import GoldsmithError
 from goldsmith.plan.model import PlannedNode
-from goldsmith.plan.stages import reconcile_id
 from goldsmith.results.record import GOOD, NodeResult
 
 _SEEN = "seen"
-_COMPARED = {"success", "failed"}
 _KEPT = 20
 
 
@@ -53,6 +50,7 @@ class NodeTask(BaseOperator):
 
     def pre_execute(self, context: Context) -> None:
         """Cut the task's time limit to what is left of the run's."""
+        compare_again(self.site, context["run_id"], self.nodes[0].build)
         limit = self.site.run_timeout
         own = self.execution_timeout or limit
         self.execution_timeout = bounded(own, run_started=context["dag_run"].start_date, run_timeout=limit)
@@ -81,7 +79,6 @@ class NodeTask(BaseOperator):
             self.site.end_sessions(self._run_id, self.task_id)
 
     def _execute(self, context: Context) -> str:
-        self._compare_again()
         build = self._build(context)
         store = cast("StateStore", context["task_state_store"])
         began = _made(context["ti"].id)
@@ -93,25 +90,12 @@ class NodeTask(BaseOperator):
         try:
             return report(self.nodes, statuses, self._last_results(), self.log)
         except NodeFailed as error:
+            # A retry that follows builds the task as a whole; only one that was lost is gone on with.
+            if BuildState.load(store) is not None:
+                BuildState.forget(store)
             if self._is_final(statuses, context):
                 raise AirflowFailException(str(error)) from error
             raise
-
-    def _compare_again(self) -> None:
-        """Clear the comparison where it has ended: this task was cleared afterwards, and the run is as red as that."""
-        compare = reconcile_id(self.nodes[0].build)
-        if self.site.states(self._run_id, [compare]).get(compare) not in _COMPARED:
-            return
-        try:
-            with airflow_api() as api:
-                api.clear(self.dag_id, self._run_id, [compare])
-        except GoldsmithError as error:
-            self.log.warning(
-                "%s has ended and could not be cleared; where this task fails the run may end green all the same. "
-                "Clear it by hand. %s",
-                compare,
-                error,
-            )
 
     def _is_final(self, statuses: Mapping[str, str], context: Context) -> bool:
         """Whether only tests failed, and these are not to be tried again; Airflow tries a task that was lost again."""
@@ -190,8 +174,6 @@ class NodeTask(BaseOperator):
                 sample=self.site.sampler(),
             ).build([node for node in nodes if node.unique_id not in done])
         heal.show()
-        # What this try has done, it has told: one that follows because a node failed builds the task as a whole.
-        BuildState.forget(store)
         self.outlets = list(updated_alone(heal.built(), states, task_id=self.task_id))
         return {node.unique_id: state.statuses[node.unique_id] for node in self.nodes}
 

@@ -20,11 +20,21 @@ from goldsmith.engine.differences import Difference, Said, differences, expected
 from goldsmith.engine.marks import States
 from goldsmith.engine.site import Site
 from goldsmith.engine.state import BuildState
-from goldsmith.errors import GoldsmithError
+from goldsmith.errors import EnvironmentProblem, GoldsmithError
 from goldsmith.plan.model import PlannedBuild, PlannedNode
 
 _SHOWN = 30
 _RED = {"failed", "upstream_failed"}
+_UNFINISHED = {
+    None,
+    "scheduled",
+    "queued",
+    "running",
+    "restarting",
+    "up_for_retry",
+    "up_for_reschedule",
+    "deferred",
+}
 
 
 class ReconcileTask(BaseOperator):
@@ -50,6 +60,7 @@ class ReconcileTask(BaseOperator):
 
         Raises:
             AirflowFailException: There is a difference, the run was cancelled, or a node failed.
+            EnvironmentProblem: A task was cleared meanwhile; the next try waits for it.
         """
         run_id = context["run_id"]
         states = self.site.states(run_id)
@@ -57,6 +68,7 @@ class ReconcileTask(BaseOperator):
         self._refuse_cancelled(states, mine)
         build = left_by(self.build_id, context)
         found = differences(self._with_kinds(self._said(run_id, states, mine, build)))
+        self._refuse_unfinished(run_id, mine)
         by_hand = self._by_hand(found, run_id)
         open_ = [one for one in found if one.task_id not in by_hand]
         for one in found:
@@ -78,6 +90,16 @@ class ReconcileTask(BaseOperator):
             raise AirflowFailException(
                 f"The run was cancelled before its layer was built: {self.build_id} is {build}, and {len(waiting)} of "
                 f"{len(mine)} nodes were skipped. Clear the run to build what is missing."
+            )
+
+    def _refuse_unfinished(self, run_id: str, mine: Iterable[PlannedNode]) -> None:
+        """What was cleared after this task had become ready may still fail: it is judged when it has ended."""
+        states = self.site.states(run_id)
+        waiting = sorted({one.task_id for one in mine if states.get(one.task_id, "removed") in _UNFINISHED})
+        if waiting:
+            raise EnvironmentProblem(
+                f"{len(waiting)} tasks were cleared while this one compared: {', '.join(waiting[:_SHOWN])}.",
+                hint="The next try waits for them.",
             )
 
     def _refuse_failed(self, states: States, mine: Iterable[PlannedNode]) -> None:
