@@ -54,6 +54,8 @@ def broken(lab: Lab, first: dict[str, Seen]) -> dict[str, Seen]:
     lab.control(PIPELINES, divisor=0, unknown=1)
     seen = lab.finished(lab.start(PIPELINES))
     lab.control(PIPELINES, divisor=1, unknown=0)
+    # Where the tests have a task of their own, their model is not built again, whichever test of this file is next.
+    lab.sql("update by_model_tests_bronze.people set customer = 'eve' where customer is null")
     return seen
 
 
@@ -148,9 +150,7 @@ def test_the_comparison_names_what_is_red_and_finds_no_difference(lab: Lab, brok
 
 def test_clearing_only_what_failed_builds_those_tasks_whole(lab: Lab, broken: dict[str, Seen]) -> None:
     """Every node of what was not green, and no node of what was."""
-    for pipeline, seen in broken.items():
-        if pipeline == "by_model_tests":  # elsewhere the model is built again, with what it reads now
-            lab.sql(f"update {pipeline}_bronze.people set customer = 'eve' where customer is null")
+    for seen in broken.values():
         lab.clear_run(seen.run, only_failed=True)
     for pipeline, after in lab.finished({pipeline: seen.run for pipeline, seen in broken.items()}).items():
         before = broken[pipeline]
