@@ -21,8 +21,10 @@ def spare_walks() -> None:
     """Let tasks of a DAG without setup tasks answer at once that there are none above them."""
     from airflow.serialization.definitions.node import DAGNode
 
-    walk = DAGNode.get_upstreams_only_setups
-    if getattr(walk, _ATTRIBUTE, False):
+    walk = getattr(DAGNode, "get_upstreams_only_setups", None)
+    if walk is None or hasattr(
+        walk, _ATTRIBUTE
+    ):  # another Airflow, whose scheduler has to start all the same
         return
 
     def get_upstreams_only_setups(self: DAGNode) -> Iterable[Any]:
