@@ -28,7 +28,7 @@ from goldsmith.rest import Run
 from goldsmith.rest.transport import run_path
 
 SLACK = 0.5  # seconds: half a turn of the build's loop
-_ALONE = timedelta(seconds=1)
+_ALONE = timedelta(seconds=1.5)  # until a build learns that nobody waits for it, and its dbt has ended
 _LIMIT = 300.0
 _HIT_WITHIN = 15.0
 _PACE = (0.3, 1.5)
@@ -100,6 +100,7 @@ def _kill_worker(here: Ground, run: Run, trial: Trial, _: random.Random) -> None
     task_id = _target(here, run)
     trial.moment += f" {task_id}"
     here.kill_worker(run, task_id)
+    _leave_alone(trial)
 
 
 def _kill_dbt(here: Ground, run: Run, trial: Trial, _: random.Random) -> None:
@@ -110,7 +111,11 @@ def _kill_dbt(here: Ground, run: Run, trial: Trial, _: random.Random) -> None:
 
 def _scheduler(here: Ground, _: Run, trial: Trial, __: random.Random) -> None:
     here.kill("scheduler")
-    # Until a build learns that it is alone, dbt goes on, and of what it finishes then nobody hears.
+    _leave_alone(trial)
+
+
+def _leave_alone(trial: Trial) -> None:
+    """Until a build learns that it is alone, dbt goes on, and of what it finishes then nobody hears."""
     trial.faults.append(datetime.now(UTC) + _ALONE)
 
 
@@ -142,6 +147,10 @@ def _mark(here: Ground, run: Run, trial: Trial, choose: random.Random) -> None:
 
 
 def _cancel(here: Ground, run: Run, trial: Trial, _: random.Random) -> None:
+    """A person cancels a run in which something is still to be built, tested or judged."""
+    states = {task.state for task in here.tasks(run).values() if not task.task_id.endswith("reconcile")}
+    if states <= {"success"}:
+        raise Missed
     here.api.send("PATCH", run_path(run.dag_id, run.run_id), body={"state": "failed"})
     trial.is_cancelled = True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, cast
 
@@ -35,7 +36,7 @@ from goldsmith.engine.site import Site
 from goldsmith.engine.state import BuildState
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.plan.graph import PlanGraph
-from goldsmith.plan.model import PlannedBuild
+from goldsmith.plan.model import PlannedBuild, PlannedGate
 
 Flushed = list[tuple[list[str], bool]]
 
@@ -140,6 +141,23 @@ def test_the_comparison_does_not_judge_a_task_that_was_cleared_meanwhile(now: st
     site.states = lambda _: {ORDERS: "success", LATER: now}
     with pytest.raises(EnvironmentProblem, match=LATER):
         task._refuse_unfinished("r1", GRAPH.plan.nodes)
+
+
+@pytest.mark.parametrize("who", ["", "ann"])
+def test_a_run_cancelled_before_its_gate_stays_red_and_a_gate_that_a_person_skipped_does_not_matter(
+    who: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All nodes are green then, and a skipped gate alone would leave the run green."""
+    made = PlannedBuild(
+        name="silver", task_id="build", reconcile_id="reconcile", upstream=(), waits_for="none_failed"
+    )
+    gate = PlannedGate(layer="silver", task_id="silver.gate", upstream=(ORDERS,), judged=(ORDERS,))
+    site: Any = FakeSite(graph=PlanGraph(replace(GRAPH.plan, gates=(gate,))))
+    task = ReconcileTask(build=made, site=site, task_id="reconcile")
+    monkeypatch.setattr(task, "_marked_by", lambda *_: who)
+    task._refuse_without_verdict("r1", {ORDERS: "success", "silver.gate": "success"})
+    with nullcontext() if who else pytest.raises(AirflowFailException, match=r"cancelled .* silver\.gate"):
+        task._refuse_without_verdict("r1", {ORDERS: "success", "silver.gate": "skipped"})
 
 
 def test_an_asset_waits_for_the_tests_that_read_it_and_not_for_others_of_their_task(result: Result) -> None:

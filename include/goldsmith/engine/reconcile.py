@@ -50,6 +50,7 @@ class ReconcileTask(BaseOperator):
     def __init__(self, *, build: PlannedBuild, site: Site, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.build_id = build.task_id
+        self.layer = build.name
         self.site = site
 
     def execute(self, context: Context) -> dict[str, int]:
@@ -66,6 +67,7 @@ class ReconcileTask(BaseOperator):
         states = self.site.states(run_id)
         mine = self.site.graph.built_by(self.build_id)
         self._refuse_cancelled(states, mine)
+        self._refuse_without_verdict(run_id, states)
         build = left_by(self.build_id, context)
         found = differences(self._with_kinds(self._said(run_id, states, mine, build)))
         self._refuse_unfinished(run_id, mine)
@@ -91,6 +93,25 @@ class ReconcileTask(BaseOperator):
                 f"The run was cancelled before its layer was built: {self.build_id} is {build}, and {len(waiting)} of "
                 f"{len(mine)} nodes were skipped. Clear the run to build what is missing."
             )
+
+    def _refuse_without_verdict(self, run_id: str, states: States) -> None:
+        """A run that was cancelled when its nodes were built and not yet judged: its gate was skipped with it."""
+        gates = {gate.task_id for gate in self.site.graph.plan.gates if gate.layer == self.layer}
+        for gate in (one for one in gates if states.get(one) == "skipped"):
+            if not self._marked_by(gate, run_id):
+                raise AirflowFailException(
+                    f"The run was cancelled before its layer was judged: {gate} was skipped. Clear it to get the "
+                    "verdict."
+                )
+
+    def _marked_by(self, task_id: str, run_id: str) -> str:
+        """The person who set the state of a task; empty for nobody, and where it cannot be told."""
+        try:
+            with airflow_api() as api:
+                return api.marks_by_others(self.site.target.dag_id, run_id).of(task_id, ())
+        except GoldsmithError as error:
+            self.log.warning("Whether a person marked %s cannot be told: %s", task_id, error)
+            return ""
 
     def _refuse_unfinished(self, run_id: str, mine: Iterable[PlannedNode]) -> None:
         """What was cleared after this task had become ready may still fail: it is judged when it has ended."""

@@ -52,16 +52,6 @@ class PlanGraph:
         return {node.unique_id: node.task_id for node in self.plan.nodes}
 
     @cached_property
-    def units(self) -> Mapping[str, tuple[str, ...]]:
-        """Task group of a single node, to the ids of all tasks in it: the node's and its tests'."""
-        return _members((unit_group_id(node.unit), node.task_id) for node in self.plan.nodes if node.unit)
-
-    @cached_property
-    def groups(self) -> Mapping[str, tuple[str, ...]]:
-        """Task group of a layer or folder, to the ids of all tasks in it."""
-        return _members((node.group, node.task_id) for node in self.plan.nodes)
-
-    @cached_property
     def position(self) -> Mapping[str, int]:
         """Task id to its place in an order in which every task comes after what it waits for."""
         return {task_id: place for place, task_id in enumerate(topological_order(self._parents))}
@@ -88,10 +78,6 @@ class PlanGraph:
         """All nodes' tasks that wait for one of these, not through a gate or a build."""
         return _reach(task_ids, self._children)
 
-    def above(self, task_ids: Iterable[str]) -> set[str]:
-        """All tasks that these wait for, through gates and builds too."""
-        return _reach(task_ids, self._parents)
-
     @cached_property
     def _parents(self) -> Mapping[str, tuple[str, ...]]:
         parents = {**self.upstream}
@@ -107,13 +93,6 @@ class PlanGraph:
                 if before not in between:
                     children[before].append(task_id)
         return children
-
-
-def _members(pairs: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
-    found: dict[str, dict[str, None]] = defaultdict(dict)
-    for group, task_id in pairs:
-        found[group][task_id] = None
-    return {group: tuple(members) for group, members in found.items()}
 
 
 def _reach(start: Iterable[str], edges: Mapping[str, Iterable[str]]) -> set[str]:

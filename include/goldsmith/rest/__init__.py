@@ -6,8 +6,6 @@ from goldsmith.rest.records import (
     Dag,
     ImportFailure,
     LogLine,
-    Marked,
-    NotMarked,
     Run,
     TaskInstance,
 )
@@ -21,8 +19,6 @@ __all__ = [
     "ImportFailure",
     "LogLine",
     "Login",
-    "Marked",
-    "NotMarked",
     "RestClient",
     "Run",
     "TaskInstance",

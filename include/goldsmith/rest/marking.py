@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from goldsmith.rest.records import Marked, OthersMarks, read_marked
+from goldsmith.rest.records import OthersMarks
 from goldsmith.rest.transport import Query, Transport, quoted, run_path
 
-# An answer given up is work that is done all the same, unknown to us.
-PATIENCE = 120.0
 NOTE_LENGTH = 1000  # Airflow's limit
 _MARK_EVENTS = ("patch_task_instance", "patch_task_group_instances")
 _NO_SUCH = "goldsmith-asks-whether-it-may"
@@ -19,35 +17,7 @@ class Marking(Transport):
     """The requests that change tasks of a run.
 
     None is sent again by itself where no answer came: Airflow may have done the work, so read the states first.
-    Airflow looks at the latest version of the DAG, not at that of the run.
     """
-
-    def mark(self, dag_id: str, run_id: str, task_ids: Sequence[str], state: str) -> Marked:
-        """Set tasks to a state, one after the other in no fixed order, until one of them conflicts.
-
-        Each task costs Airflow time that grows with the DAG: 25 ms at 300 tasks, 0.6 s at 3,000. Failed tasks
-        downstream of a marked one are cleared, and any state but `state` itself is overwritten: look first.
-
-        Args:
-            dag_id: The DAG.
-            run_id: Its run.
-            task_ids: The tasks; all copies of a mapped one.
-            state: `success`, `failed` or `skipped`.
-
-        Raises:
-            ApiRefused: Nothing was done, for want of the right or of the DAG.
-            EnvironmentProblem: No answer; some or all may have been marked.
-        """
-        if not task_ids:
-            return Marked()
-        entities = [
-            {"task_id": task_id, "dag_id": dag_id, "dag_run_id": run_id, "new_state": state}
-            for task_id in task_ids
-        ]
-        action = {"action": "update", "entities": entities, "action_on_non_existence": "fail"}
-        path = f"{run_path(dag_id, run_id)}/taskInstances"
-        found = self.send("PATCH", path, body={"actions": [action]}, timeout=PATIENCE)
-        return read_marked(found, dag_id=dag_id, run_id=run_id)
 
     def mark_done(self, dag_id: str, run_id: str, tasks: Mapping[str, tuple[str, str]]) -> tuple[str, ...]:
         """Set tasks that have no state to success, through Goldsmith's own route in the API server.

@@ -98,26 +98,6 @@ class ComponentHealth:
     last_heartbeat: datetime | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NotMarked:
-    """Why Airflow marked no more tasks: what it said, and the status of HTTP that goes with it.
-
-    409: a task is in that state already; 404: the DAG or the run has no such task any more; 403: no right.
-    """
-
-    status: int
-    text: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Marked:
-    """Which tasks were marked. Where there are errors, others of those asked for may have been left out."""
-
-    done: tuple[str, ...] = ()
-    """Ids of the tasks that were set to the new state."""
-    errors: tuple[NotMarked, ...] = ()
-
-
 def read_time(text: str | None) -> datetime | None:
     """A point in time, where there is one."""
     return datetime.fromisoformat(text) if text else None
@@ -158,22 +138,6 @@ def read_task_instance(found: dict[str, Any]) -> TaskInstance:
         try_number=found.get("try_number") or 0,
         started=read_time(found.get("start_date")),
         ended=read_time(found.get("end_date")),
-    )
-
-
-def read_marked(found: dict[str, Any], *, dag_id: str, run_id: str) -> Marked:
-    """What a bulk update did, from the API's JSON.
-
-    A task is named in it as `<DAG>.<run>.<task>[<map index>]`, and each of the three may hold dots.
-    """
-    update = found["update"]
-    names = (name.removeprefix(f"{dag_id}.{run_id}.") for name in update.get("success") or ())
-    return Marked(
-        done=tuple(dict.fromkeys(name[: name.rindex("[")] for name in names)),
-        errors=tuple(
-            NotMarked(status=int(one.get("status_code") or 0), text=str(one.get("error", one)))
-            for one in update.get("errors") or ()
-        ),
     )
 
 
