@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -37,6 +38,7 @@ from goldsmith.engine.state import BuildState
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.plan.graph import PlanGraph
 from goldsmith.plan.model import PlannedBuild, PlannedGate
+from goldsmith.rest.records import OthersMarks
 
 Flushed = list[tuple[list[str], bool]]
 
@@ -143,18 +145,26 @@ def test_the_comparison_does_not_judge_a_task_that_was_cleared_meanwhile(now: st
         task._refuse_unfinished("r1", GRAPH.plan.nodes)
 
 
-@pytest.mark.parametrize("who", ["", "ann"])
+@pytest.mark.parametrize("who", ["", "ann", None])
 def test_a_run_cancelled_before_its_gate_stays_red_and_a_gate_that_a_person_skipped_does_not_matter(
-    who: str, monkeypatch: pytest.MonkeyPatch
+    who: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All nodes are green then, and a skipped gate alone would leave the run green."""
+    """All nodes are green then, and a skipped gate alone would leave the run green; so it would without the API."""
     made = PlannedBuild(
         name="silver", task_id="build", reconcile_id="reconcile", upstream=(), waits_for="none_failed"
     )
     gate = PlannedGate(layer="silver", task_id="silver.gate", upstream=(ORDERS,), judged=(ORDERS,))
     site: Any = FakeSite(graph=PlanGraph(replace(GRAPH.plan, gates=(gate,))))
+    site.target = SimpleNamespace(dag_id="shop")
+
+    def marks_by_others(*_: str) -> OthersMarks:
+        if who is None:
+            raise EnvironmentProblem("Airflow does not answer.")
+        return OthersMarks(tasks={"silver.gate": who}, groups={})
+
+    api = SimpleNamespace(marks_by_others=marks_by_others)
+    monkeypatch.setattr("goldsmith.engine.reconcile.airflow_api", lambda: nullcontext(api))
     task = ReconcileTask(build=made, site=site, task_id="reconcile")
-    monkeypatch.setattr(task, "_marked_by", lambda *_: who)
     task._refuse_without_verdict("r1", {ORDERS: "success", "silver.gate": "success"})
     with nullcontext() if who else pytest.raises(AirflowFailException, match=r"cancelled .* silver\.gate"):
         task._refuse_without_verdict("r1", {ORDERS: "success", "silver.gate": "skipped"})

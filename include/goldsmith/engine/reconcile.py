@@ -6,7 +6,7 @@ Airflow by itself would end a run green that was cancelled while a teardown was 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -71,7 +71,7 @@ class ReconcileTask(BaseOperator):
         build = left_by(self.build_id, context)
         found = differences(self._with_kinds(self._said(run_id, states, mine, build)))
         self._refuse_unfinished(run_id, mine)
-        by_hand = self._by_hand(found, run_id)
+        by_hand = self._by_hand({one.task_id for one in found if one.is_mark}, run_id)
         open_ = [one for one in found if one.task_id not in by_hand]
         for one in found:
             who = by_hand.get(one.task_id)
@@ -96,22 +96,12 @@ class ReconcileTask(BaseOperator):
 
     def _refuse_without_verdict(self, run_id: str, states: States) -> None:
         """A run that was cancelled when its nodes were built and not yet judged: its gate was skipped with it."""
-        gates = {gate.task_id for gate in self.site.graph.plan.gates if gate.layer == self.layer}
-        for gate in (one for one in gates if states.get(one) == "skipped"):
-            if not self._marked_by(gate, run_id):
-                raise AirflowFailException(
-                    f"The run was cancelled before its layer was judged: {gate} was skipped. Clear it to get the "
-                    "verdict."
-                )
-
-    def _marked_by(self, task_id: str, run_id: str) -> str:
-        """The person who set the state of a task; empty for nobody, and where it cannot be told."""
-        try:
-            with airflow_api() as api:
-                return api.marks_by_others(self.site.target.dag_id, run_id).of(task_id, ())
-        except GoldsmithError as error:
-            self.log.warning("Whether a person marked %s cannot be told: %s", task_id, error)
-            return ""
+        gates = (gate.task_id for gate in self.site.graph.plan.gates if gate.layer == self.layer)
+        skipped = {gate for gate in gates if states.get(gate) == "skipped"}
+        for gate in skipped - set(self._by_hand(skipped, run_id)):
+            raise AirflowFailException(
+                f"The run was cancelled before its layer was judged: {gate} was skipped. Clear it to get the verdict."
+            )
 
     def _refuse_unfinished(self, run_id: str, mine: Iterable[PlannedNode]) -> None:
         """What was cleared after this task had become ready may still fail: it is judged when it has ended."""
@@ -174,9 +164,8 @@ class ReconcileTask(BaseOperator):
             for uid, one in said.items()
         }
 
-    def _by_hand(self, found: list[Difference], run_id: str) -> dict[str, str]:
-        """Task id to the person who marked it, of the differences that a mark explains."""
-        asked = {one.task_id for one in found if one.is_mark}
+    def _by_hand(self, asked: Collection[str], run_id: str) -> dict[str, str]:
+        """Task id to the person who marked it, of those asked for that a person did mark."""
         if not asked:
             return {}
         try:

@@ -57,7 +57,9 @@ class PlanGraph:
         return {task_id: place for place, task_id in enumerate(topological_order(self._parents))}
 
     def groups_of(self, task_id: str) -> tuple[str, ...]:
-        """The task groups that a node's task stands in."""
+        """The task groups that a task stands in; gates and builds stand in none."""
+        if task_id not in self.tasks:
+            return ()
         node = self.tasks[task_id][0]
         return (node.group, *((unit_group_id(node.unit),) if node.unit else ()))
 
