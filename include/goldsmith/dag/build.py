@@ -96,7 +96,7 @@ def _engine(spec: Pipeline, project: DbtProject, here: Settings, load_plan: Call
         target=target,
         results_path=here.results_path,
         failing_rows=spec.failing_rows,
-        test_retries=spec.retries.tests,
+        retries=spec.retries,
         run_timeout=spec.run_timeout,
     )
     if spec.engine == "isolated":
@@ -167,10 +167,10 @@ def _airflow_arguments(node: PlannedNode, spec: Pipeline) -> dict[str, Any]:
 
 
 def _retries(node: PlannedNode, spec: Pipeline) -> int:
-    """With the shared engine a task that lost its worker is tried again; it knows itself when a test has failed."""
-    if node.kind in RETRIED_AS_MODELS:
-        return spec.retries.models
-    return spec.retries.tests if spec.engine == "isolated" else max(spec.retries.models, spec.retries.tests)
+    """With the shared engine any task that lost its worker is tried again; it knows itself what of it has failed."""
+    if spec.engine == "shared":
+        return max(spec.retries.models, spec.retries.tests)
+    return spec.retries.models if node.kind in RETRIED_AS_MODELS else spec.retries.tests
 
 
 def _add_gates(plan: Plan, spec: Pipeline, site: Site) -> None:

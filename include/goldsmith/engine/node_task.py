@@ -98,18 +98,18 @@ class NodeTask(BaseOperator):
             raise
 
     def _is_final(self, statuses: Mapping[str, str], context: Context) -> bool:
-        """Whether only tests failed, and these are not to be tried again; Airflow tries a task that was lost again."""
+        """Whether what failed is not to be tried again; the task has more retries, for when it is lost."""
         failed = failed_of((node for node in self.nodes if node.unique_id in statuses), statuses)
-        if any(node.kind in RETRIED_AS_MODELS for node in failed):
-            return False
         # Airflow counts tries on after a clear, and gives the task all its retries again.
         before = (context["ti"].max_tries or 0) - (self.retries or 0)
-        return context["ti"].try_number - before > self._test_retries
+        return context["ti"].try_number - before > max(map(self._retries_of, failed), default=0)
 
-    @property
-    def _test_retries(self) -> int:
-        own = self.nodes[0].operator_kwargs if self.nodes[0].kind not in RETRIED_AS_MODELS else {}
-        return int(own.get("retries", self.site.test_retries))
+    def _retries_of(self, node: PlannedNode) -> int:
+        """A node's own number of retries counts for the task that is named after it."""
+        is_model = node.kind in RETRIED_AS_MODELS
+        usual = self.site.retries.models if is_model else self.site.retries.tests
+        is_own = is_model or self.nodes[0].kind not in RETRIED_AS_MODELS
+        return int(self.nodes[0].operator_kwargs.get("retries", usual)) if is_own else usual
 
     def _build(self, context: Context) -> BuildState:
         """What the build of these nodes left behind."""

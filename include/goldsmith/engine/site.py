@@ -25,6 +25,7 @@ from goldsmith.plan.model import Plan, PlannedNode
 from goldsmith.results.objects import is_object_storage
 from goldsmith.results.record import NodeResult
 from goldsmith.results.store import ResultStore
+from goldsmith.spec.pipeline import Retries
 from goldsmith.warehouse.tags import session_tag
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Site:
         target: The dbt project, its target and connection.
         results_path: Where the details of nodes are kept.
         failing_rows: How many failing rows of a test are kept; 0 for none.
-        test_retries: How often a failed test is tried again, whatever task it is in.
+        retries: How often a failed node is tried again, whatever task it is in.
         run_timeout: The run's time limit.
     """
 
@@ -66,7 +67,7 @@ class Site:
     target: DbtTarget
     results_path: str
     failing_rows: int
-    test_retries: int
+    retries: Retries
     run_timeout: timedelta
     _writer: Writer | None = field(default=None, init=False)
     _looked: float = field(default=0.0, init=False)
