@@ -1,7 +1,8 @@
-"""Fixtures of the tests of the shared engine."""
+"""Fixtures of several modules: an Airflow with pipelines of the shared engine, and a warehouse."""
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,10 +10,12 @@ from pathlib import Path
 import jwt
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 from tests.integration.shared_lab import Lab
 from tests.integration.shared_project import PIPELINES, REFUSED, make_projects, spec_of, write_dag
 
 from goldsmith.local.environment import API_ACCESS
+from goldsmith.local.postgres import EmbeddedPostgres
 from goldsmith.local.run import wait_until_parsed
 from goldsmith.local.stack import Stack
 from goldsmith.pipeline import load_plan, project_of
@@ -75,3 +78,34 @@ def _write_refused(stack: Stack, dags: Path) -> None:
         )
     # The API server, which is asked next, has the stack's connection in its environment: so another name.
     write_dag(dags, "refused_absent", 'from goldsmith.engine import access\n\naccess.CONNECTION = "absent"')
+
+
+@pytest.fixture(scope="session")
+def warehouse_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """A PostgreSQL with an ordinary role beside the superuser; one for all, because its address is remembered."""
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("warehouse") / "postgres")
+    server.start()
+    with server.connected("warehouse") as connection:
+        connection.execute("create role analyst login")
+    yield server
+    server.destroy()
+
+
+@pytest.fixture
+def warehouse_connections(warehouse_server: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Name the warehouse as Airflow connections: `warehouse`, `analyst`, and one of another kind."""
+    import airflow.settings  # noqa: F401 - sets up logging, which is to happen before a test reads its log
+
+    parts = conninfo_to_dict(warehouse_server.conninfo("warehouse"))
+    for name, login in (("WAREHOUSE", parts["user"]), ("ANALYST", "analyst")):
+        fields = {
+            "conn_type": "postgres",
+            "host": parts["host"],
+            "port": parts["port"],
+            "schema": "warehouse",
+            "login": login,
+            # A user's own: how rows look, and what other tools show.
+            "extra": {"cursor": "dictcursor", "application_name": "theirs"},
+        }
+        monkeypatch.setenv(f"AIRFLOW_CONN_{name}", json.dumps(fields))
+    monkeypatch.setenv("AIRFLOW_CONN_LAKE", json.dumps({"conn_type": "databricks", "host": "nowhere"}))
