@@ -47,7 +47,7 @@ def case_of(options: argparse.Namespace) -> tuple[str, Case, Shape, dict[str, An
     """The case that was asked for: its name, how it is measured, the project, and what the spec has besides."""
     spec = {"gate": options.gate, "tasks": options.tasks}
     if options.heal:
-        retries = {"retries": {"models": 1, "delay": "1s"}}
+        retries = {"retries": {"models": 1, "delay": "1s", "errors": "any"}}
         return "heal", healing, rooted_shape(seed=options.seed), {**spec, **retries}
     made = shape(options.models, seed=options.seed, fail_share=options.fail_share)
     if options.fail_share:

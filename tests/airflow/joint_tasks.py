@@ -13,7 +13,6 @@ from goldsmith.engine.state import BuildState
 from goldsmith.plan.graph import PlanGraph
 from goldsmith.plan.model import Plan, PlannedNode
 from goldsmith.results.record import NodeResult
-from goldsmith.spec.pipeline import Retries
 
 Result = Callable[..., NodeResult]
 
@@ -83,7 +82,6 @@ class FakeSite:
 
     kept: list[NodeResult] = field(default_factory=list)
     graph: PlanGraph = GRAPH
-    retries: Retries = field(default_factory=lambda: Retries(models=2, tests=0))
 
     def last_results(self, _: str, nodes: Iterable[PlannedNode]) -> dict[str, NodeResult]:
         """The last record of each."""

@@ -39,7 +39,6 @@ from goldsmith.errors import EnvironmentProblem
 from goldsmith.plan.graph import PlanGraph
 from goldsmith.plan.model import PlannedBuild, PlannedGate
 from goldsmith.rest.records import OthersMarks
-from goldsmith.spec.pipeline import Retries
 
 Flushed = list[tuple[list[str], bool]]
 
@@ -249,37 +248,6 @@ def test_a_failure_names_every_node_that_failed_and_none_that_was_held_back(resu
     assert caught.value.hint == "Run it again by hand: orders\nRun it again by hand: t_1"
 
 
-@pytest.mark.parametrize(
-    ("statuses", "models_tests", "tries", "is_final"),
-    [
-        ({"orders": "success", "t_1": "fail", "t_2": "pass"}, (2, 0), (1, 2), True),
-        ({"orders": "success", "t_1": "fail", "t_2": "pass"}, (2, 1), (1, 2), False),
-        ({"orders": "success", "t_1": "fail", "t_2": "pass"}, (2, 1), (2, 2), True),
-        (
-            {"orders": "success", "t_1": "fail", "t_2": "pass"},
-            (2, 1),
-            (4, 5),
-            False,
-        ),  # first try after a clear
-        ({"orders": "success", "t_1": "fail", "t_2": "pass"}, (2, 1), (5, 5), True),
-        ({"orders": "success", "t_1": "fail", "t_2": "pass"}, (0, 2), (1, 2), False),
-        ({"orders": "error", "t_1": "skipped", "t_2": "skipped"}, (2, 0), (1, 2), False),
-        ({"orders": "error", "t_1": "fail", "t_2": "skipped"}, (2, 0), (1, 2), False),
-        ({"orders": "error", "t_1": "skipped", "t_2": "skipped"}, (0, 2), (1, 2), True),
-        ({"orders": "error", "t_1": "skipped", "t_2": "skipped"}, (1, 2), (2, 2), True),
-    ],
-)
-def test_what_failed_is_tried_again_as_often_as_its_kind_is(
-    statuses: dict[str, str], models_tests: tuple[int, int], tries: tuple[int, int], *, is_final: bool
-) -> None:
-    """Although their task has the greater number of both; the text is the same."""
-    number, most = tries
-    instance = FakeInstance(state(**statuses), try_number=number, max_tries=most)
-    expected = AirflowFailException if is_final else NodeFailed
-    with pytest.raises(expected, match=r": (fail|error)\n"):
-        run(made_task(FakeSite(retries=Retries(models=models_tests[0], tests=models_tests[1]))), instance)
-
-
 def test_what_another_task_built_along_is_reported_node_by_node(result: Result) -> None:
     """Where that went wrong the task fails; where it was cut short, everything is built again."""
     news: dict[str, Any] = {"is_news": True, "built_by": "silver.a.run", "invocation_id": "i-9"}
@@ -287,7 +255,7 @@ def test_what_another_task_built_along_is_reported_node_by_node(result: Result) 
     good = [result(**of(one), **news) for one in NODES[2:]]
     assert run(made_task(FakeSite(good)), FakeInstance(build)) == "3 success"
     red = [*good[:2], replace(good[2], status="fail")]
-    with pytest.raises(AirflowFailException, match="t_2: fail"):
+    with pytest.raises(NodeFailed, match="t_2: fail"):
         run(made_task(FakeSite(red)), FakeInstance(build))
     with pytest.raises(_BuildsAllError):
         run(made_task(FakeSite(good[:2])), FakeInstance(build))

@@ -16,6 +16,7 @@ from airflow.sdk import DAG, Asset
 from goldsmith.dag.build import render
 from goldsmith.dbt.project import DbtProject
 from goldsmith.engine import isolated, node_task
+from goldsmith.engine.retry_policy import NodeRetryPolicy
 from goldsmith.pipeline import load_plan
 from goldsmith.plan.graph import PlanGraph
 from goldsmith.plan.model import Plan
@@ -91,15 +92,15 @@ def test_ingest_comes_before_what_reads_its_tables(dag: DAG, spec: Pipeline) -> 
 
 
 def test_the_specs_retries_reach_the_operators(dag: DAG, plan: Plan, spec: Pipeline) -> None:
-    """A test's too in the shared engine: for a lost worker; that it failed is final, as its task sees to."""
+    """All have as many: a lost worker counts as any; what is tried again after a failure, their policy says."""
     by_kind: dict[str, set[tuple[int, timedelta | None]]] = {}
     for node in plan.nodes:
         task = dag.get_task(node.task_id)
         by_kind.setdefault(node.kind, set()).add((task.retries or 0, task.execution_timeout))
     half_hour = timedelta(minutes=30)
-    assert by_kind["model"] == by_kind["seed"] == by_kind["snapshot"] == {(2, half_hour)}
-    of_tests = {(2 if spec.engine == "shared" else 0, half_hour)}
-    assert by_kind["test"] == by_kind["unit_test"] == by_kind["source"] == of_tests
+    assert set(by_kind) == {"model", "seed", "snapshot", "test", "unit_test", "source"}
+    assert all(found == {(2, half_hour)} for found in by_kind.values())
+    assert {dag.get_task(node.task_id).retry_policy for node in plan.nodes} == {NodeRetryPolicy(spec.retries)}
     model = next(dag.get_task(node.task_id) for node in plan.nodes if node.kind == "model")
     assert (model.retry_delay, model.max_retry_delay) == (timedelta(minutes=5), half_hour)
     assert model.retry_exponential_backoff

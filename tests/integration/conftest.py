@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 from tests.integration.shared_lab import Lab
-from tests.integration.shared_project import PIPELINES, REFUSED, make_projects, spec_of, write_dag
+from tests.integration.shared_project import CONTROL, PIPELINES, REFUSED, make_projects, spec_of, write_dag
 
 from goldsmith.local.environment import API_ACCESS
 from goldsmith.local.postgres import EmbeddedPostgres
@@ -40,8 +40,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory, settings_for: Callable[[Path],
             stack.api() as api,
             psycopg.connect(stack.server.conninfo("warehouse"), autocommit=True) as session,
         ):
-            session.execute("create schema lab")
-            session.execute("create table lab.control (key text primary key, value int)")
+            session.execute(CONTROL)
             _write_refused(stack, root / "dags")
             made = Lab(
                 api=api,

@@ -1,7 +1,8 @@
 """The dbt projects and DAG files for the tests of the shared engine.
 
 What a test wants to fail is decided in the warehouse, while a run goes on: table `lab.control` holds for each
-pipeline a divisor (0 breaks the model `rates`, and the root of the wide project) and a number of unknown customers
+pipeline a divisor (0 breaks the model `rates`, and the root of the wide project; less than 0 lets it meet another
+transaction, which is worth a retry) and a number of unknown customers
 (1 makes the test `not_null_customer` of `people` fail).
 """
 
@@ -19,6 +20,7 @@ PIPELINES: dict[str, dict[str, object]] = {
     "by_node": {"gate": "node"},
     "by_task_model": {"gate": "layer", "tasks": "model"},
     "by_model_tests": {"gate": "node", "tasks": "model_tests"},
+    "strict": {"gate": "node", "select": "+rates", "retries": {"models": 1, "build_delay": "2s"}},
     "wide": {
         "gate": "node",
         "project": "wide_project",
@@ -28,6 +30,18 @@ PIPELINES: dict[str, dict[str, object]] = {
 REFUSED = ("refused_absent", "refused_password", "refused_viewer")
 """Pipelines whose tasks have no right to mark."""
 
+CONTROL = """\
+create schema lab;
+create table lab.control (key text primary key, value int);
+create function lab.rate(divisor int) returns int language plpgsql as $$
+begin
+  if divisor < 0 then
+    raise exception 'could not serialize access due to concurrent update' using errcode = '40001';
+  end if;
+  return 100 / divisor;
+end $$;
+"""
+"""SQL: what the projects expect in the warehouse."""
 _CONTROL = "(select value from lab.control where key = '{{ target.schema }}.%s')"
 _PROJECT = """\
 name: lab
@@ -83,7 +97,7 @@ _FILES = {
     "snapshots/orders_snapshot.yml": _SNAPSHOT,
     "models/schema.yml": _SCHEMA,
     "models/bronze/stg_orders.sql": "select id, customer, amount from {{ ref('raw_orders') }}",
-    "models/bronze/rates.sql": f"select 1 as id, 100 / {_CONTROL % 'divisor'} as rate",
+    "models/bronze/rates.sql": f"select 1 as id, lab.rate({_CONTROL % 'divisor'}) as rate",
     "models/bronze/people.sql": (
         f"select id, case when id > {_CONTROL % 'unknown'} then customer end as customer "
         "from {{ ref('raw_orders') }}"
@@ -141,7 +155,8 @@ def spec_of(name: str) -> dict[str, object]:
     """The spec of a pipeline; its schemas start with its name."""
     common = {
         "name": name,
-        "retries": {"models": 1, "delay": "5s"},
+        # What breaks here is a division by zero, which by itself is not worth a retry.
+        "retries": {"models": 1, "delay": "5s", "errors": "any"},
         "profile": {"schema": name},
     }
     return {**common, **PIPELINES.get(name, {"gate": "node", "select": "+priced"})}

@@ -131,6 +131,20 @@ def test_a_retry_that_succeeds_builds_what_was_blocked_in_order(lab: Lab, first:
                 )
 
 
+def test_only_an_error_that_may_pass_is_tried_again(lab: Lab) -> None:
+    """A division by zero is final at once; two transactions in each other's way are tried again soon."""
+    lab.control(["strict"], divisor=0)
+    seen = lab.finished(lab.start(["strict"]))["strict"]
+    assert (seen.run.state, seen.tasks[RATES].try_number) == ("failed", 1)
+    assert "not tried again: rates (data error)" in lab.log(seen.run, seen.tasks[RATES])
+    lab.control(["strict"], divisor=-1)
+    [run] = lab.start(["strict"]).values()
+    lab.until_state(run, RATES, "up_for_retry")
+    lab.control(["strict"], divisor=1)
+    seen = lab.finished({"strict": run})["strict"]
+    assert (seen.run.state, seen.tasks[RATES].try_number) == ("success", 2)
+
+
 def test_two_hundred_blocked_nodes_are_built_by_one_dbt(lab: Lab) -> None:
     """Not by two hundred: the root's retry takes them along, and shows them."""
     lab.control(["wide"], divisor=0)

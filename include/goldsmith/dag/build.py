@@ -16,8 +16,9 @@ from goldsmith.dag.wiring import wire
 from goldsmith.dbt.project import DbtProject
 from goldsmith.engine.assets import updated_assets
 from goldsmith.engine.base import Engine
+from goldsmith.engine.retry_policy import NodeRetryPolicy
 from goldsmith.engine.shared import SharedEngine
-from goldsmith.engine.site import RETRIED_AS_MODELS, Site
+from goldsmith.engine.site import Site
 from goldsmith.engine.workspace import DbtTarget
 from goldsmith.gates.operator import GateTask
 from goldsmith.plan.graph import nodes_by_task
@@ -96,7 +97,6 @@ def _engine(spec: Pipeline, project: DbtProject, here: Settings, load_plan: Call
         target=target,
         results_path=here.results_path,
         failing_rows=spec.failing_rows,
-        retries=spec.retries,
         run_timeout=spec.run_timeout,
     )
     if spec.engine == "isolated":
@@ -158,19 +158,14 @@ def _airflow_arguments(node: PlannedNode, spec: Pipeline) -> dict[str, Any]:
         "owner": node.owner,
         # Later selections skip what was not chosen; what lies below shall run all the same.
         "trigger_rule": "none_failed",
-        "retries": _retries(node, spec),
+        # As many as any node may have, for when the task is lost; what failed is judged by the policy.
+        "retries": max(spec.retries.models, spec.retries.tests),
+        "retry_policy": NodeRetryPolicy(spec.retries),
         "retry_delay": spec.retries.delay,
         "retry_exponential_backoff": True,
         "max_retry_delay": spec.retries.max_delay,
         "execution_timeout": spec.task_timeout,
     }
-
-
-def _retries(node: PlannedNode, spec: Pipeline) -> int:
-    """With the shared engine any task that lost its worker is tried again; it knows itself what of it has failed."""
-    if spec.engine == "shared":
-        return max(spec.retries.models, spec.retries.tests)
-    return spec.retries.models if node.kind in RETRIED_AS_MODELS else spec.retries.tests
 
 
 def _add_gates(plan: Plan, spec: Pipeline, site: Site) -> None:

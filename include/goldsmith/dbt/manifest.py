@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from goldsmith.dbt.node import Column, Node
 from goldsmith.errors import ManifestError, SelectionError
+from goldsmith.spec.node import NodeMeta
 
 if TYPE_CHECKING:
     from cosmos.dbt.graph import DbtNode
@@ -190,6 +191,7 @@ def _from_cosmos(node: DbtNode, raw: dict[str, Any], owners: dict[str, str]) -> 
         table=f"{raw['schema']}.{raw['identifier']}" if node.resource_type.value == "source" else "",
         columns=_columns(raw),
         operator_kwargs=node.operator_kwargs_to_override,
+        meta=NodeMeta.parse((config.get("meta") or {}).get("goldsmith"), where=node.unique_id),
     )
 
 

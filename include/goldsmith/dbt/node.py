@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from goldsmith.spec.node import NodeMeta
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Column:
@@ -46,6 +48,8 @@ class Node:
     columns: tuple[Column, ...] = ()
     operator_kwargs: dict[str, Any] = field(default_factory=dict)
     """`meta.cosmos.operator_kwargs`: pool, queue, retries and so on."""
+    meta: NodeMeta = field(default_factory=NodeMeta)
+    """`meta.goldsmith`."""
 
     @property
     def is_ephemeral(self) -> bool:

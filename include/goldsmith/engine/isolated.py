@@ -15,6 +15,7 @@ from typing import Any
 
 from airflow.sdk import BaseOperator, Context
 from cosmos.constants import InvocationMode
+from cosmos.exceptions import CosmosDbtRunError
 from cosmos.operators.local import (
     DbtLocalBaseOperator,
     DbtRunLocalOperator,
@@ -26,11 +27,13 @@ from cosmos.operators.local import (
 
 from goldsmith.deadline import bounded, no_late_retry
 from goldsmith.engine.assets import updated_alone
+from goldsmith.engine.report import NodeFailed, failure_of
 from goldsmith.engine.runner import Listener, result_of
 from goldsmith.engine.site import Site
 from goldsmith.engine.workspace import SESSION_VARIABLE, keep_parsed, take_parsed
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.plan.model import PlannedNode
+from goldsmith.results.record import NodeResult
 from goldsmith.warehouse.watch import OPTIONS_VARIABLE, watched_options
 
 log = logging.getLogger(__name__)
@@ -56,6 +59,7 @@ class NodeTask(DbtLocalBaseOperator):
         self._run_id = ""
         self._is_dbt_running = False
         self._ends = 0.0
+        self._found: NodeResult | None = None
 
     def pre_execute(self, context: Context) -> None:
         """Cut the task's time limit to what is left of the run's, and make the cache folder."""
@@ -71,15 +75,27 @@ class NodeTask(DbtLocalBaseOperator):
         """Run dbt, together with other tasks of this run, while no other run writes the same schemas.
 
         Raises:
-            AirflowFailException: It failed, and the run's time is over before it could be tried again.
+            NodeFailed: dbt says that the node failed, or failed itself.
+            AirflowFailException: The same, and the run's time is over before it could be tried again.
         """
         limit = self.site.run_timeout
         self._ends = time.monotonic() + (self.execution_timeout or limit).total_seconds()
         started = context["dag_run"].start_date
         with no_late_retry(self.retry_delay, run_started=started, run_timeout=limit):
-            with self.site.only_writer(context, self.task_id, is_alone=False):
+            with self.site.only_writer(context, self.task_id, is_alone=False), self._named_failure():
                 super().execute(context, **kwargs)
             self._update_asset()
+
+    @contextlib.contextmanager
+    def _named_failure(self) -> Iterator[None]:
+        """Say with a failure which node it is, and what dbt said: the retry policy goes by that."""
+        try:
+            yield
+        except CosmosDbtRunError as error:
+            said = self._found.message if self._found else str(error)
+            status = self._found.status if self._found else "error"
+            failed = failure_of([self.node], self.node, status=status, message=said)
+            raise NodeFailed(str(error), failed=[failed]) from error
 
     def _update_asset(self) -> None:
         """Unless a gate is still to say that the layer is good."""
@@ -136,6 +152,7 @@ class NodeTask(DbtLocalBaseOperator):
     def _keep(self, outcome: Any, said: Listener) -> None:
         again = f"{' '.join(self.base_cmd)} --select {self.node.select} --target {self.site.target.target}"
         found = result_of(outcome, said, node=self.node, task_id=self.task_id, command=f"dbt {again}")
+        self._found = found
         if found is None:
             return
         try:

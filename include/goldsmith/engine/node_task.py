@@ -6,7 +6,7 @@ node is built, together with what waits below it. Where a task has several nodes
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
@@ -21,8 +21,8 @@ from goldsmith.engine.build import left_by
 from goldsmith.engine.comparison import compare_again
 from goldsmith.engine.heal import Heal, built_together, is_after
 from goldsmith.engine.invocation import Invocations
-from goldsmith.engine.report import NodeFailed, failed_of, report
-from goldsmith.engine.site import RETRIED_AS_MODELS, Site
+from goldsmith.engine.report import NodeFailed, report
+from goldsmith.engine.site import Site
 from goldsmith.engine.state import BuildState, StateStore
 from goldsmith.plan.model import PlannedNode
 from goldsmith.results.record import GOOD, NodeResult
@@ -89,27 +89,11 @@ class NodeTask(BaseOperator):
                 statuses = self._news(build, store, began) or self._heal(context, build, store, began)
         try:
             return report(self.nodes, statuses, self._last_results(), self.log)
-        except NodeFailed as error:
+        except NodeFailed:
             # A retry that follows builds the task as a whole; only one that was lost is gone on with.
             if BuildState.load(store) is not None:
                 BuildState.forget(store)
-            if self._is_final(statuses, context):
-                raise AirflowFailException(str(error)) from error
             raise
-
-    def _is_final(self, statuses: Mapping[str, str], context: Context) -> bool:
-        """Whether what failed is not to be tried again; the task has more retries, for when it is lost."""
-        failed = failed_of((node for node in self.nodes if node.unique_id in statuses), statuses)
-        # Airflow counts tries on after a clear, and gives the task all its retries again.
-        before = (context["ti"].max_tries or 0) - (self.retries or 0)
-        return context["ti"].try_number - before > max(map(self._retries_of, failed), default=0)
-
-    def _retries_of(self, node: PlannedNode) -> int:
-        """A node's own number of retries counts for the task that is named after it."""
-        is_model = node.kind in RETRIED_AS_MODELS
-        usual = self.site.retries.models if is_model else self.site.retries.tests
-        is_own = is_model or self.nodes[0].kind not in RETRIED_AS_MODELS
-        return int(self.nodes[0].operator_kwargs.get("retries", usual)) if is_own else usual
 
     def _build(self, context: Context) -> BuildState:
         """What the build of these nodes left behind."""

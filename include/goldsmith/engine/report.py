@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from goldsmith.engine.batch import MISSING, SKIPPED
@@ -21,8 +22,54 @@ class Log(Protocol):
         """Write a line."""
 
 
+RETRIED_AS_MODELS = ("model", "seed", "snapshot")
+"""Kinds of nodes whose failure a retry may mend."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failed:
+    """A node that failed."""
+
+    node: PlannedNode
+    status: str
+    """dbt's."""
+    message: str
+    """What dbt said."""
+    own_retries: int | None
+    """The number of retries that its task has in the dbt project; a test in a model's task has the spec's."""
+
+    @property
+    def is_model(self) -> bool:
+        """Whether a retry may mend it, whatever the error: not so a test."""
+        return self.node.kind in RETRIED_AS_MODELS
+
+
 class NodeFailed(GoldsmithError):  # noqa: N818 - it names what happened to the node
-    """dbt says that a node failed."""
+    """dbt says that nodes of a task failed.
+
+    Args:
+        message: What dbt said about each.
+        hint: How to run them by hand.
+        failed: The nodes; empty in another process than the task's own.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", failed: Sequence[Failed] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.failed = tuple(failed)
+
+
+def failure_of(nodes: Sequence[PlannedNode], node: PlannedNode, *, status: str, message: str) -> Failed:
+    """How a node failed.
+
+    Args:
+        nodes: The nodes of its task, the one that the task is named after first.
+        node: The node.
+        status: dbt's.
+        message: What dbt said.
+    """
+    is_its_own = node.kind in RETRIED_AS_MODELS or nodes[0].kind not in RETRIED_AS_MODELS
+    own = nodes[0].operator_kwargs.get("retries") if is_its_own else None
+    return Failed(node=node, status=status, message=message, own_retries=None if own is None else int(own))
 
 
 def report(
@@ -54,6 +101,12 @@ def report(
         raise NodeFailed(
             "\n".join([*(text for text, _ in said[:_NAMED]), *more]),
             hint="\n".join(dict.fromkeys(hint for _, hint in said[:_NAMED])),
+            failed=[
+                failure_of(
+                    nodes, node, status=statuses[node.unique_id], message=_message(lasts.get(node.unique_id))
+                )
+                for node in failed
+            ],
         )
     if len(nodes) == 1:
         return statuses[nodes[0].unique_id]
@@ -76,6 +129,10 @@ def _failure(node: PlannedNode, status: str, result: NodeResult | None) -> tuple
         )
     said = result.message if result is not None and result.message else f"dbt ended it with status {status}"
     return f"{node.unique_id}: {status}\n{said}", f"Run it again by hand: {_command(node, result)}"
+
+
+def _message(result: NodeResult | None) -> str:
+    return result.message if result is not None else ""
 
 
 def _command(node: PlannedNode, result: NodeResult | None) -> str:

@@ -25,7 +25,6 @@ from goldsmith.plan.model import Plan, PlannedNode
 from goldsmith.results.objects import is_object_storage
 from goldsmith.results.record import NodeResult
 from goldsmith.results.store import ResultStore
-from goldsmith.spec.pipeline import Retries
 from goldsmith.warehouse.tags import session_tag
 
 if TYPE_CHECKING:
@@ -35,8 +34,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-RETRIED_AS_MODELS = ("model", "seed", "snapshot")
-"""Kinds of nodes whose failure a retry may mend."""
 KEEP_DAYS = 30.0
 """Age at which the details of a run are deleted."""
 _PRUNED_AT_ONCE = 5  # runs; a build is not to wait for more
@@ -59,7 +56,6 @@ class Site:
         target: The dbt project, its target and connection.
         results_path: Where the details of nodes are kept.
         failing_rows: How many failing rows of a test are kept; 0 for none.
-        retries: How often a failed node is tried again, whatever task it is in.
         run_timeout: The run's time limit.
     """
 
@@ -67,7 +63,6 @@ class Site:
     target: DbtTarget
     results_path: str
     failing_rows: int
-    retries: Retries
     run_timeout: timedelta
     _writer: Writer | None = field(default=None, init=False)
     _looked: float = field(default=0.0, init=False)

@@ -223,6 +223,7 @@ def _planned(
         relation=node.relation,
         docs=node_docs(node),
         operator_kwargs=node.operator_kwargs,
+        retry_errors=node.meta.retry_errors or "",
     )
 
 

@@ -48,6 +48,8 @@ class PlannedNode:
     relation: str
     docs: str
     operator_kwargs: dict[str, Any]
+    retry_errors: str = ""
+    """Which errors are worth a retry, where the dbt project says it of this node: `transient` or `any`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

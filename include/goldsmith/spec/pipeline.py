@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator, m
 from goldsmith.errors import SpecError
 from goldsmith.spec.base import Duration, SpecModel, explain
 from goldsmith.spec.ingest import Ingest
+from goldsmith.spec.node import RetriedErrors
 
 DEFAULT_LAYERS: dict[str, tuple[str, ...]] = {
     "bronze": ("path:models/bronze/",),
@@ -57,7 +58,9 @@ class Retries(SpecModel):
     delay: Duration = timedelta(minutes=5)
     max_delay: Duration = timedelta(minutes=30)
     build_delay: Duration = timedelta(seconds=15)
-    """Until a build that was lost or that dbt could not begin is tried again; it goes on where it was."""
+    """Until a build that was lost or that dbt could not begin is tried again, and a node whose error was transient."""
+    errors: RetriedErrors = "transient"
+    """Which errors are worth a retry: all that are not known to be permanent, or any."""
 
 
 class Pipeline(SpecModel):

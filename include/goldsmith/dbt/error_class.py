@@ -1,0 +1,162 @@
+"""Classes of errors, by what dbt says about a node that failed: is it worth trying again?
+
+dbt passes on what the warehouse said as text, without PostgreSQL's SQLSTATE, so that the text decides. It is that of a
+server which speaks English (`lc_messages`); what is said in another language is of no class here. Databricks names the
+class of an error, and its SQLSTATE, in the text itself.
+
+Sources: appendix A of PostgreSQL's manual (error codes) and the texts of its server and of libpq; Databricks' list of
+error conditions, and the errors of its SQL connector.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ErrorClass:
+    """A kind of error."""
+
+    name: str
+    is_transient: bool
+    """Whether the same command may well succeed a little later."""
+    texts: re.Pattern[str]
+
+
+def _transient(name: str, *texts: str) -> ErrorClass:
+    return ErrorClass(name=name, is_transient=True, texts=re.compile("|".join(texts), re.IGNORECASE))
+
+
+def _permanent(name: str, *texts: str) -> ErrorClass:
+    return ErrorClass(name=name, is_transient=False, texts=re.compile("|".join(texts), re.IGNORECASE))
+
+
+# The first that is found counts: what is said while connecting names the server too, and a clash in the catalogue is
+# a violated constraint as well.
+ERROR_CLASSES: tuple[ErrorClass, ...] = (
+    _permanent("test failure", r"Got \d+ results?, configured to fail"),
+    _permanent("contract violation", r"has an enforced contract that failed"),
+    _permanent("compilation error", r"^Compilation Error", r"\n\s*Compilation Error", r"^Parsing Error"),
+    _transient(
+        "concurrent change of the catalogue",
+        r"tuple concurrently (updated|deleted)",
+        r'violates unique constraint "pg_\w+_index"',
+    ),
+    _permanent(
+        "login refused",
+        r"(password|peer|ident|\w+) authentication failed for user",
+        r"no pg_hba\.conf entry",
+        r'FATAL:\s+role ".*" does not exist',
+        r'FATAL:\s+database ".*" does not exist',
+        r"Invalid access token",
+    ),
+    _transient(
+        "too many connections",
+        r"too many clients already",
+        r"remaining connection slots are reserved",
+        r"too many connections for (role|database)",
+    ),
+    _transient(
+        "warehouse starting or stopping",
+        r"the database system is (starting up|shutting down|not yet accepting connections)",
+        r"the database system is in recovery mode",
+        r"terminating connection due to administrator command",
+        r"terminating connection because of crash of another server process",
+        r"canceling statement due to conflict with recovery",
+        r"(cluster|warehouse|endpoint) .{0,80}(is starting|is not running|in state (PENDING|STARTING|STOPPED))",
+        r"TEMPORARILY_UNAVAILABLE",
+    ),
+    _transient(
+        "connection lost",
+        r"connection to server .* failed",
+        r"could not connect to server",
+        r"server closed the connection unexpectedly",
+        r"could not receive data from server",
+        r"could not send data to server",
+        r"SSL connection has been closed unexpectedly",
+        r"SSL SYSCALL error",
+        r"terminating connection due to idle",
+        r"no connection to the server",
+        r"connection already closed",
+        r"Connection (refused|reset by peer|aborted|timed out)",
+        r"could not translate host name",
+        r"Max retries exceeded with url",
+        r"Read timed out",
+        r"Error during request to server",
+        r"SQLSTATE: 08\w{3}",
+    ),
+    _transient("deadlock", r"deadlock detected"),
+    _transient(
+        "serialization failure",
+        r"could not serialize access",
+        r"DELTA_CONCURRENT_\w+",
+        r"DELTA_METADATA_CHANGED",
+        r"Concurrent(Append|DeleteRead|DeleteDelete|Transaction|Write)Exception",
+        r"SQLSTATE: 40\w{3}",
+    ),
+    _transient("lock timeout", r"canceling statement due to lock timeout", r"could not obtain lock on"),
+    _transient(
+        "too many requests",
+        r"\b(HTTP|status( code)?:?|error) ?(429|503)\b",
+        r"\b(429 Too Many Requests|503 Service Unavailable)\b",
+        r"REQUEST_LIMIT_EXCEEDED",
+        r"RESOURCE_EXHAUSTED",
+    ),
+    _permanent("cancelled", r"canceling statement due to (statement timeout|user request)"),
+    _permanent("disk full", r"No space left on device", r"could not extend file"),
+    _permanent(
+        "permission denied",
+        r"permission denied",
+        r"must be owner of",
+        r"must have \w+ privilege",
+        r"INSUFFICIENT_PERMISSIONS",
+    ),
+    _permanent(
+        "SQL error",
+        r"syntax error",
+        r"(relation|column|schema|type|function|operator|table|view|index) .{0,200}does not exist",
+        r"(relation|schema|column|type) .{0,200}already exists",
+        r"(column|function|operator) .{0,200}is (ambiguous|not unique)",
+        r"column .{0,200}is of type .* but expression is of type",
+        r"must appear in the GROUP BY clause",
+        r"aggregate functions are not allowed",
+        r"each UNION query must have",
+        r"(UNION|CASE|COALESCE) types .* cannot be matched",
+        r"cannot cast type",
+        r"depends? on .{0,200}(view|table|column)",
+        r"PARSE_SYNTAX_ERROR",
+        r"TABLE_OR_VIEW_NOT_FOUND",
+        r"UNRESOLVED_(COLUMN|ROUTINE)",
+        r"DATATYPE_MISMATCH",
+        r"SQLSTATE: (42|0A)\w{3}",
+    ),
+    _permanent(
+        "data error",
+        r"division by zero",
+        r"invalid input syntax for",
+        r"out of range",
+        r"value too long for type",
+        r"violates (unique|not-null|check|foreign key|exclusion) constraint",
+        r"null value in column",
+        r"more than one row returned by a subquery",
+        r"cannot affect row a second time",
+        r"DIVIDE_BY_ZERO",
+        r"CAST_INVALID_INPUT",
+        r"(NOT_NULL|CHECK)_CONSTRAINT_VIOLAT",
+        r"DELTA_MULTIPLE_SOURCE_ROW_MATCHING_TARGET_ROW_IN_MERGE",
+        r"SQLSTATE: (21|22|23)\w{3}",
+    ),
+)
+
+
+def error_class(message: str) -> ErrorClass | None:
+    """The class of an error.
+
+    Args:
+        message: What dbt said about the node.
+
+    Returns:
+        None where it is of no known class.
+    """
+    return next((one for one in ERROR_CLASSES if one.texts.search(message)), None)

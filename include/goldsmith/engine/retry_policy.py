@@ -1,0 +1,88 @@
+"""Whether a node that failed is tried again, and how soon: by the class of its error.
+
+Airflow asks a task's retry policy where the task failed by an exception. A task that was lost with its worker is tried
+again without it, as often as the task has retries.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from airflow.sdk import Context, RetryDecision, RetryPolicy
+
+from goldsmith.dbt.error_class import error_class
+from goldsmith.engine.report import Failed, NodeFailed
+from goldsmith.spec.pipeline import Retries
+
+_NAMED = 5
+_RED = "fail"  # dbt's status of a test that found rows
+
+
+@dataclass(frozen=True)
+class NodeRetryPolicy(RetryPolicy):
+    """The retry policy of nodes.
+
+    Args:
+        retries: The spec's.
+    """
+
+    retries: Retries
+
+    def evaluate(
+        self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
+    ) -> RetryDecision:
+        """Decide.
+
+        Args:
+            exception: What ended the task; of others than `NodeFailed` nothing is known here.
+            try_number: From 1; Airflow counts on after a clear.
+            max_tries: Retries that the task had so far, those before a clear included.
+            context: Airflow's, with the task.
+        """
+        if context is None or not isinstance(exception, NodeFailed) or not exception.failed:
+            return RetryDecision.default()
+        done = try_number - (max_tries - (context["task"].retries or 0))
+        ahead = [one for one in exception.failed if done <= self._number(one)]
+        if not ahead:
+            return RetryDecision.fail(f"not tried again: {_said(exception.failed)}")
+        if all(_is_transient(one) for one in ahead):
+            return RetryDecision.retry(self._soon(done), f"tried again soon: {_said(ahead)}")
+        return RetryDecision.default()
+
+    def _number(self, one: Failed) -> int:
+        """How often a node is tried again after such an error."""
+        is_permanent = one.status != _RED and (found := error_class(one.message)) and not found.is_transient
+        if is_permanent and (one.node.retry_errors or self.retries.errors) != "any":
+            return 0
+        if one.own_retries is not None:
+            return one.own_retries
+        return self.retries.models if one.is_model or _is_transient(one) else self.retries.tests
+
+    def _soon(self, done: int) -> timedelta:
+        """Doubling, and spread: what failed together is not to come back together.
+
+        Args:
+            done: Tries so far.
+        """
+        delay: timedelta = min(self.retries.build_delay * 2 ** (done - 1), self.retries.max_delay)
+        return delay * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
+
+
+def _is_transient(one: Failed) -> bool:
+    """Not, where a test found rows, whatever is in them."""
+    found = error_class(one.message)
+    return one.status != _RED and found is not None and found.is_transient
+
+
+def _said(failed: Iterable[Failed]) -> str:
+    """Nodes and the classes of their errors."""
+    named = []
+    for one in failed:
+        found = error_class(one.message)
+        kind = "test failure" if one.status == _RED else found.name if found else "error of no known class"
+        named.append(f"{one.node.name} ({kind})")
+    more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
+    return ", ".join(named[:_NAMED]) + more

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk import RetryAction
+from tests.airflow.joint_tasks import NODES
+
+from goldsmith.engine.report import NodeFailed, failure_of
+from goldsmith.engine.retry_policy import NodeRetryPolicy
+from goldsmith.spec.pipeline import Retries
+
+MODEL, TEST = NODES[2], NODES[3]
+TRANSIENT, PERMANENT, UNKNOWN = "deadlock detected", "division by zero", "something else"
+RETRIES = 2
+"""Of the tasks here."""
+
+
+def decide(
+    *failed: tuple[Any, str, str],
+    retries: Retries,
+    tries: tuple[int, int] = (1, RETRIES),
+    nodes: Any = NODES[2:],
+) -> Any:
+    """What the policy says of a task whose nodes failed: node, status and message of each."""
+    error = NodeFailed(
+        "text", failed=[failure_of(nodes, one, status=status, message=text) for one, status, text in failed]
+    )
+    number, most = tries
+    context: Any = {"task": SimpleNamespace(retries=RETRIES)}
+    return NodeRetryPolicy(retries).evaluate(error, number, most, context)
+
+
+@pytest.mark.parametrize(
+    ("node", "status", "text", "expected"),
+    [
+        (MODEL, "error", TRANSIENT, RetryAction.RETRY),
+        (MODEL, "error", PERMANENT, RetryAction.FAIL),
+        (MODEL, "error", UNKNOWN, RetryAction.DEFAULT),
+        (TEST, "fail", "Got 1 result, configured to fail if != 0", RetryAction.FAIL),
+        (TEST, "error", TRANSIENT, RetryAction.RETRY),
+        (TEST, "error", PERMANENT, RetryAction.FAIL),
+        (TEST, "error", UNKNOWN, RetryAction.FAIL),
+        (TEST, "fail", TRANSIENT, RetryAction.FAIL),  # the words of a test's own name, say
+    ],
+)
+def test_the_class_of_the_error_decides(node: Any, status: str, text: str, expected: RetryAction) -> None:
+    """A test is not tried again, unless its error was transient."""
+    decision = decide((node, status, text), retries=Retries())
+    assert decision.action == expected
+    assert (decision.reason or "") == "" or node.name in decision.reason
+
+
+@pytest.mark.parametrize(
+    ("failed", "models_tests", "tries", "is_final"),
+    [
+        ([(TEST, "fail")], (2, 0), (1, 2), True),
+        ([(TEST, "fail")], (2, 1), (1, 2), False),
+        ([(TEST, "fail")], (2, 1), (2, 2), True),
+        ([(TEST, "fail")], (2, 1), (4, 5), False),  # first try after a clear
+        ([(TEST, "fail")], (2, 1), (5, 5), True),
+        ([(TEST, "fail")], (0, 2), (1, 2), False),
+        ([(MODEL, "error")], (2, 0), (1, 2), False),
+        ([(MODEL, "error"), (TEST, "fail")], (2, 0), (1, 2), False),
+        ([(MODEL, "error")], (0, 2), (1, 2), True),
+        ([(MODEL, "error")], (1, 2), (2, 2), True),
+    ],
+)
+def test_what_failed_is_tried_again_as_often_as_its_kind_is(
+    failed: list[tuple[Any, str]], models_tests: tuple[int, int], tries: tuple[int, int], *, is_final: bool
+) -> None:
+    """Although their task has the greater number of both."""
+    models, tests = models_tests
+    what = [(one, status, UNKNOWN) for one, status in failed]
+    decision = decide(*what, retries=Retries(models=models, tests=tests), tries=tries)
+    assert (decision.action == RetryAction.FAIL) == is_final
+
+
+def test_the_spec_and_a_node_may_ask_for_a_retry_after_any_error() -> None:
+    """And a node may take that back; its own number of retries counts for the task that is named after it."""
+    failed = (MODEL, "error", PERMANENT)
+    assert decide(failed, retries=Retries(errors="any")).action == RetryAction.DEFAULT
+    asking = replace(MODEL, retry_errors="any")
+    assert decide((asking, *failed[1:]), retries=Retries()).action == RetryAction.DEFAULT
+    quiet = replace(MODEL, retry_errors="transient")
+    assert decide((quiet, *failed[1:]), retries=Retries(errors="any")).action == RetryAction.FAIL
+    own = replace(MODEL, operator_kwargs={"retries": 2})
+    unknown = ("error", UNKNOWN)
+    assert decide((own, *unknown), retries=Retries(models=0), nodes=[own, TEST]).action == RetryAction.DEFAULT
+    assert decide((TEST, *unknown), retries=Retries(models=0), nodes=[own, TEST]).action == RetryAction.FAIL
+
+
+def test_a_transient_error_is_tried_again_soon_and_later_each_time() -> None:
+    """Within half and one and a half of a doubling delay, bounded."""
+    retries = Retries(models=9, build_delay="10s", max_delay="30s")
+    for number, delay in ((1, 10), (2, 20), (3, 30), (9, 30)):
+        found = decide((MODEL, "error", TRANSIENT), retries=retries, tries=(number, RETRIES)).retry_delay
+        assert timedelta(seconds=delay / 2) <= found <= timedelta(seconds=delay * 1.5)
+
+
+def test_other_exceptions_are_airflows_business() -> None:
+    """A time limit, a warehouse that is away before dbt began."""
+    decision = NodeRetryPolicy(Retries()).evaluate(RuntimeError("deadlock detected"), 1, 2, None)
+    assert decision.action == RetryAction.DEFAULT
