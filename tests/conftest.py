@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from goldsmith.dbt.project import DbtProject, find_project, make_manifest
@@ -18,6 +19,10 @@ from goldsmith.settings import Settings
 # Before anything imports Airflow, which reads its configuration once and writes into its home.
 os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="goldsmith-airflow-")
 os.environ["AIRFLOW__COSMOS__ENABLE_DAG_VERSIONING"] = "False"
+
+# Machines are shared: how long one example takes says nothing.
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 
 ROOT = Path(__file__).parents[1]
 SHOP = ROOT / "tests" / "data" / "projects" / "shop"

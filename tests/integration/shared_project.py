@@ -1,8 +1,8 @@
 """The dbt projects and DAG files for the tests of the shared engine.
 
 What a test wants to fail is decided in the warehouse, while a run goes on: table `lab.control` holds for each
-pipeline a divisor (0 breaks the model `rates`, and the root of the wide project; less than 0 lets it meet another
-transaction, which is worth a retry) and a number of unknown customers
+pipeline a divisor (0 breaks the model `rates`, and the root of the wide project; with -1 it meets another
+transaction, which is worth a retry, and with -2 it hangs) and a number of unknown customers
 (1 makes the test `not_null_customer` of `people` fail).
 """
 
@@ -20,7 +20,12 @@ PIPELINES: dict[str, dict[str, object]] = {
     "by_node": {"gate": "node"},
     "by_task_model": {"gate": "layer", "tasks": "model"},
     "by_model_tests": {"gate": "node", "tasks": "model_tests"},
-    "strict": {"gate": "node", "select": "+rates", "retries": {"models": 1, "build_delay": "2s"}},
+    "strict": {
+        "gate": "node",
+        "select": ["+rates", "+stg_orders"],
+        "retries": {"models": 1, "build_delay": "2s"},
+        "node_timeout": "4s",
+    },
     "wide": {
         "gate": "node",
         "project": "wide_project",
@@ -35,7 +40,9 @@ create schema lab;
 create table lab.control (key text primary key, value int);
 create function lab.rate(divisor int) returns int language plpgsql as $$
 begin
-  if divisor < 0 then
+  if divisor = -2 then
+    perform pg_sleep(60);
+  elsif divisor = -1 then
     raise exception 'could not serialize access due to concurrent update' using errcode = '40001';
   end if;
   return 100 / divisor;

@@ -205,7 +205,7 @@ _LINES = st.lists(
 )
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(files=st.lists(_LINES, min_size=1, max_size=3))
 def test_any_files_one_after_another_end_as_in_a_dictionary(
     files: list[list[tuple[str, str, int]]], lake: Lake

@@ -145,6 +145,19 @@ def test_only_an_error_that_may_pass_is_tried_again(lab: Lab) -> None:
     assert (seen.run.state, seen.tasks[RATES].try_number) == ("success", 2)
 
 
+def test_a_node_that_takes_too_long_is_cancelled_and_the_others_go_on(lab: Lab) -> None:
+    """Its query alone; the build ends well, and nothing is tried again."""
+    lab.control(["strict"], divisor=-2)
+    seen = lab.finished(lab.start(["strict"]))["strict"]
+    lab.control(["strict"], divisor=1)
+    assert {task for task, state in seen.states.items() if state == "failed"} == {RATES, "reconcile"}
+    assert (seen.states["build"], seen.states["bronze.stg_orders.run"]) == ("success", "success")
+    assert seen.tasks[RATES].try_number == 1
+    said = lab.log(seen.run, seen.tasks[RATES])
+    assert "its limit is 0:00:04: its query was cancelled in the warehouse" in said
+    assert 4 < seen.records[RATES][-1].seconds < 20
+
+
 def test_two_hundred_blocked_nodes_are_built_by_one_dbt(lab: Lab) -> None:
     """Not by two hundred: the root's retry takes them along, and shows them."""
     lab.control(["wide"], divisor=0)

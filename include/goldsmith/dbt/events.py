@@ -8,6 +8,7 @@ the result.
 from __future__ import annotations
 
 import json
+import time
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -47,6 +48,8 @@ class EventReader:
         """Lines that are about no node: what dbt found, or why it could not start."""
         self.errors: list[str] = []
         """Those of them that are errors."""
+        self.running: dict[str, float] = {}
+        """Unique id to when dbt started the node, on the monotonic clock, of those that it is at."""
         self._lines: dict[str, list[str]] = defaultdict(list)
 
     def read(self, line: str) -> Finished | None:
@@ -62,7 +65,10 @@ class EventReader:
         self.invocation_id = info.get("invocation_id") or self.invocation_id
         node = data.get("node_info") or {}
         unique_id = str(node.get("unique_id") or _MAIN)
+        if info["name"] == "NodeStart":
+            self.running[unique_id] = time.monotonic()
         if info["name"] == "NodeFinished":
+            self.running.pop(unique_id, None)
             return self._finished(info, data, node)
         text = str(info.get("msg") or "").strip("\n")
         if info["level"] in _SHOWN and text.strip():

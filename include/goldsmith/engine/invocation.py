@@ -12,10 +12,11 @@ from typing import Protocol
 
 from goldsmith.dbt.events import EventReader, Finished
 from goldsmith.dbt.process import DbtProcess
+from goldsmith.engine.node_timeouts import NodeTimeouts
 from goldsmith.engine.workspace import Workspace, keep_parsed
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.plan.model import PlannedNode
-from goldsmith.results.record import NodeResult
+from goldsmith.results.record import GOOD, NodeResult
 
 log = logging.getLogger(__name__)
 
@@ -46,12 +47,14 @@ class Invocations:
         built_by: Id of the Airflow task.
         on_turn: Called with the results since the last turn, at least every half second; none is an empty turn.
         check: Called at every turn and at the end; dbt is stopped where it raises.
+        timeouts: Ends the queries of nodes that take too long.
     """
 
     space: Workspace
     built_by: str
     on_turn: Callable[[list[NodeResult]], None]
     check: Check
+    timeouts: NodeTimeouts
     _running: DbtProcess | None = field(default=None, init=False)
     _is_stopped: bool = field(default=False, init=False)
 
@@ -94,6 +97,7 @@ class Invocations:
                 for one in results:
                     left.pop(one.unique_id, None)
                 self._take(results)
+                self.timeouts.look(dict(reader.running), nodes)
         except BaseException:
             process.interrupt(patience=_PATIENCE)
             raise
@@ -130,13 +134,16 @@ class Invocations:
             hint="The task's next try builds what is missing.",
         )
 
+    def _explained(self, node: PlannedNode, message: str) -> str:
+        return self.timeouts.explained(node.unique_id, message, node.timeout)
+
     def _result(self, node: PlannedNode, one: Finished, verb: tuple[str, ...]) -> NodeResult:
         return NodeResult(
             unique_id=node.unique_id,
             task_id=node.task_id,
             kind=node.kind,
             status=one.status,
-            message=one.message,
+            message=one.message if one.status in GOOD else self._explained(node, one.message),
             invocation_id=one.invocation_id,
             command=f"dbt {' '.join(verb)} --select {node.select} --target {self.space.target.target}",
             built_by=self.built_by,

@@ -229,6 +229,8 @@ class IsolatedEngine:
         """Make the task that runs one node with its own dbt process."""
         [node] = nodes
         target = self.site.target
+        if node.timeout:
+            airflow["execution_timeout"] = min(airflow["execution_timeout"], timedelta(seconds=node.timeout))
         return _TASKS[node.kind](
             node=node,
             site=self.site,

@@ -6,6 +6,7 @@ again without it, as often as the task has retries.
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from airflow.sdk import Context, RetryDecision, RetryPolicy
 from goldsmith.dbt.error_class import error_class
 from goldsmith.engine.report import Failed, NodeFailed
 from goldsmith.spec.pipeline import Retries
+
+log = logging.getLogger(__name__)
 
 _NAMED = 5
 _RED = "fail"  # dbt's status of a test that found rows
@@ -47,9 +50,9 @@ class NodeRetryPolicy(RetryPolicy):
         done = try_number - (max_tries - (context["task"].retries or 0))
         ahead = [one for one in exception.failed if done <= self._number(one)]
         if not ahead:
-            return RetryDecision.fail(f"not tried again: {_said(exception.failed)}")
+            return RetryDecision.fail(_logged(f"not tried again: {_said(exception.failed)}"))
         if all(_is_transient(one) for one in ahead):
-            return RetryDecision.retry(self._soon(done), f"tried again soon: {_said(ahead)}")
+            return RetryDecision.retry(self._soon(done), _logged(f"tried again soon: {_said(ahead)}"))
         return RetryDecision.default()
 
     def _number(self, one: Failed) -> int:
@@ -86,3 +89,9 @@ def _said(failed: Iterable[Failed]) -> str:
         named.append(f"{one.node.name} ({kind})")
     more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
     return ", ".join(named[:_NAMED]) + more
+
+
+def _logged(reason: str) -> str:
+    """Say it in the log as a line of its own too: Airflow shows a reason only beside its own line."""
+    log.info("%s", reason)
+    return reason

@@ -18,7 +18,8 @@ from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
 from goldsmith.engine.invocation import DbtStopped, Invocations
 from goldsmith.engine.marks import States
-from goldsmith.engine.workspace import DbtTarget, workspace
+from goldsmith.engine.node_timeouts import NodeTimeouts
+from goldsmith.engine.workspace import SESSION_VARIABLE, DbtTarget, workspace
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.plan.graph import PlanGraph
 from goldsmith.plan.model import Plan, PlannedNode
@@ -131,6 +132,7 @@ class Site:
     @contextmanager
     def dbt(self, run_id: str, task_id: str) -> Iterator[Invocations]:
         """dbt, ready to be run for a task that is the writer, and stopped where it no longer is."""
+        from goldsmith.warehouse.cancel import cancel_node
         from goldsmith.warehouse.watch import OPTIONS_VARIABLE, watched_options
 
         options = watched_options(self.target.connection)
@@ -140,7 +142,13 @@ class Site:
             env={OPTIONS_VARIABLE: options} if options else {},
         ) as space:
             yield Invocations(
-                space=space, built_by=task_id, on_turn=lambda _: None, check=self._must_be_writer
+                space=space,
+                built_by=task_id,
+                on_turn=lambda _: None,
+                check=self._must_be_writer,
+                timeouts=NodeTimeouts(
+                    partial(cancel_node, self.target.connection, space.env[SESSION_VARIABLE])
+                ),
             )
 
     def _must_be_writer(self, *, is_last: bool = False) -> None:

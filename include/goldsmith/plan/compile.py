@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from difflib import get_close_matches
 
 from goldsmith.dbt.node import Node
@@ -76,6 +77,7 @@ def compile_plan(pipeline: Pipeline, selected: Selected) -> Plan:
             updated_by=updated_by.get(names[uid].task_id, names[uid].task_id),
             owner=_owner(node, nodes) or pipeline.owner,
             select=selects[uid],
+            timeout=node.meta.timeout or pipeline.node_timeout,
         )
         for uid, node in sorted(executable.items(), key=lambda item: names[item[0]].task_id)
     )
@@ -199,6 +201,7 @@ def _planned(
     updated_by: str,
     owner: str,
     select: str,
+    timeout: timedelta | None,
 ) -> PlannedNode:
     return PlannedNode(
         unique_id=node.unique_id,
@@ -224,6 +227,7 @@ def _planned(
         docs=node_docs(node),
         operator_kwargs=node.operator_kwargs,
         retry_errors=node.meta.retry_errors or "",
+        timeout=int(timeout.total_seconds()) if timeout else 0,
     )
 
 

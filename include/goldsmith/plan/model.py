@@ -50,6 +50,8 @@ class PlannedNode:
     operator_kwargs: dict[str, Any]
     retry_errors: str = ""
     """Which errors are worth a retry, where the dbt project says it of this node: `transient` or `any`."""
+    timeout: int = 0
+    """Seconds after which what it runs in the warehouse is cancelled; 0 for none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -27,6 +27,13 @@ def _duration(value: Any) -> Any:
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
+def some_time(limit: timedelta | None) -> timedelta | None:
+    """Refuse a time limit that leaves no time."""
+    if limit is not None and limit <= timedelta(0):
+        raise ValueError("nothing can run in no time; write a duration such as 30m")
+    return limit
+
+
 def _seconds(value: timedelta) -> str:
     return f"{int(value.total_seconds())}s"
 

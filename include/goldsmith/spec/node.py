@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import ValidationError
+from pydantic import ValidationError, field_validator
 
 from goldsmith.errors import SpecError
-from goldsmith.spec.base import SpecModel, explain
+from goldsmith.spec.base import Duration, SpecModel, explain, some_time
 
 RetriedErrors = Literal["transient", "any"]
 """Which errors are worth a retry: all that are not known to be permanent, or any."""
@@ -18,6 +18,10 @@ class NodeMeta(SpecModel):
 
     retry_errors: RetriedErrors | None = None
     """In place of the spec's `retries.errors`."""
+    timeout: Duration | None = None
+    """In place of the spec's `node_timeout`."""
+
+    _some_time = field_validator("timeout")(some_time)
 
     @classmethod
     def parse(cls, values: Any, *, where: str) -> NodeMeta:

@@ -11,7 +11,7 @@ import yaml
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from goldsmith.errors import SpecError
-from goldsmith.spec.base import Duration, SpecModel, explain
+from goldsmith.spec.base import Duration, SpecModel, explain, some_time
 from goldsmith.spec.ingest import Ingest
 from goldsmith.spec.node import RetriedErrors
 
@@ -108,6 +108,8 @@ class Pipeline(SpecModel):
     `postgres://host:5432/database`; none: no assets."""
 
     retries: Retries = Retries()
+    node_timeout: Duration | None = None
+    """After this time what a node runs in the warehouse is cancelled; the nodes built with it go on."""
     task_timeout: Duration = timedelta(minutes=30)
     run_timeout: Duration = timedelta(hours=2)
     """No task starts or goes on after this time from the start of the run."""
@@ -144,12 +146,7 @@ class Pipeline(SpecModel):
             )
         return namespace
 
-    @field_validator("task_timeout", "run_timeout")
-    @classmethod
-    def _some_time(cls, limit: timedelta) -> timedelta:
-        if limit <= timedelta(0):
-            raise ValueError("no task can run in no time; write a duration such as 30m")
-        return limit
+    _some_time = field_validator("node_timeout", "task_timeout", "run_timeout")(some_time)
 
     @model_validator(mode="after")
     def _one_ingest_per_table(self) -> Pipeline:

@@ -17,6 +17,13 @@ _END = """
 select pid, pg_terminate_backend(pid) from pg_stat_activity
 where application_name = %s and usename = session_user and pid <> pg_backend_pid()
 """
+# dbt names in a comment of each statement the node that it is for.
+_CANCEL = """
+select pg_cancel_backend(pid) from pg_stat_activity
+where application_name = %s and usename = session_user and pid <> pg_backend_pid()
+  and state = 'active' and strpos(query, %s) > 0
+"""
+_CANCEL_TIME = 5  # seconds
 _LONGEST_PAUSE = 0.1  # seconds
 
 
@@ -48,6 +55,31 @@ def end_sessions(conn_id: str, tag: str, *, timeout: float) -> int:
             return _end(session, tag, end)
         except psycopg.Error as error:
             raise unreachable(conn_id, error) from error
+
+
+def cancel_node(conn_id: str, tag: str, unique_id: str) -> int:
+    """Cancel what dbt runs for one node; its session goes on with others.
+
+    Args:
+        conn_id: The Airflow connection of the warehouse.
+        tag: The `application_name` of dbt's sessions.
+        unique_id: dbt's, of the node.
+
+    Returns:
+        How many queries; 0 where there is none, and on a warehouse other than PostgreSQL.
+
+    Raises:
+        EnvironmentProblem: The warehouse does not answer.
+    """
+    if kind_of(conn_id) != POSTGRES:
+        return 0
+    with open_session(conn_id, name="goldsmith cancel", connect_timeout=_CANCEL_TIME) as session:
+        try:
+            session.execute("select set_config('statement_timeout', %s, false)", (str(_CANCEL_TIME * 1000),))
+            found = session.execute(_CANCEL, (tag, f'"node_id": "{unique_id}"')).fetchall()
+        except psycopg.Error as error:
+            raise unreachable(conn_id, error) from error
+    return sum(bool(was_sent) for (was_sent,) in found)
 
 
 def _end(session: Session, tag: str, end: float) -> int:

@@ -99,7 +99,7 @@ def _returns_outside_quotes(raw: str) -> bool:
     return any(raw[:at].count('"') % 2 == 0 for at, sign in enumerate(raw[:-1]) if sign == "\r")
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(alphabet='ab",\n\r', max_size=60), block=st.sampled_from([1, 3, 8, 1 << 20]))
 def test_bulk_reading_agrees_with_reading_character_by_character(
     text: str, block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -48,7 +48,7 @@ def graphs(draw: st.DrawFn) -> tuple[list[str], dict[str, set[str]], dict[str, s
 
 
 @given(graphs())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_any_graph_gets_groups_that_can_be_ordered(
     graph: tuple[list[str], dict[str, set[str]], dict[str, str]],
 ) -> None:

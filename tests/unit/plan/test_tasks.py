@@ -241,7 +241,7 @@ def projects(draw: st.DrawFn) -> dict[str, str]:
 
 
 @given(projects(), st.sampled_from(["model_tests", "model"]))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_any_project_gets_tasks_and_groups_that_can_be_ordered(graph: dict[str, str], how: str) -> None:
     """Whichever tests keep a task of their own; no node is lost, and every id is one task's."""
     made = {name: _node(name, text) for name, text in graph.items()}

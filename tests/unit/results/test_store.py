@@ -121,7 +121,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("results")
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(dag_id=IDS, run_id=IDS, task_id=IDS)
 def test_no_id_leads_out_of_the_folder(
     folder: Path, result: Make, dag_id: str, run_id: str, task_id: str

@@ -33,7 +33,7 @@ def test_the_defaults_are_those_of_the_readme() -> None:
         ({"name": "dbt_shop"}, "takes for a plugin"),
         ({"name": "shop", "task_timeout": "soon"}, "'soon' is not a duration"),
         ({"name": "shop", "task_timeout": 30}, "30 is not a duration"),
-        ({"name": "shop", "run_timeout": "0s"}, "run_timeout: no task can run in no time"),
+        ({"name": "shop", "run_timeout": "0s"}, "run_timeout: nothing can run in no time"),
         ({"name": "shop", "gate": "maybe"}, "gate: Input should be 'layer' or 'node'"),
         (
             {"name": "shop", "tasks": "modl"},
