@@ -24,6 +24,7 @@ from cosmos.operators.local import (
     DbtSourceLocalOperator,
     DbtTestLocalOperator,
 )
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random
 
 from goldsmith.deadline import bounded, no_late_retry
 from goldsmith.engine.assets import updated_alone
@@ -40,6 +41,8 @@ log = logging.getLogger(__name__)
 
 # Seconds after the time limit, so that the task fails for the limit and not for its ended session.
 _AFTER = 0.5
+_CLASH = 'violates unique constraint "pg_namespace_nspname_index"'
+_CLASHES = 4
 
 
 class NodeTask(DbtLocalBaseOperator):
@@ -82,9 +85,24 @@ class NodeTask(DbtLocalBaseOperator):
         self._ends = time.monotonic() + (self.execution_timeout or limit).total_seconds()
         started = context["dag_run"].start_date
         with no_late_retry(self.retry_delay, run_started=started, run_timeout=limit):
-            with self.site.only_writer(context, self.task_id, is_alone=False), self._named_failure():
-                super().execute(context, **kwargs)
+            with self.site.only_writer(context, self.task_id, is_alone=False):
+                for attempt in self._tried_after_clashes():
+                    with attempt, self._named_failure():
+                        super().execute(context, **kwargs)
             self._update_asset()
+
+    def _tried_after_clashes(self) -> Retrying:
+        """Start dbt again where it came to no node because another task made the same schema at that moment.
+
+        PostgreSQL refuses `create schema if not exists` then. The spec's retries are for what happens to nodes.
+        """
+        return Retrying(
+            retry=retry_if_exception(lambda error: self._found is None and _CLASH in str(error)),
+            stop=stop_after_attempt(_CLASHES),
+            wait=wait_random(0, 1),
+            before_sleep=lambda _: log.info("Another task made the same schema at this moment: once more."),
+            reraise=True,
+        )
 
     @contextlib.contextmanager
     def _named_failure(self) -> Iterator[None]:
