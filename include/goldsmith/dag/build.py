@@ -120,7 +120,7 @@ class _Nodes:
         self._tasks = nodes_by_task(plan.nodes)
         self._names = {task_id: nodes[0].name for task_id, nodes in self._tasks.items()}
         self._groups: dict[tuple[str, str], TaskGroup] = {}
-        self._first: dict[tuple[str, str], BaseOperator] = {}
+        self._like: dict[tuple[str, str], BaseOperator] = {}
 
     def add(self) -> None:
         """Add the tasks of all nodes of the plan."""
@@ -128,18 +128,19 @@ class _Nodes:
             self._add(nodes)
 
     def _add(self, nodes: tuple[PlannedNode, ...]) -> None:
-        """Copy the first task that differs in nothing else, unless the node has arguments of its own."""
+        """Copy a task that differs in nothing else, unless the node has arguments of its own."""
         node = nodes[0]
         group = self._group(node.group, node.unit)
         own = {"task_id": node.task_id, "task_display_name": node.display_name, "doc_md": node.docs}
-        first = self._first.get((node.kind, node.owner))
-        if first and not node.operator_kwargs:
-            copy_task(first, self._dag, group, nodes=nodes, **own)
+        like = self._like.get((node.kind, node.owner))
+        if like and not node.operator_kwargs:
+            # The next one is a copy of this copy: what their constructor was given is then one object for all.
+            self._like[node.kind, node.owner] = copy_task(like, self._dag, group, nodes=nodes, **own)
             return
         arguments = {**own, "task_group": group, **_airflow_arguments(node, self._spec)}
         task = self._engine.node_task(nodes, **arguments)
         if isinstance(self._engine, SharedEngine) and not node.operator_kwargs:
-            self._first[node.kind, node.owner] = task
+            self._like[node.kind, node.owner] = task
 
     def _group(self, top: str, unit: str = "") -> TaskGroup:
         """The group of a layer or folder, or of one node inside it."""
