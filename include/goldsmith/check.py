@@ -18,12 +18,17 @@ from goldsmith.errors import ConfigurationError, GoldsmithError
 from goldsmith.local.airflow import local_stack
 from goldsmith.local.environment import API_ACCESS, api_connection
 from goldsmith.pipeline import load_plan, pipelines_in, project_of
+from goldsmith.plan.placement import unheard
 from goldsmith.plan.show import plan_head
 from goldsmith.settings import Settings
 from goldsmith.spec.pipeline import Pipeline
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 _SEEDS = ("1", "2")
+_HINTS = {
+    "manifest": "goldsmith manifest",
+    "places": "Write `engine: isolated` where they have to hold for the first try too.",
+}
 _STYLES = {OK: "green", WARN: "yellow", FAIL: "bold red"}
 
 
@@ -96,7 +101,7 @@ def _check_one(
             status, text = test()
         except GoldsmithError as error:
             return Finding(subject=f"{spec.name}: {what}", status=FAIL, text=error.message, hint=error.hint)
-        hint = "goldsmith manifest" if what == "manifest" and status != OK else ""
+        hint = _HINTS.get(what, "") if status != OK else ""
         return Finding(subject=f"{spec.name}: {what}", status=status, text=text, hint=hint)
 
     findings = [
@@ -105,6 +110,8 @@ def _check_one(
         try_it("plan", lambda: _plan(spec, here)),
     ]
     if all(each.status != FAIL for each in findings):
+        if said := unheard(load_plan(spec, project_of(spec, here), here)):
+            findings.append(try_it("places", lambda: (WARN, f"of some nodes {said}")))
         findings.append(try_it("determinism", lambda: _determinism(file, env)))
         if connections:
             findings.append(try_it("connection", lambda: _connection(spec, here, env)))
