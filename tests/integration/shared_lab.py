@@ -155,6 +155,16 @@ class Lab:
         lines = [line for task in tasks for line in self.api.logs(run.dag_id, run.run_id, task)]
         return sum(text in line.text and line.level == "warning" for line in lines)
 
+    def run_note(self, run: Run, texts: Iterable[str] = ()) -> str:
+        """The note on a run, as soon as it holds these texts."""
+        end = time.monotonic() + LIMIT
+        while True:
+            note = str(self.api.send("GET", run_path(run.dag_id, run.run_id)).get("note") or "")
+            if all(text in note for text in texts):
+                return note
+            assert time.monotonic() < end, f"{note!r} lacks {texts}"
+            time.sleep(0.5)
+
     def note(self, run: Run, task_id: str) -> str:
         """The note on a task."""
         found = self.api.send("GET", f"{run_path(run.dag_id, run.run_id)}/taskInstances/{task_id}")

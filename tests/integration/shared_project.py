@@ -25,6 +25,11 @@ PIPELINES: dict[str, dict[str, object]] = {
         "select": ["+rates", "+stg_orders"],
         "retries": {"models": 1, "build_delay": "2s"},
         "node_timeout": "4s",
+        "deadlines": [
+            {"within": "3s"},
+            {"node": "rates", "within": "3s"},
+            {"by": "05:00", "timezone": "Asia/Tokyo"},
+        ],
     },
     "wide": {
         "gate": "node",

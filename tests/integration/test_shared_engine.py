@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import asyncio
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from tests.integration.shared_lab import Lab, Seen
 from tests.integration.shared_project import REFUSED, WIDE
+
+from goldsmith.engine.deadlines import missed
+from goldsmith.local.environment import API_ACCESS
 
 pytestmark = pytest.mark.integration
 
@@ -145,17 +150,44 @@ def test_only_an_error_that_may_pass_is_tried_again(lab: Lab) -> None:
     assert (seen.run.state, seen.tasks[RATES].try_number) == ("success", 2)
 
 
-def test_a_node_that_takes_too_long_is_cancelled_and_the_others_go_on(lab: Lab) -> None:
-    """Its query alone; the build ends well, and nothing is tried again."""
+@pytest.fixture(scope="module")
+def hanging(lab: Lab) -> Seen:
+    """A run in which a node hangs until it is cancelled; it misses two deadlines, and the third is far."""
     lab.control(["strict"], divisor=-2)
-    seen = lab.finished(lab.start(["strict"]))["strict"]
+    [run] = lab.start(["strict"]).values()
+    found = lab.api.send("GET", f"/ui/dags/strict/dagRuns/{run.run_id}/deadlines")["deadlines"]
+    [at_five] = [one["deadline_time"] for one in found if "05:00" in one["alert_name"]]
+    local = datetime.fromisoformat(at_five).astimezone(ZoneInfo("Asia/Tokyo"))
+    assert (local.hour, local.minute) == (5, 0)
+    assert timedelta(0) < local - datetime.now(UTC) <= timedelta(days=1)
+    seen = lab.finished({"strict": run})["strict"]
     lab.control(["strict"], divisor=1)
+    return seen
+
+
+def test_a_node_that_takes_too_long_is_cancelled_and_the_others_go_on(lab: Lab, hanging: Seen) -> None:
+    """Its query alone; the build ends well, and nothing is tried again."""
+    seen = hanging
     assert {task for task, state in seen.states.items() if state == "failed"} == {RATES, "reconcile"}
     assert (seen.states["build"], seen.states["bronze.stg_orders.run"]) == ("success", "success")
     assert seen.tasks[RATES].try_number == 1
     said = lab.log(seen.run, seen.tasks[RATES])
     assert "its limit is 0:00:04: its query was cancelled in the warehouse" in said
     assert 4 < seen.records[RATES][-1].seconds < 20
+
+
+def test_a_missed_deadline_is_said_on_the_run(
+    lab: Lab, hanging: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the triggerer, once for each deadline; what was done in time is not late."""
+    said = lab.run_note(hanging.run, ("rates within 3 s", "the run within 3 s"))
+    assert "Running: build." in said
+    assert "05:00" not in said
+    monkeypatch.setenv(API_ACCESS, lab.stack.env()[API_ACCESS])
+    context = {"dag_run": {"dag_id": "strict", "dag_run_id": hanging.run.run_id}}
+    about = {"deadline": "stg_orders within 1 s", "task_id": "bronze.stg_orders.run"}
+    assert asyncio.run(missed(**about, context=context)) == ""
+    assert lab.run_note(hanging.run) == said
 
 
 def test_two_hundred_blocked_nodes_are_built_by_one_dbt(lab: Lab) -> None:

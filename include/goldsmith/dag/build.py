@@ -11,6 +11,7 @@ from airflow.sdk import DAG, BaseOperator, TaskGroup, get_parsing_context
 
 from goldsmith.dag.assets import declare_assets
 from goldsmith.dag.copies import copy_task
+from goldsmith.dag.deadlines import deadline_alerts
 from goldsmith.dag.docs import pipeline_docs
 from goldsmith.dag.wiring import wire
 from goldsmith.dbt.project import DbtProject
@@ -57,6 +58,7 @@ def render(
         max_active_runs=spec.max_active_runs,
         tags=sorted({"goldsmith", *spec.tags, *tags}),
         default_args={"owner": spec.owner},
+        deadline=None if wanted else deadline_alerts(plan, spec) or None,
     ) as dag:
         if wanted is None or wanted.startswith("ingest."):
             _ingest(spec)

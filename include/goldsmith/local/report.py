@@ -84,6 +84,7 @@ class Report:
             "started": run.started.isoformat() if run.started else None,
             "ended": run.ended.isoformat() if run.ended else None,
             "seconds": round(self.progress.seconds, 3),
+            "note": run.note,
             "groups": [asdict(tally) for tally in self.progress.tallies(self.order)],
             "failures": [asdict(failure) for failure in self.failures],
             "warnings": [asdict(warned) for warned in self.warnings],
@@ -91,7 +92,9 @@ class Report:
         }
 
     def print_on(self, console: Console) -> None:
-        """Print the warnings, the failures, the sums and the verdict."""
+        """Print the note on the run, the warnings, the failures, the sums and the verdict."""
+        if self.progress.run.note:
+            console.print(Text(self.progress.run.note, style="yellow"), soft_wrap=True)
         for warned in self.warnings[:SHOWN]:
             which = f" ({warned.unique_id})" if len(self.nodes.get(warned.task_id, ())) > 1 else ""
             text = f"WARN {warned.task_id}{which}: {warned.message}"

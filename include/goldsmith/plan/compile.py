@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from goldsmith.dbt.node import Node
 from goldsmith.errors import PlanError
 from goldsmith.plan.assets import asset_uri, updaters
+from goldsmith.plan.deadlines import node_meant
 from goldsmith.plan.docs import node_docs
 from goldsmith.plan.edges import dbt_edges, topological_order
 from goldsmith.plan.groups import Place, place_tasks
@@ -46,10 +47,13 @@ def compile_plan(pipeline: Pipeline, selected: Selected) -> Plan:
     """Put a pipeline's nodes into layers, name their tasks and draw the edges.
 
     Raises:
-        PlanError: Two layers match one node, an edge runs against the layers, or a cycle.
+        PlanError: Two layers match one node, an edge runs against the layers, a cycle, or a deadline for no node.
     """
     nodes = selected.nodes
     executable = {uid: node for uid, node in nodes.items() if node.is_executable}
+    for deadline in pipeline.deadlines:
+        if deadline.node:
+            node_meant(deadline.node, {uid: node.name for uid, node in executable.items()})
     layers = assign_layers(nodes, selected.layer_matches)
     names = name_tasks(executable, layers, nodes)
     edges = dbt_edges(selected.graph, nodes)

@@ -54,8 +54,14 @@ class Marking(Transport):
         What is longer than Airflow accepts (1,000 characters) is cut.
         """
         path = f"{run_path(dag_id, run_id)}/taskInstances/{quoted(task_id)}"
-        cut = text if len(text) <= NOTE_LENGTH else f"{text[: NOTE_LENGTH - 1]}…"
-        self.send("PATCH", path, body={"note": cut})
+        self.send("PATCH", path, body={"note": _cut(text)})
+
+    def note_on_run(self, dag_id: str, run_id: str, text: str) -> None:
+        """Add a line to the note on a run, above what stands there already; cut as a task's."""
+        path = run_path(dag_id, run_id)
+        before = self.send("GET", path).get("note") or ""
+        if text not in before:
+            self.send("PATCH", path, body={"note": _cut(f"{text}\n\n{before}".strip())})
 
     def can_mark(self, dag_id: str) -> None:
         """Return where this login may mark the DAG's tasks; change nothing.
@@ -93,3 +99,7 @@ class Marking(Transport):
                 tasks |= {str(one["task_id"]): who} if one.get("task_id") else {}
                 groups |= {str(body["group_id"]): who} if body.get("group_id") else {}
         return OthersMarks(tasks=tasks, groups=groups)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= NOTE_LENGTH else f"{text[: NOTE_LENGTH - 1]}…"

@@ -33,6 +33,7 @@ class Run:
     run_type: str
     started: datetime | None
     ended: datetime | None
+    note: str = ""
 
     @property
     def is_finished(self) -> bool:
@@ -125,6 +126,7 @@ def read_run(found: dict[str, Any]) -> Run:
         run_type=found["run_type"],
         started=read_time(found.get("start_date")),
         ended=read_time(found.get("end_date")),
+        note=found.get("note") or "",
     )
 
 

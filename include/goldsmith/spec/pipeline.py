@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator, m
 
 from goldsmith.errors import SpecError
 from goldsmith.spec.base import Duration, SpecModel, explain, some_time
+from goldsmith.spec.deadline import Deadline
 from goldsmith.spec.ingest import Ingest
 from goldsmith.spec.node import RetriedErrors
 
@@ -113,6 +114,8 @@ class Pipeline(SpecModel):
     task_timeout: Duration = timedelta(minutes=30)
     run_timeout: Duration = timedelta(hours=2)
     """No task starts or goes on after this time from the start of the run."""
+    deadlines: tuple[Deadline, ...] = ()
+    """By when the run or single nodes have to be done; who is late is told, and goes on."""
     max_active_runs: int = Field(1, ge=1)
     catchup: bool = False
 

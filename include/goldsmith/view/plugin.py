@@ -11,6 +11,8 @@ from typing import Any
 
 from airflow.sdk.plugins_manager import AirflowPlugin
 
+from goldsmith.dag.clock import TimeOfDay
+
 PREFIX = "/goldsmith"
 _Message = MutableMapping[str, Any]
 
@@ -27,9 +29,10 @@ async def application(
 
 
 class GoldsmithPlugin(AirflowPlugin):
-    """Registers the pages and the tab that shows them."""
+    """Registers the pages, the tab that shows them, and times of day as deadlines."""
 
     name = "goldsmith"
+    deadline_references = [TimeOfDay]  # noqa: RUF012
     fastapi_apps = [{"name": "goldsmith", "app": application, "url_prefix": PREFIX}]  # noqa: RUF012 - so it is declared
     external_views = [  # noqa: RUF012
         {

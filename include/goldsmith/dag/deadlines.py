@@ -1,0 +1,46 @@
+"""The deadlines of a pipeline as Airflow's deadline alerts."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.sdk.definitions.callback import AsyncCallback
+from airflow.sdk.definitions.deadline import BaseDeadlineReference, DeadlineAlert, DeadlineReference
+
+from goldsmith.dag.clock import TimeOfDay
+from goldsmith.plan.deadlines import node_meant
+from goldsmith.plan.model import Plan
+from goldsmith.spec.deadline import Deadline
+from goldsmith.spec.pipeline import Pipeline
+
+_MISSED = "goldsmith.engine.deadlines.missed"
+
+
+def deadline_alerts(plan: Plan, spec: Pipeline) -> list[DeadlineAlert]:
+    """One alert for each deadline.
+
+    Airflow knows deadlines of runs alone: those of nodes look, when their moment has come, whether the node is done.
+
+    Raises:
+        PlanError: A deadline is about a node that is not there.
+    """
+    names = {node.unique_id: node.name for node in plan.nodes}
+    tasks = {node.unique_id: node.task_id for node in plan.nodes}
+    return [
+        _alert(deadline, tasks[node_meant(deadline.node, names)] if deadline.node else "")
+        for deadline in spec.deadlines
+    ]
+
+
+def _alert(deadline: Deadline, task_id: str) -> DeadlineAlert:
+    reference: BaseDeadlineReference
+    if deadline.by is not None:
+        reference = TimeOfDay(clock=f"{deadline.by:%H:%M}", timezone=deadline.timezone)
+    else:
+        reference = DeadlineReference.DAGRUN_QUEUED_AT
+    return DeadlineAlert(
+        reference=reference,
+        interval=deadline.within or timedelta(),
+        callback=AsyncCallback(_MISSED, kwargs={"deadline": deadline.text, "task_id": task_id}),
+        name=deadline.text,
+    )

@@ -1,0 +1,74 @@
+"""What happens when a deadline passes: called by Airflow's triggerer, whether or not a worker is free."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from goldsmith.errors import GoldsmithError
+from goldsmith.rest.records import TaskInstance
+
+log = logging.getLogger(__name__)
+
+_DONE = frozenset({"success", "skipped"})
+_AHEAD = (None, "scheduled", "queued", "none")
+_NAMED = 5
+
+
+async def missed(*, deadline: str, task_id: str, context: Mapping[str, Any]) -> str:
+    """Say that a run is late, in the triggerer's log and as a note on the run, with what it is at.
+
+    Args:
+        deadline: What was to be done by when.
+        task_id: Of the node that it is about; empty for the whole run.
+        context: Airflow's for deadlines: `dag_run`, as its REST API has it, and `deadline`.
+
+    Returns:
+        What was said; empty where the node is done.
+    """
+    run = context["dag_run"]
+    # Connections and the REST API are asked in a thread: the triggerer's loop is for everybody.
+    return await asyncio.to_thread(_say, deadline, task_id, str(run["dag_id"]), str(run["dag_run_id"]))
+
+
+def _say(deadline: str, task_id: str, dag_id: str, run_id: str) -> str:
+    from goldsmith.engine.access import airflow_api
+
+    try:
+        with airflow_api() as api:
+            tasks = api.task_instances(dag_id, run_id)
+            if task_id and all(task.state in _DONE for task in tasks if task.task_id == task_id):
+                return ""
+            text = f"Deadline missed: {deadline}. {whereabouts(tasks)}"
+            log.warning("%s, run %s: %s", dag_id, run_id, text)
+            api.note_on_run(dag_id, run_id, text)
+    except GoldsmithError as error:
+        text = f"Deadline passed: {deadline}. How far the run is cannot be told: {error.message}"
+        log.warning("%s, run %s: %s", dag_id, run_id, text)
+    return text
+
+
+def whereabouts(tasks: Iterable[TaskInstance]) -> str:
+    """What a run is at, and what is left of it, in a sentence or two."""
+    states: dict[str | None, list[str]] = {}
+    for task in tasks:
+        states.setdefault(task.state, []).append(task.task_id)
+    ahead = sum(len(states.get(state, ())) for state in _AHEAD)
+    parts = [
+        f"{words}: {_named(states[state])}."
+        for state, words in (
+            ("running", "Running"),
+            ("up_for_retry", "Waiting for a retry"),
+            ("awaiting_input", "Waiting for a person"),
+            ("failed", "Failed"),
+        )
+        if states.get(state)
+    ]
+    return " ".join([*parts, f"{ahead} tasks have not started."])
+
+
+def _named(task_ids: list[str]) -> str:
+    more = f" and {len(task_ids) - _NAMED} more" if len(task_ids) > _NAMED else ""
+    return ", ".join(sorted(task_ids)[:_NAMED]) + more
