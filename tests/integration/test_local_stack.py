@@ -79,6 +79,8 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def stranger() -> Iterator[socket.socket]:
     """A program of somebody else; it gets the stack's port at the worst moment."""
     with socket.socket() as made:
+        # So that it gets the port also where a connection over it has only just ended.
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         yield made
 
 

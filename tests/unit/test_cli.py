@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -112,6 +113,8 @@ def test_ctrl_c_is_told_in_json_too(repository_of_two: Path) -> None:
         [sys.executable, "-m", "goldsmith.cli", "run", "--json"],
         cwd=repository_of_two,
         stdout=subprocess.PIPE,
+        # A shell starts what runs in its background, such as these tests, deaf to Ctrl-C.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads here
     ) as process:
         deadline = time.monotonic() + 20
         while not (repository_of_two / "reached").exists() and time.monotonic() < deadline:
