@@ -13,7 +13,7 @@ _HEADS = ("models", "seeds", "snapshots", "tests", "unit tests", "freshness")
 
 def pipeline_docs(plan: Plan, spec: Pipeline) -> str:
     """Description, counts by layer, exposures and what to do when something is red."""
-    parts = [spec.description.strip(), _counts(plan), _tasks_line(plan), _gate_line(spec), _RERUN]
+    parts = [spec.description.strip(), _counts(plan), _tasks_line(plan), _gate_line(plan, spec), _RERUN]
     if plan.exposures:
         parts.append("**Who uses it**\n\n" + "\n".join(f"- {line}" for line in plan.exposures))
     parts.append(
@@ -41,13 +41,15 @@ def _tasks_line(plan: Plan) -> str:
     return f"{_TASKS[plan.tasks]} (`tasks: {plan.tasks}`).{because}"
 
 
-def _gate_line(spec: Pipeline) -> str:
+def _gate_line(plan: Plan, spec: Pipeline) -> str:
     if spec.gate == "node":
         return "Each task starts when what it reads is built and tested, whatever its layer."
     chain = " → ".join(spec.layers)
-    return (
-        f"Layers build in order: {chain}. A gate after each lets the next start when all its tasks are green."
-    )
+    limited = [gate for gate in plan.gates if gate.limits]
+    but = ", or within its limits" if limited else ""
+    line = f"Layers build in order: {chain}. A gate after each lets the next start when all its tasks are green{but}."
+    rows = [f"| {gate.layer} | {'<br>'.join(gate.limits)} |" for gate in limited]
+    return "\n".join([line, "", "| gate after | limits |", "|---|---|", *rows]) if rows else line
 
 
 _TASKS = {

@@ -38,7 +38,9 @@ def planned_upstream(plan: Plan) -> dict[str, Sequence[str]]:
     upstream |= {gate.task_id: gate.upstream for gate in plan.gates}
     for build in plan.builds:
         upstream[build.task_id] = build.upstream
-        upstream[build.reconcile_id] = [build.task_id, *built[build.task_id]]
+        # What a gate may let through, it has to have judged before.
+        judges = [gate.task_id for gate in plan.gates if gate.layer == build.name and gate.limits]
+        upstream[build.reconcile_id] = [build.task_id, *built[build.task_id], *judges]
     return upstream
 
 

@@ -14,6 +14,7 @@ from goldsmith.plan.assets import asset_uri, updaters
 from goldsmith.plan.deadlines import node_meant
 from goldsmith.plan.docs import node_docs
 from goldsmith.plan.edges import dbt_edges, topological_order
+from goldsmith.plan.gates import check_gates
 from goldsmith.plan.groups import Place, place_tasks
 from goldsmith.plan.layers import assign_layers
 from goldsmith.plan.model import Plan, PlannedBuild, PlannedGate, PlannedNode
@@ -47,7 +48,8 @@ def compile_plan(pipeline: Pipeline, selected: Selected) -> Plan:
     """Put a pipeline's nodes into layers, name their tasks and draw the edges.
 
     Raises:
-        PlanError: Two layers match one node, an edge runs against the layers, a cycle, or a deadline for no node.
+        PlanError: Two layers match one node, an edge runs against the layers, a cycle, a gate's limit on something
+            that the layer does not have, or a deadline for no node.
     """
     nodes = selected.nodes
     executable = {uid: node for uid, node in nodes.items() if node.is_executable}
@@ -55,6 +57,7 @@ def compile_plan(pipeline: Pipeline, selected: Selected) -> Plan:
         if deadline.node:
             node_meant(deadline.node, {uid: node.name for uid, node in executable.items()})
     layers = assign_layers(nodes, selected.layer_matches)
+    check_gates(pipeline, executable, layers)
     names = name_tasks(executable, layers, nodes)
     edges = dbt_edges(selected.graph, nodes)
     if pipeline.gate == "layer":

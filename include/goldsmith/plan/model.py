@@ -64,6 +64,8 @@ class PlannedGate:
     """Ids of all tasks it waits for."""
     judged: tuple[str, ...]
     """Those of them whose state decides: the layer's own."""
+    limits: tuple[str, ...] = ()
+    """What it lets through, one line each; none where all tasks have to be green."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -33,7 +33,9 @@ def plan_tree(plan: Plan) -> Tree:
         for name in dict.fromkeys(_part(node, 1) for node in members):
             _add_group(branch, name, [node for node in members if _part(node, 1) == name])
         if layer in gates:
-            branch.add(Text(gates[layer].task_id, style="yellow").append("  gate", style="dim"))
+            below = branch.add(Text(gates[layer].task_id, style="yellow").append("  gate", style="dim"))
+            for limit in gates[layer].limits:
+                below.add(Text(limit))
     return tree
 
 

@@ -75,6 +75,7 @@ def plan_gates(
                 task_id=f"{layer}.gate",
                 upstream=tuple(sorted(tasks | beside)),
                 judged=tuple(sorted(tasks)),
+                limits=pipeline.gates[layer].lines() if layer in pipeline.gates else (),
             )
         )
     return tuple(gates)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date, timedelta
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,6 +14,7 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator, m
 from goldsmith.errors import SpecError
 from goldsmith.spec.base import Duration, SpecModel, explain, some_time
 from goldsmith.spec.deadline import Deadline
+from goldsmith.spec.gate import Gate
 from goldsmith.spec.ingest import Ingest
 from goldsmith.spec.node import RetriedErrors
 
@@ -95,6 +97,10 @@ class Pipeline(SpecModel):
     """Layer to dbt selection, in the order in which layers build."""
     gate: Literal["layer", "node"] = "layer"
     """`layer`: a layer starts when the gate before it passed; `node`: dbt's own order."""
+    gates: dict[str, Gate] = Field(default_factory=dict)
+    """Layer to what its gate lets through; a layer that is not named here has to be all green."""
+    freshness: Literal["block", "warn", "skip"] = "block"
+    """What a stale source does: fail the run, only warn, or hold back just what depends on it."""
     engine: Literal["shared", "isolated"] = "shared"
     """`shared`: one `dbt build` per layer, whose nodes have their own tasks; `isolated`: one dbt process per task."""
     tasks: Literal["auto", "test", "model_tests", "model"] = "auto"
@@ -158,6 +164,34 @@ class Pipeline(SpecModel):
         twice = sorted({ingest.source for ingest in self.ingest if tables.count(ingest.table_name) > 1})
         if twice:
             raise ValueError(f"two ingests fill a table of one name: {', '.join(twice)}; give each its own")
+        return self
+
+    @model_validator(mode="after")
+    def _gates_of_layers(self) -> Pipeline:
+        if self.gates and self.gate == "node":
+            raise ValueError(
+                "`gates` set limits for the gates between layers, and with `gate: node` there are none; write "
+                "`gate: layer`, or take `gates` away"
+            )
+        for layer, gate in self.gates.items():
+            if layer not in self.layers:
+                near = get_close_matches(layer, self.layers, n=1)
+                meant = f"did you mean {near[0]!r}?" if near else f"layers: {', '.join(self.layers)}"
+                raise ValueError(f"`gates` names {layer!r}, which is no layer; {meant}")
+            if gate.on_block == "ask" and gate.ask_timeout >= self.run_timeout:
+                raise ValueError(
+                    f"the gate of {layer} would wait {gate.ask_timeout} for an answer, and after {self.run_timeout} "
+                    "(`run_timeout`) no task starts any more; make `ask_timeout` shorter or `run_timeout` longer"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _somebody_to_tolerate_stale_sources(self) -> Pipeline:
+        if self.freshness == "skip" and self.gate == "node" and self.engine == "isolated":
+            raise ValueError(
+                "`freshness: skip` lets a run end green with tasks that were held back, and with `gate: node` and "
+                "`engine: isolated` nothing judges that; write `gate: layer`, `engine: shared` or `freshness: warn`"
+            )
         return self
 
     @model_validator(mode="after")

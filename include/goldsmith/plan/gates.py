@@ -1,0 +1,94 @@
+"""Whether the limits of the gates are about something that the layers have."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from difflib import get_close_matches
+
+from goldsmith.dbt.node import Node
+from goldsmith.errors import PlanError
+from goldsmith.spec.gate import Gate
+from goldsmith.spec.pipeline import Pipeline
+
+_BUILT = ("model", "seed", "snapshot")
+_TESTS = ("test", "unit_test")
+
+
+def check_gates(pipeline: Pipeline, executable: Mapping[str, Node], layers: Mapping[str, str]) -> None:
+    """Refuse limits that could never be reached: a layer without nodes, an unknown model, column or tag.
+
+    Args:
+        pipeline: The spec.
+        executable: Unique id to node, of the nodes that run.
+        layers: Unique id to layer.
+
+    Raises:
+        PlanError: With the nearest names.
+    """
+    for layer, gate in pipeline.gates.items():
+        members = [node for uid, node in executable.items() if layers[uid] == layer]
+        if not members:
+            raise PlanError(
+                f"`gates` sets limits for {layer}, and no node of the pipeline belongs to that layer.",
+                hint="Take them away, or mend the layer's selection: goldsmith plan",
+            )
+        for model in sorted(gate.measured):
+            _check_model(model, layer, gate, executable, layers)
+        _check_tags(layer, gate, members, [node for node in executable.values() if node.kind == "source"])
+
+
+def _check_model(
+    model: str, layer: str, gate: Gate, executable: Mapping[str, Node], layers: Mapping[str, str]
+) -> None:
+    where = f"The gate of {layer}"
+    built = {uid: node for uid, node in executable.items() if node.kind in _BUILT}
+    found = [uid for uid, node in built.items() if node.name == model]
+    here = [uid for uid in found if layers[uid] == layer]
+    if not found:
+        mine = sorted(node.name for uid, node in built.items() if layers[uid] == layer)
+        raise PlanError(
+            f"{where} sets limits for {model!r}, and the pipeline has no model, seed or snapshot of that name.",
+            hint=_nearest(model, mine or sorted(node.name for node in built.values())),
+        )
+    if not here:
+        raise PlanError(
+            f"{where} sets limits for {model}, which belongs to {layers[found[0]]}.",
+            hint=f"Move them to the gate of {layers[found[0]]}; a gate measures its own layer.",
+        )
+    if len(here) > 1:
+        raise PlanError(
+            f"{where} sets limits for {model}, and {' and '.join(sorted(here))} have that name.",
+            hint="Rename one of them.",
+        )
+    known = {column.name for column in built[here[0]].columns}
+    for column in sorted(set(gate.nulls.get(model, ())) - known) if known else ():
+        raise PlanError(
+            f"{where} sets a limit for nulls in {model}.{column}, and the project describes no such column of {model}.",
+            hint=f"{_nearest(column, sorted(known))} A new column? Describe it in the model's YAML.",
+        )
+
+
+def _check_tags(layer: str, gate: Gate, members: Collection[Node], sources: Collection[Node]) -> None:
+    about = {
+        "failed_tests": [node for node in members if node.kind in _TESTS],
+        "warned_tests": [node for node in members if node.kind in _TESTS],
+        "failed_models": [node for node in members if node.kind in _BUILT],
+        "stale_sources": list(sources),
+    }
+    for key, limits in gate.counted.items():
+        known = sorted({tag for node in about[key] for tag in node.tags})
+        for limit in limits:
+            if limit.tag and limit.tag not in known:
+                what = key.partition("_")[2]
+                raise PlanError(
+                    f"The gate of {layer} sets `{key}` for the tag {limit.tag!r}, which none of its {what} has.",
+                    hint=_nearest(limit.tag, known) if known else f"None of its {what} has a tag.",
+                )
+
+
+def _nearest(name: str, known: Collection[str]) -> str:
+    near = get_close_matches(name, known, n=3)
+    if near:
+        return f"Did you mean {' or '.join(near)}?"
+    listed = sorted(known)
+    return f"There are: {', '.join(listed[:10])}{' and more' if len(listed) > 10 else ''}."
