@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, time
-from functools import partial
 from typing import Any
 
 from airflow.sdk import DAG, BaseOperator, TaskGroup, get_parsing_context
@@ -12,16 +11,15 @@ from airflow.sdk import DAG, BaseOperator, TaskGroup, get_parsing_context
 from goldsmith.dag.assets import declare_assets
 from goldsmith.dag.copies import copy_task
 from goldsmith.dag.deadlines import deadline_alerts
-from goldsmith.dag.docs import pipeline_docs
+from goldsmith.dag.docs import gate_docs, pipeline_docs
 from goldsmith.dag.wiring import wire
 from goldsmith.dbt.project import DbtProject
-from goldsmith.engine.assets import updated_assets
 from goldsmith.engine.base import Engine
+from goldsmith.engine.gate import GateTask
 from goldsmith.engine.retry_policy import NodeRetryPolicy
 from goldsmith.engine.shared import SharedEngine
 from goldsmith.engine.site import Site
 from goldsmith.engine.workspace import DbtTarget
-from goldsmith.gates.operator import GateTask
 from goldsmith.plan.graph import nodes_by_task
 from goldsmith.plan.groups import unit_group_id
 from goldsmith.plan.model import Plan, PlannedBuild, PlannedNode
@@ -100,6 +98,8 @@ def _engine(spec: Pipeline, project: DbtProject, here: Settings, load_plan: Call
         results_path=here.results_path,
         failing_rows=spec.failing_rows,
         run_timeout=spec.run_timeout,
+        gates=spec.gates,
+        freshness=spec.freshness,
     )
     if spec.engine == "isolated":
         from goldsmith.engine.isolated import IsolatedEngine  # and with it Cosmos's operators
@@ -176,14 +176,13 @@ def _add_gates(plan: Plan, spec: Pipeline, site: Site) -> None:
         GateTask(
             task_id=gate.task_id,
             task_display_name=f"gate after {gate.layer}",
-            layer=gate.layer,
-            tasks=gate.judged,
-            updated=partial(updated_assets, site, updated_by=gate.task_id),
+            gate=gate,
+            site=site,
             trigger_rule="all_done",
             # For a lost worker; a verdict is final.
             retries=spec.retries.models,
             retry_delay=spec.retries.build_delay,
-            doc_md=f"Passes when every task of `{gate.layer}` is green; what comes after it waits.",
+            doc_md=gate_docs(gate),
         )
 
 

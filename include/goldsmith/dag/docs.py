@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from goldsmith.plan.model import Plan
+from goldsmith.plan.model import Plan, PlannedGate
 from goldsmith.spec.pipeline import Pipeline
 
 _KINDS = ("model", "seed", "snapshot", "test", "unit_test", "source")
@@ -20,6 +20,17 @@ def pipeline_docs(plan: Plan, spec: Pipeline) -> str:
         f"dbt project `{plan.project_name}`, dbt {plan.dbt_version}, connection `{spec.connection}`."
     )
     return "\n\n".join(part for part in parts if part)
+
+
+def gate_docs(gate: PlannedGate) -> str:
+    """What the gate of a layer lets through."""
+    if not gate.limits:
+        return f"Passes when every task of `{gate.layer}` is green; what comes after it waits."
+    limits = "\n".join(f"- {limit}" for limit in gate.limits)
+    return (
+        f"Passes when every task of `{gate.layer}` is green, or what is not stays within these limits; what comes "
+        f"after it waits.\n\n{limits}"
+    )
 
 
 def _counts(plan: Plan) -> str:

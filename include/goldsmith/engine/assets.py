@@ -36,13 +36,16 @@ _IN_A_REQUEST = 1000
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 
-def updated_assets(site: Site, context: Context, *, updated_by: str) -> list[Asset]:
+def updated_assets(
+    site: Site, context: Context, *, updated_by: str, tolerated: frozenset[str] = frozenset()
+) -> list[Asset]:
     """The assets of the nodes that were built in this run, and not yet told of by this task.
 
     Args:
         site: Where they were built.
         context: Of the task that updates them.
         updated_by: Its id.
+        tolerated: Unique ids of tests that failed and do not count.
 
     Returns:
         Those that Airflow has to update when the task has ended; where there are many, others are updated here.
@@ -55,7 +58,7 @@ def updated_assets(site: Site, context: Context, *, updated_by: str) -> list[Ass
     before = _Memory.load(store)
     built, build_id = _built(site, context, nodes, before)
     new = {uid for uid, ended in built.items() if ended > before.until or uid in before.held}
-    ready = new & _ready(mine, site, context["run_id"])
+    ready = new & _ready([node for node in mine if node.unique_id not in tolerated], site, context["run_id"])
     until = max((before.until, *built.values()))
     _Memory(until=until, build_id=build_id, held=frozenset(new - ready)).save(store)
     updated = [Asset(node.asset) for node in nodes if node.unique_id in ready]

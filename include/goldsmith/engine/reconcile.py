@@ -20,11 +20,12 @@ from goldsmith.engine.differences import Difference, Said, differences, expected
 from goldsmith.engine.marks import States
 from goldsmith.engine.site import Site
 from goldsmith.engine.state import BuildState
+from goldsmith.engine.tolerance import tolerated_in_run
 from goldsmith.errors import EnvironmentProblem, GoldsmithError
-from goldsmith.plan.model import PlannedBuild, PlannedNode
+from goldsmith.gates.outcomes import RED
+from goldsmith.plan.model import PlannedBuild, PlannedGate, PlannedNode
 
 _SHOWN = 30
-_RED = {"failed", "upstream_failed"}
 _UNFINISHED = {
     None,
     "scheduled",
@@ -34,6 +35,7 @@ _UNFINISHED = {
     "up_for_retry",
     "up_for_reschedule",
     "deferred",
+    "awaiting_input",
 }
 
 
@@ -71,6 +73,7 @@ class ReconcileTask(BaseOperator):
         build = left_by(self.build_id, context)
         found = differences(self._with_kinds(self._said(run_id, states, mine, build)))
         self._refuse_unfinished(run_id, mine)
+        self._refuse_blocked(states)
         by_hand = self._by_hand({one.task_id for one in found if one.is_mark}, run_id)
         open_ = [one for one in found if one.task_id not in by_hand]
         for one in found:
@@ -79,7 +82,7 @@ class ReconcileTask(BaseOperator):
             self.log.warning("%s: %s%s", self._name(one), one.text, by)
         if open_:
             raise AirflowFailException(_message([f"{self._name(one)}: {one.text}" for one in open_]))
-        self._refuse_failed(states, mine)
+        self._refuse_failed(states, mine, tolerated_in_run(self.site, context, states))
         self.log.info("%d nodes: Airflow, dbt and the warehouse agree", len(mine))
         self.outlets = list(updated_assets(self.site, context, updated_by=self.task_id))
         return {"compared": len(mine), "marked_by_hand": len(by_hand)}
@@ -96,26 +99,44 @@ class ReconcileTask(BaseOperator):
 
     def _refuse_without_verdict(self, run_id: str, states: States) -> None:
         """A run that was cancelled when its nodes were built and not yet judged: its gate was skipped with it."""
-        gates = (gate.task_id for gate in self.site.graph.plan.gates if gate.layer == self.layer)
-        skipped = {gate for gate in gates if states.get(gate) == "skipped"}
+        skipped = {gate.task_id for gate in self._gates() if states.get(gate.task_id) == "skipped"}
         for gate in skipped - set(self._by_hand(skipped, run_id)):
             raise AirflowFailException(
                 f"The run was cancelled before its layer was judged: {gate} was skipped. Clear it to get the verdict."
             )
 
+    def _gates(self) -> list[PlannedGate]:
+        """The gate after this layer; none where dbt's own order rules."""
+        return [gate for gate in self.site.graph.plan.gates if gate.layer == self.layer]
+
     def _refuse_unfinished(self, run_id: str, mine: Iterable[PlannedNode]) -> None:
         """What was cleared after this task had become ready may still fail: it is judged when it has ended."""
         states = self.site.states(run_id)
-        waiting = sorted({one.task_id for one in mine if states.get(one.task_id, "removed") in _UNFINISHED})
+        before = {*(one.task_id for one in mine), *(gate.task_id for gate in self._gates() if gate.limits)}
+        waiting = sorted(one for one in before if states.get(one, "removed") in _UNFINISHED)
         if waiting:
             raise EnvironmentProblem(
                 f"{len(waiting)} tasks were cleared while this one compared: {', '.join(waiting[:_SHOWN])}.",
                 hint="The next try waits for them.",
             )
 
-    def _refuse_failed(self, states: States, mine: Iterable[PlannedNode]) -> None:
+    def _refuse_blocked(self, states: States) -> None:
+        """A gate with limits stands before this task, and is no last task of the run any more."""
+        gates = (gate.task_id for gate in self._gates() if gate.limits)
+        for gate in gates:
+            if states.get(gate) in RED:
+                raise AirflowFailException(
+                    f"The layer did not pass its gate: {gate} is {states[gate]}. See its log."
+                )
+
+    def _refuse_failed(self, states: States, mine: Iterable[PlannedNode], tolerated: set[str]) -> None:
         """A run is as red as its last tasks, and below the nodes this is the only one that counts for Airflow."""
-        failed = sorted({node.task_id for node in mine if states.get(node.task_id) in _RED})
+        red = {node.task_id for node in mine if states.get(node.task_id) in RED}
+        if red & tolerated:
+            self.log.info(
+                "%d tasks are red and tolerated: %s", len(red & tolerated), ", ".join(sorted(red & tolerated))
+            )
+        failed = sorted(red - tolerated)
         if failed:
             more = f" and {len(failed) - _SHOWN} more" if len(failed) > _SHOWN else ""
             raise AirflowFailException(

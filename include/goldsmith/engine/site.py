@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -26,6 +26,7 @@ from goldsmith.plan.model import Plan, PlannedNode
 from goldsmith.results.objects import is_object_storage
 from goldsmith.results.record import NodeResult
 from goldsmith.results.store import ResultStore
+from goldsmith.spec.gate import Gate
 from goldsmith.warehouse.tags import session_tag
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ class Site:
         results_path: Where the details of nodes are kept.
         failing_rows: How many failing rows of a test are kept; 0 for none.
         run_timeout: The run's time limit.
+        gates: Layer to what its gate lets through, of those that have limits.
+        freshness: What a stale source does: `block`, `warn` or `skip`.
     """
 
     load_plan: Callable[[], Plan]
@@ -65,6 +68,8 @@ class Site:
     results_path: str
     failing_rows: int
     run_timeout: timedelta
+    gates: Mapping[str, Gate] = field(default_factory=dict)
+    freshness: str = "block"
     _writer: Writer | None = field(default=None, init=False)
     _looked: float = field(default=0.0, init=False)
 
@@ -72,6 +77,16 @@ class Site:
     def graph(self) -> PlanGraph:
         """The plan."""
         return PlanGraph(self.load_plan())
+
+    @property
+    def schema(self) -> str:
+        """dbt's target schema, where what is not a model of the project stands."""
+        return str(self.target.profile_args.get("schema", ""))
+
+    @property
+    def can_tolerate(self) -> bool:
+        """Whether a run may end green although something in it is red."""
+        return bool(self.gates) or self.freshness == "skip"
 
     @cached_property
     def results(self) -> ResultStore:

@@ -22,7 +22,7 @@ from typing import Any
 
 from goldsmith.plan.model import Plan
 
-_FORMAT = 7
+_FORMAT = 8
 _SCHEMA = """
 create table head (format integer, size integer, changed integer, plan text);
 create table task (

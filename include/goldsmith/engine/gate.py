@@ -1,0 +1,162 @@
+"""The gate as an Airflow task: it judges a layer when all its tasks are done, and what comes after it waits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from airflow.sdk import BaseOperator, Context
+from airflow.sdk.exceptions import AirflowFailException
+
+from goldsmith.engine.access import airflow_api
+from goldsmith.engine.assets import updated_assets
+from goldsmith.engine.comparison import compare_again
+from goldsmith.engine.marks import States
+from goldsmith.engine.site import Site
+from goldsmith.engine.tolerance import in_doubt, let_pass_in_run, statuses_of
+from goldsmith.errors import GoldsmithError
+from goldsmith.gates.measure import measure, measure_rules, rows_rule
+from goldsmith.gates.outcomes import HARMLESS, LetPass
+from goldsmith.gates.rules import BLOCK, PASS, RuleResult
+from goldsmith.gates.table import GateTable
+from goldsmith.gates.verdict import Case, Verdict, judge, said_by
+from goldsmith.plan.model import PlannedGate, PlannedNode
+from goldsmith.spec.gate import Gate
+
+_TESTS = ("test", "unit_test")
+_BUILT = ("model", "seed", "snapshot")
+
+
+class GateTask(BaseOperator):
+    """Gives the verdict on a layer: pass, warn or block. Its return value (XCom) is the verdict.
+
+    Without limits it blocks where a task of the layer is neither green nor skipped.
+
+    Args:
+        gate: The gate.
+        site: Where its layer ran.
+    """
+
+    ui_color = "#f5d76e"
+
+    def __init__(self, *, gate: PlannedGate, site: Site, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.gate = gate
+        self.site = site
+        self.limits = site.gates.get(gate.layer, Gate())
+
+    def pre_execute(self, context: Context) -> None:
+        """Let the layer be compared again, where the comparison stands below the gate and was not cleared with it."""
+        for build in self.site.graph.plan.builds if self.gate.limits else ():
+            if build.name == self.gate.layer:
+                compare_again(self.site, context["run_id"], build.task_id)
+
+    def execute(self, context: Context) -> dict[str, object]:
+        """Judge the layer.
+
+        Raises:
+            AirflowFailException: The gate blocks; the message says which limit, and names the tasks.
+            EnvironmentProblem: The warehouse could not be asked for what has to be measured.
+        """
+        return self.conclude(self.judged(context), context)
+
+    def judged(self, context: Context) -> Verdict:
+        """The verdict, before anybody was asked or told."""
+        run_id = context["run_id"]
+        states = self.site.states(run_id, list(self.gate.judged))
+        is_green = all(states.get(task) in HARMLESS for task in self.gate.judged)
+        if not is_green:
+            states = self.site.states(run_id)
+        case = Case(
+            gate=self.gate,
+            limits=self.limits,
+            graph=self.site.graph,
+            states=states,
+            statuses=statuses_of(self.site, context, self._asked_about(states)),
+            before=LetPass() if is_green else let_pass_in_run(self.site, context, before=self.gate.layer),
+            skips_stale=self.site.freshness == "skip",
+        )
+        return judge(case, self._measures(run_id, states))
+
+    def conclude(self, verdict: Verdict, context: Context) -> dict[str, object]:
+        """Tell everybody, and let the next layer start or not.
+
+        Raises:
+            AirflowFailException: The gate blocks.
+        """
+        context["ti"].xcom_push(key="return_value", value=verdict.to_dict())
+        for line in verdict.lines():
+            self.log.info("%s", line)
+        self._write(verdict, context["run_id"])
+        self._note(verdict, context["run_id"])
+        if verdict.verdict == BLOCK:
+            decided = f" {said_by(verdict.override)}" if verdict.override else ""
+            raise AirflowFailException(
+                f"The gate after {verdict.layer} blocks: {verdict.blocking()}.{decided} "
+                "Mend the cause, then clear the failed task with its downstream."
+            )
+        self.outlets = list(
+            updated_assets(
+                self.site, context, updated_by=self.task_id, tolerated=frozenset(verdict.tolerated)
+            )
+        )
+        return verdict.to_dict()
+
+    def _asked_about(self, states: States) -> list[PlannedNode]:
+        """The nodes whose dbt status matters beside the state of their task."""
+        graph = self.site.graph
+        found = in_doubt(graph, states)
+        if self.limits.warned_tests:
+            mine = [node for task in self.gate.judged for node in graph.tasks.get(task, ())]
+            found += [node for node in mine if node.kind in _TESTS and states.get(node.task_id) != "skipped"]
+        return found
+
+    def _measures(self, run_id: str, states: States) -> list[RuleResult]:
+        """Judge what stands in the warehouse, of the models that were built."""
+        if not self.limits.measured:
+            return []
+        nodes = {
+            node.name: node
+            for task in self.gate.judged
+            for node in self.site.graph.tasks.get(task, ())
+            if node.kind in _BUILT and node.name in self.limits.measured
+        }
+        built = {name: node for name, node in nodes.items() if states.get(node.task_id) == "success"}
+        lasts = self.site.last_results(run_id, built.values())
+        measured = {}
+        for name, node in built.items():
+            last = lasts.get(node.unique_id)
+            relation = (last.relation if last else "") or node.relation
+            columns = tuple(self.limits.nulls.get(name, ()))
+            measured[name] = measure(self.site.target.connection, relation, columns)
+        ids = {name: node.unique_id for name, node in nodes.items()}
+        return measure_rules(self.limits, measured, self._before(run_id), ids)
+
+    def _before(self, run_id: str) -> Mapping[str, float]:
+        """What the last good run had; nothing, where that cannot be read."""
+        asked = [rows_rule(model) for model, limit in self.limits.rows.items() if limit.change is not None]
+        try:
+            return self._table().last_good(run_id, self.gate.layer, asked)
+        except GoldsmithError as error:
+            self.log.warning("What the last good run had cannot be read: %s", error)
+            return {}
+
+    def _table(self) -> GateTable:
+        target = self.site.target
+        return GateTable(conn_id=target.connection, schema=self.site.schema, pipeline=target.dag_id)
+
+    def _write(self, verdict: Verdict, run_id: str) -> None:
+        try:
+            self._table().write(run_id, verdict)
+        except GoldsmithError as error:
+            self.log.warning("The verdict could not be written into the warehouse: %s", error)
+
+    def _note(self, verdict: Verdict, run_id: str) -> None:
+        """Put the verdict on the task, where there is more to say than that all is green."""
+        if verdict.verdict == PASS and not verdict.tolerated and not verdict.held_back:
+            return
+        try:
+            with airflow_api() as api:
+                api.note(self.site.target.dag_id, run_id, self.task_id, "\n".join(verdict.lines()))
+        except GoldsmithError as error:
+            self.log.info("No note was put on this task: %s", error)
