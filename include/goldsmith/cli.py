@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from goldsmith.errors import EnvironmentProblem, GoldsmithError
+from goldsmith.local import gate_command
 from goldsmith.settings import Settings, settings
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ app = typer.Typer(
     """,
     epilog="Example: goldsmith run",
 )
+app.add_typer(gate_command.app, name="gate")
 
 PipelineArgument = Annotated[
     str | None, typer.Argument(help="Name of the pipeline; needed where there are several.")

@@ -14,6 +14,7 @@ from goldsmith.dag.deadlines import deadline_alerts
 from goldsmith.dag.docs import gate_docs, pipeline_docs
 from goldsmith.dag.wiring import wire
 from goldsmith.dbt.project import DbtProject
+from goldsmith.engine.asking_gate import AskingGateTask
 from goldsmith.engine.base import Engine
 from goldsmith.engine.gate import GateTask
 from goldsmith.engine.retry_policy import NodeRetryPolicy
@@ -173,14 +174,16 @@ def _airflow_arguments(node: PlannedNode, spec: Pipeline) -> dict[str, Any]:
 
 def _add_gates(plan: Plan, spec: Pipeline, site: Site) -> None:
     for gate in plan.gates:
-        GateTask(
+        asks = gate.layer in spec.gates and spec.gates[gate.layer].on_block == "ask"
+        make = AskingGateTask if asks else GateTask
+        make(
             task_id=gate.task_id,
             task_display_name=f"gate after {gate.layer}",
             gate=gate,
             site=site,
             trigger_rule="all_done",
-            # For a lost worker; a verdict is final.
-            retries=spec.retries.models,
+            # For a lost worker, or an answer that came too soon for Airflow; a verdict is final.
+            retries=max(spec.retries.models, 2 if asks else 0),
             retry_delay=spec.retries.build_delay,
             doc_md=gate_docs(gate),
         )

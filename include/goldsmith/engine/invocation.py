@@ -12,6 +12,7 @@ from typing import Protocol
 
 from goldsmith.dbt.events import EventReader, Finished
 from goldsmith.dbt.process import DbtProcess
+from goldsmith.engine.freshness import by_policy
 from goldsmith.engine.node_timeouts import NodeTimeouts
 from goldsmith.engine.workspace import Workspace, keep_parsed
 from goldsmith.errors import EnvironmentProblem
@@ -48,6 +49,7 @@ class Invocations:
         on_turn: Called with the results since the last turn, at least every half second; none is an empty turn.
         check: Called at every turn and at the end; dbt is stopped where it raises.
         timeouts: Ends the queries of nodes that take too long.
+        freshness: The pipeline's policy on stale sources.
     """
 
     space: Workspace
@@ -55,6 +57,7 @@ class Invocations:
     on_turn: Callable[[list[NodeResult]], None]
     check: Check
     timeouts: NodeTimeouts
+    freshness: str = "block"
     _running: DbtProcess | None = field(default=None, init=False)
     _is_stopped: bool = field(default=False, init=False)
 
@@ -90,7 +93,7 @@ class Invocations:
         try:
             for finished in _turns(process, reader):
                 results = [
-                    self._result(nodes[one.unique_id], one, verb)
+                    by_policy(self._result(nodes[one.unique_id], one, verb), self.freshness)
                     for one in finished
                     if one.unique_id in nodes
                 ]

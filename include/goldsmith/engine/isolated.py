@@ -28,6 +28,8 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_rand
 
 from goldsmith.deadline import bounded, no_late_retry
 from goldsmith.engine.assets import updated_alone
+from goldsmith.engine.freshness import by_policy
+from goldsmith.engine.marks import WARN
 from goldsmith.engine.report import NodeFailed, failure_of
 from goldsmith.engine.runner import Listener, result_of
 from goldsmith.engine.site import Site
@@ -170,9 +172,10 @@ class NodeTask(DbtLocalBaseOperator):
     def _keep(self, outcome: Any, said: Listener) -> None:
         again = f"{' '.join(self.base_cmd)} --select {self.node.select} --target {self.site.target.target}"
         found = result_of(outcome, said, node=self.node, task_id=self.task_id, command=f"dbt {again}")
-        self._found = found
         if found is None:
+            self._found = None
             return
+        self._found = found = by_policy(found, self.site.freshness)
         try:
             self.site.keep(self._run_id, [self.site.sampler()(found)])
         except EnvironmentProblem as error:
@@ -210,6 +213,13 @@ class TestTask(NodeTask, DbtTestLocalOperator):
 
 class FreshnessTask(NodeTask, DbtSourceLocalOperator):
     """`dbt source freshness` of one source."""
+
+    def handle_exception_dbt_runner(self, result: Any) -> None:
+        """Fail, unless the source is stale and the pipeline only warns of that."""
+        if self._found is not None and self._found.status == WARN:
+            log.warning("%s", self._found.message)
+            return
+        super().handle_exception_dbt_runner(result)
 
 
 # One node needs neither the artifacts of the whole project nor a list of every relation in the warehouse.

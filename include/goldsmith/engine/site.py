@@ -161,6 +161,7 @@ class Site:
                 built_by=task_id,
                 on_turn=lambda _: None,
                 check=self._must_be_writer,
+                freshness=self.freshness,
                 timeouts=NodeTimeouts(
                     partial(cancel_node, self.target.connection, space.env[SESSION_VARIABLE])
                 ),

@@ -10,7 +10,7 @@ from goldsmith.rest import Run, TaskInstance
 
 UNGROUPED = "other"
 DONE = frozenset({"success", "skipped", "removed"})
-RUNNING = frozenset({"running", "deferred", "up_for_reschedule"})
+RUNNING = frozenset({"running", "deferred", "up_for_reschedule", "awaiting_input"})
 RETRYING = frozenset({"up_for_retry", "restarting"})
 FAILED = frozenset({"failed"})
 NOT_REACHED = frozenset({"upstream_failed"})

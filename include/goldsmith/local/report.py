@@ -64,7 +64,9 @@ class Report:
     order: tuple[str, ...]
     """The groups in the order in which they are shown."""
     warnings: tuple[Warned, ...] = ()
-    """Tests that are green and warned."""
+    """Tests and sources that are green and warned."""
+    tolerated: tuple[Failure, ...] = ()
+    """Tasks that failed and that a gate, or a person, has let pass."""
     nodes: Mapping[str, Nodes] = field(default_factory=dict)
     """Task id to its dbt nodes."""
 
@@ -87,6 +89,7 @@ class Report:
             "note": run.note,
             "groups": [asdict(tally) for tally in self.progress.tallies(self.order)],
             "failures": [asdict(failure) for failure in self.failures],
+            "tolerated": [asdict(failure) for failure in self.tolerated],
             "warnings": [asdict(warned) for warned in self.warnings],
             "tasks": [_task(task) for task in sorted(self.progress.tasks, key=lambda task: task.key)],
         }
@@ -101,6 +104,13 @@ class Report:
             console.print(Text(text, style="yellow"), soft_wrap=True)
         if len(self.warnings) > SHOWN:
             console.print(f"... and {len(self.warnings) - SHOWN} more warnings", highlight=False)
+        for failure in self.tolerated[:SHOWN]:
+            text = f"TOLERATED {failure.task_id}: {failure.message}"
+            console.print(Text(text, style="yellow"), soft_wrap=True)
+        if len(self.tolerated) > SHOWN:
+            console.print(
+                f"... and {len(self.tolerated) - SHOWN} more tolerated: {self.url}", highlight=False
+            )
         for failure in self.failures[:SHOWN]:
             _print_failure(failure, console)
         if len(self.failures) > SHOWN:
@@ -111,7 +121,8 @@ class Report:
         total = self.progress.total()
         took = clock(self.progress.seconds)
         if self.is_success:
-            verdict = Text(f"{self.pipeline}: success, {total.done} tasks in {took}", style="bold green")
+            but = f", {len(self.tolerated)} failures tolerated" if self.tolerated else ""
+            verdict = Text(f"{self.pipeline}: success, {total.done} tasks in {took}{but}", style="bold green")
         else:
             parts = [f"{total.failed} failed"] + (
                 [f"{total.not_reached} not run"] if total.not_reached else []
@@ -149,14 +160,10 @@ def make_report(
     options = "" if is_only_pipeline else f" --pipeline {run.dag_id}"
     if failed and airflow.api.runs(run.dag_id, limit=1)[0].run_id != run.run_id:
         options += f" --run {run.run_id}"
-    return Report(
-        pipeline=run.dag_id,
-        url=f"{airflow.url}/dags/{run.dag_id}/runs/{run.run_id}",
-        progress=progress,
-        order=tuple(order),
-        warnings=said.warnings() if said else (),
-        nodes={task_id: _nodes(nodes, lasts.get(task_id, ())) for task_id, nodes in planned.items()},
-        failures=tuple(
+    let_pass = _let_pass(airflow.api, progress, failed, plan)
+
+    def described(tasks: Iterable[TaskInstance]) -> tuple[Failure, ...]:
+        return tuple(
             Failure(
                 task_id=task.task_id,
                 map_index=task.map_index,
@@ -170,9 +177,34 @@ def make_report(
                 if task.task_id in gates
                 else f"goldsmith retry {task.task_id} --downstream{options}",
             )
-            for task in failed
-        ),
+            for task in tasks
+        )
+
+    return Report(
+        pipeline=run.dag_id,
+        url=f"{airflow.url}/dags/{run.dag_id}/runs/{run.run_id}",
+        progress=progress,
+        order=tuple(order),
+        warnings=said.warnings() if said else (),
+        nodes={task_id: _nodes(nodes, lasts.get(task_id, ())) for task_id, nodes in planned.items()},
+        failures=described(task for task in failed if task.task_id not in let_pass),
+        tolerated=described(task for task in failed if task.task_id in let_pass),
     )
+
+
+def _let_pass(
+    api: RestClient, progress: Progress, failed: Sequence[TaskInstance], plan: Plan | None
+) -> set[str]:
+    """Ids of the failed tasks that do not count: all of them in a green run, else those that its gates name."""
+    if progress.run.state == "success":
+        return {task.task_id for task in failed}
+    task_of = {node.unique_id: node.task_id for node in plan.nodes} if plan else {}
+    found: set[str] = set()
+    for gate in plan.gates if plan and failed else ():
+        values = api.xcom(progress.run.dag_id, progress.run.run_id, gate.task_id) or {}
+        if values.get("verdict") not in (None, "block"):
+            found |= {task_of[uid] for uid in values.get("tolerated", ()) if uid in task_of}
+    return found
 
 
 def _nodes(nodes: Iterable[PlannedNode], lasts: Iterable[NodeResult]) -> dict[str, tuple[str, str]]:

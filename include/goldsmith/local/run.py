@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from goldsmith.dbt.project import make_manifest
 from goldsmith.errors import ConfigurationError, EnvironmentProblem, GoldsmithError, SelectionError
 from goldsmith.local.airflow import Airflow
 from goldsmith.local.follow import follow
+from goldsmith.local.names import nearest
 from goldsmith.local.report import Report, make_report
 from goldsmith.local.said import Said
 from goldsmith.local.session import Watch
@@ -46,7 +45,7 @@ def choose_pipeline(here: Settings, name: str | None) -> tuple[Pipeline, Path]:
             hint=f"Name one: goldsmith run {next(iter(found))}",
         )
     if name not in found:
-        raise ConfigurationError(f"No pipeline is called {name!r}.{_nearest(name, found)}")
+        raise ConfigurationError(f"No pipeline is called {name!r}.{nearest(name, found)}")
     return found[name]
 
 
@@ -252,11 +251,6 @@ def _task_of(node: str, plan: Plan, task_ids: Iterable[str]) -> str:
         raise SelectionError(f"{node!r} means {len(meant)} tasks.", hint=f"Name one: {', '.join(meant)}")
     names = {one.name: None for one in plan.nodes}
     raise SelectionError(
-        f"No node and no task is called {node!r}.{_nearest(node, [*names, *known])}",
+        f"No node and no task is called {node!r}.{nearest(node, [*names, *known])}",
         hint=f"goldsmith plan {plan.pipeline}",
     )
-
-
-def _nearest(name: str, known: Iterable[str] | Mapping[str, Any]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=3)
-    return f" Nearest: {', '.join(near)}." if near else f" There are: {', '.join(list(known)[:10])}."

@@ -84,15 +84,15 @@ class Said:
             return ()
 
     def warnings(self) -> tuple[Warned, ...]:
-        """The tests that warned; of the isolated engine those of severity `warn`, which alone are looked up."""
-        tests = [node for node in self.plan.nodes if node.kind == "test"]
+        """The tests and sources that warned; of the isolated engine's tests those of severity `warn`, to ask less."""
+        tests = [node for node in self.plan.nodes if node.kind in ("test", "source")]
         if self.plan.builds:
             statuses = {
                 uid: said for one in self.plan.builds for uid, said in self._kept(one.task_id).items()
             }
             tests = [node for node in tests if statuses.get(node.unique_id) == _WARN]
         else:
-            tests = [node for node in tests if node.severity == _WARN]
+            tests = [node for node in tests if node.severity == _WARN or node.kind == "source"]
         asked = {node.unique_id: node for node in tests[:_MOST]}
         task_ids = dict.fromkeys(node.task_id for node in asked.values())
         found = [last for task_id in task_ids for last in self.lasts(task_id)]

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 
 from goldsmith.rest.marking import Marking
+from goldsmith.rest.questions import Questions
 from goldsmith.rest.records import (
     ComponentHealth,
     Dag,
@@ -28,7 +29,7 @@ PAGE = 100  # Airflow's default [api] maximum_page_limit
 COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
 
 
-class RestClient(Marking):
+class RestClient(Marking, Questions):
     """Airflow's REST API at one address.
 
     Every method raises `EnvironmentProblem` where Airflow does not answer, and `ApiRefused` (a
@@ -153,6 +154,16 @@ class RestClient(Marking):
                 f"Airflow at {self.base_url} has no page of what dbt said.",
                 hint="Install Goldsmith also where its API server runs.",
             ) from error
+
+    def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value") -> Any:
+        """The value that a task has left; None where it left none."""
+        path = f"{run_path(dag_id, run_id)}/taskInstances/{quoted(task_id)}/xcomEntries/{quoted(key)}"
+        try:
+            return self.send("GET", path)["value"]
+        except ApiRefused as error:
+            if error.status == httpx.codes.NOT_FOUND:
+                return None
+            raise
 
     def update_assets(self, dag_id: str, run_id: str, task_id: str, uris: Sequence[str]) -> tuple[str, ...]:
         """Note that a task has updated assets of its DAG, at most 1,000 at once.

@@ -1,0 +1,140 @@
+"""The gate that asks a person where it blocks, and waits without a worker.
+
+Airflow 3.3.2 takes a task that is answered within seconds for lost: its first part has ended, and the executor says so
+only after the answer has set the task going again. Its next try finds the answer that was given to the try before.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+from airflow.sdk import Context, Param
+from airflow.sdk.exceptions import TaskAwaitingInput
+from airflow.sdk.execution_time.hitl import upsert_hitl_detail
+
+from goldsmith.deadline import bounded
+from goldsmith.engine.access import airflow_api
+from goldsmith.engine.gate import GateTask
+from goldsmith.engine.state import StateStore
+from goldsmith.errors import GoldsmithError
+from goldsmith.gates.question import APPROVE, REASON, REJECT, body_of, override_of, subject_of, unanswered
+from goldsmith.gates.rules import BLOCK
+from goldsmith.gates.verdict import Override, Verdict
+from goldsmith.rest.questions import Question
+
+_KEY = "asked"
+_RESUMES = "execute_complete"
+
+
+class AskingGateTask(GateTask):
+    """A gate that asks a person where it blocks."""
+
+    def execute(self, context: Context) -> dict[str, object]:
+        """Judge the layer; where that blocks, ask, unless an earlier try got an answer.
+
+        Raises:
+            TaskAwaitingInput: It asks.
+            AirflowFailException: Somebody has rejected the layer.
+        """
+        if (given := self._given_before(context)) is not None:
+            verdict, override = given
+            self.log.info("An earlier try has asked, and was answered.")
+            return self.conclude(verdict.decided(override), context)
+        verdict = self.judged(context)
+        if verdict.verdict != BLOCK:
+            return self.conclude(verdict, context)
+        for line in verdict.lines():
+            self.log.info("%s", line)
+        context["ti"].xcom_push(key="return_value", value=verdict.to_dict())  # to be seen while it waits
+        store = cast("StateStore", context["task_state_store"])
+        ti = context["ti"]
+        store.set(_KEY, {"max_tries": ti.max_tries, "try": ti.try_number, "verdict": _packed(verdict)})
+        return self._ask(verdict, context)
+
+    def execute_complete(self, context: Context, event: Mapping[str, Any]) -> dict[str, object]:
+        """Go on with the answer, or without one when the time for it is over.
+
+        Raises:
+            TaskAwaitingInput: The answer has no reason, so it asks again.
+            AirflowFailException: The layer was rejected, or nobody answered in time.
+        """
+        kept = cast("StateStore", context["task_state_store"]).get(_KEY)
+        verdict = _unpacked(kept["verdict"])
+        if "error" in event:
+            override: Override | None = unanswered(datetime.now(UTC), str(self.limits.ask_timeout))
+        else:
+            override = override_of(
+                event.get("chosen_options") or (),
+                event.get("params_input") or {},
+                _name_of(event.get("responded_by_user")),
+                event.get("responded_at") or datetime.now(UTC),
+            )
+        if override is None:
+            self.log.warning("The answer gives no reason, so it does not count; the question is asked again.")
+            return self._ask(verdict, context)
+        return self.conclude(verdict.decided(override), context)
+
+    def _ask(self, verdict: Verdict, context: Context) -> dict[str, object]:
+        reason = Param(type="string", minLength=1, title="Reason", description="Kept with the verdict.")
+        upsert_hitl_detail(
+            ti_id=context["ti"].id,
+            options=[APPROVE, REJECT],
+            subject=subject_of(verdict, self.site.target.dag_id),
+            body=body_of(verdict),
+            params={REASON: reason.serialize()},
+        )
+        time = bounded(
+            self.limits.ask_timeout,
+            run_started=context["dag_run"].start_date,
+            run_timeout=self.site.run_timeout,
+        )
+        self._say_how(context, time)
+        raise TaskAwaitingInput(method_name=_RESUMES, timeout=time)
+
+    def _say_how(self, context: Context, time: timedelta) -> None:
+        dag_id, run_id = self.site.target.dag_id, context["run_id"]
+        self.log.info(
+            "Waiting %s for an answer: on the page of this task, or goldsmith gate approve '%s' %s --pipeline %s "
+            "--reason '...'",
+            time,
+            run_id,
+            self.gate.layer,
+            dag_id,
+        )
+
+    def _given_before(self, context: Context) -> tuple[Verdict, Override] | None:
+        """What an earlier try has asked and the answer to it; a clear makes both void."""
+        ti = context["ti"]
+        kept = cast("StateStore", context["task_state_store"]).get(_KEY)
+        if not kept or kept["max_tries"] != ti.max_tries or kept["try"] >= ti.try_number:
+            return None
+        try:
+            with airflow_api() as api:
+                found: Question | None = api.question(
+                    self.site.target.dag_id, context["run_id"], self.task_id, try_number=kept["try"]
+                )
+        except GoldsmithError as error:
+            self.log.warning("Whether an earlier try was answered cannot be told: %s", error)
+            return None
+        if found is None or not found.is_answered:
+            return None
+        override = override_of(found.chosen, found.params, found.by, found.answered or datetime.now(UTC))
+        return (_unpacked(kept["verdict"]), override) if override else None
+
+
+def _name_of(user: Any) -> str:
+    """A user as Airflow's serializer gives it: a mapping, or an object."""
+    return str(user.get("name") if isinstance(user, Mapping) else getattr(user, "name", None) or "")
+
+
+def _packed(verdict: Verdict) -> str:
+    return base64.b85encode(zlib.compress(json.dumps(verdict.to_dict()).encode())).decode()
+
+
+def _unpacked(text: str) -> Verdict:
+    return Verdict.from_dict(json.loads(zlib.decompress(base64.b85decode(text))))
