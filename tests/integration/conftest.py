@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import jwt
@@ -12,7 +13,16 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 from tests.integration.shared_lab import Lab
-from tests.integration.shared_project import CONTROL, PIPELINES, REFUSED, make_projects, spec_of, write_dag
+from tests.integration.shared_project import (
+    CONTROL,
+    GATED,
+    PIPELINES,
+    REFUSED,
+    make_gated_project,
+    make_projects,
+    spec_of,
+    write_dag,
+)
 
 from goldsmith.local.environment import API_ACCESS
 from goldsmith.local.postgres import EmbeddedPostgres
@@ -30,8 +40,27 @@ def lab(tmp_path_factory: pytest.TempPathFactory, settings_for: Callable[[Path],
     """Pipelines with both gates, and some whose tasks may not mark, in one Airflow."""
     root = tmp_path_factory.mktemp("lab")
     make_projects(root)
+    with _started(root, settings_for(root), PIPELINES, REFUSED) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def gated(
+    tmp_path_factory: pytest.TempPathFactory, settings_for: Callable[[Path], Settings]
+) -> Iterator[Lab]:
+    """Pipelines whose gates have limits, in one Airflow."""
+    root = tmp_path_factory.mktemp("gated")
+    make_gated_project(root)
+    with _started(root, settings_for(root), GATED) as made:
+        yield made
+
+
+@contextmanager
+def _started(
+    root: Path, here: Settings, pipelines: Iterable[str], refused: Sequence[str] = ()
+) -> Iterator[Lab]:
     (root / "dags").mkdir()
-    for name in PIPELINES:
+    for name in pipelines:
         write_dag(root / "dags", name)
     stack = Stack(root=root)
     try:
@@ -41,11 +70,12 @@ def lab(tmp_path_factory: pytest.TempPathFactory, settings_for: Callable[[Path],
             psycopg.connect(stack.server.conninfo("warehouse"), autocommit=True) as session,
         ):
             session.execute(CONTROL)
-            _write_refused(stack, root / "dags")
+            if refused:
+                _write_refused(stack, root / "dags")
             made = Lab(
                 api=api,
                 stack=stack,
-                plans={name: _plan(name, settings_for(root)) for name in (*PIPELINES, *REFUSED)},
+                plans={name: _plan(name, here) for name in (*pipelines, *refused)},
                 results=ResultStore(stack.env()["GOLDSMITH_RESULTS_PATH"]),
             )
             made.control(made.plans, divisor=1, unknown=0)

@@ -37,6 +37,33 @@ PIPELINES: dict[str, dict[str, object]] = {
         "layers": {"bronze": "path:models/bronze/", "silver": "path:models/silver/"},
     },
 }
+_LIMITS: dict[str, object] = {
+    "bronze": {
+        "failed_tests": 1,
+        "failed_models": 1,
+        "rows": {"people": {"min": 1, "change": 0.5}},
+        "nulls": {"people": {"customer": 0.5}},
+    },
+    "silver": {"warned_tests": {"max": 0, "then": "warn"}},
+}
+_ASKS: dict[str, object] = {
+    "freshness": "warn",
+    "gates": {"bronze": {"on_block": "ask", "ask_timeout": "10m"}},
+}
+GATED: dict[str, dict[str, object]] = {
+    "tolerant": {"freshness": "skip", "gates": _LIMITS},
+    "alone": {
+        "engine": "isolated",
+        "select": ["+coded", "+rates", "+greeted"],
+        "layers": {"bronze": "path:models/bronze/", "silver": "path:models/silver/"},
+        "freshness": "skip",
+        "gates": {"bronze": _LIMITS["bronze"]},
+    },
+    "asks": _ASKS,
+    "asks_soon": _ASKS,
+    "asks_nobody": {"gates": {"bronze": {"on_block": "ask", "ask_timeout": "5s"}}},
+}
+"""Pipelines with limits at their gates; the source that they read is stale."""
 REFUSED = ("refused_absent", "refused_password", "refused_viewer")
 """Pipelines whose tasks have no right to mark."""
 
@@ -52,6 +79,7 @@ begin
   end if;
   return 100 / divisor;
 end $$;
+create table lab.codes as select 1 as id, now() - interval '10 days' as loaded_at;
 """
 """SQL: what the projects expect in the warehouse."""
 _CONTROL = "(select value from lab.control where key = '{{ target.schema }}.%s')"
@@ -101,6 +129,14 @@ snapshots:
   - name: orders_snapshot
     relation: ref('stg_orders')
     config: {schema: snapshots, unique_key: id, strategy: check, check_cols: [customer]}
+"""
+_SOURCES = """\
+sources:
+  - name: lake
+    schema: lab
+    tables:
+      - name: codes
+        config: {loaded_at_field: loaded_at, freshness: {error_after: {count: 1, period: day}}}
 """
 _FILES = {
     "dbt_project.yml": _PROJECT,
@@ -155,6 +191,16 @@ def make_projects(root: Path) -> None:
     )
 
 
+def make_gated_project(root: Path) -> None:
+    """Write the first project with a source that is stale, and models below it."""
+    files = {
+        "models/sources.yml": _SOURCES,
+        "models/bronze/codes.sql": "select id from {{ source('lake', 'codes') }}",
+        "models/silver/coded.sql": "select id from {{ ref('codes') }}",
+    }
+    _make(root / "dbt_project", {**_FILES, **files})
+
+
 def _make(folder: Path, files: dict[str, str]) -> None:
     for name, text in files.items():
         path = folder / name
@@ -171,7 +217,7 @@ def spec_of(name: str) -> dict[str, object]:
         "retries": {"models": 1, "delay": "5s", "errors": "any"},
         "profile": {"schema": name},
     }
-    return {**common, **PIPELINES.get(name, {"gate": "node", "select": "+priced"})}
+    return {**common, **{**PIPELINES, **GATED}.get(name, {"gate": "node", "select": "+priced"})}
 
 
 def write_dag(dags: Path, name: str, before: str = "") -> None:

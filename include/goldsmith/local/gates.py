@@ -122,8 +122,8 @@ class GateInRun:
         if state == "failed":
             return ConfigurationError(
                 f"The gate of {self.layer} blocks in run {self.run_id} and asks nobody.",
-                hint="Mend the cause and retry what failed; or write `on_block: ask` for this layer into `gates` of the "
-                "pipeline spec, and clear the gate.",
+                hint="Mend the cause and retry what failed; or write `on_block: ask` for this layer into "
+                "`gates` of the pipeline spec, and clear the gate.",
             )
         asked = self.api.question(self.pipeline, self.run_id, self.task_id)
         if asked is not None and asked.is_answered:
