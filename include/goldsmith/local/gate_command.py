@@ -10,7 +10,10 @@ import typer
 from goldsmith.settings import settings
 
 app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="See what a gate said, and decide where it asks."
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="See what a gate said, and decide where it asks.",
+    epilog="Example: goldsmith gate show latest silver",
 )
 
 _Run = Annotated[str, typer.Argument(help="Id of the run, or `latest`.")]
