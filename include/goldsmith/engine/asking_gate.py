@@ -80,7 +80,7 @@ class AskingGateTask(GateTask):
         return self.conclude(verdict.decided(override), context)
 
     def _ask(self, verdict: Verdict, context: Context) -> dict[str, object]:
-        reason = Param(type="string", minLength=1, title="Reason", description="Kept with the verdict.")
+        reason = Param("", type="string", minLength=1, title="Reason", description="Kept with the verdict.")
         upsert_hitl_detail(
             ti_id=context["ti"].id,
             options=[APPROVE, REJECT],
