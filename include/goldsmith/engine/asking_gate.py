@@ -114,17 +114,24 @@ class AskingGateTask(GateTask):
         if not kept or kept["max_tries"] != ti.max_tries or kept["try"] >= ti.try_number:
             return None
         try:
-            with airflow_api() as api:
-                found: Question | None = api.question(
-                    self.site.target.dag_id, context["run_id"], self.task_id, try_number=kept["try"]
-                )
+            found = self._answered(context["run_id"], kept["try"])
         except GoldsmithError as error:
             self.log.warning("Whether an earlier try was answered cannot be told: %s", error)
             return None
-        if found is None or not found.is_answered:
+        if found is None:
             return None
         override = override_of(found.chosen, found.params, found.by, found.answered or datetime.now(UTC))
         return (_unpacked(kept["verdict"]), override) if override else None
+
+    def _answered(self, run_id: str, asked_by: int) -> Question | None:
+        """The question of an earlier try, where it was answered.
+
+        It stands with this task still, or where Airflow has made a new task instance for this try, with that try.
+        """
+        ids = (self.site.target.dag_id, run_id, self.task_id)
+        with airflow_api() as api:
+            found = (api.question(*ids, try_number=number) for number in (None, asked_by))
+            return next((one for one in found if one is not None and one.is_answered), None)
 
 
 def _name_of(user: Any) -> str:
