@@ -88,7 +88,15 @@ def _dbt_build(name: str, project: Path, _: Mapping[str, Any]) -> str:
 
 
 def _goldsmith(name: str, project: Path, more: Mapping[str, Any]) -> str:
-    spec = {"name": name, "engine": name, "schedule": None, "project": str(project), "target": TARGET}
+    # A report comes after what is measured.
+    spec = {
+        "name": name,
+        "report": None,
+        "engine": name,
+        "schedule": None,
+        "project": str(project),
+        "target": TARGET,
+    }
     return _GOLDSMITH.format(spec={**spec, "profile": {"schema": name}, **more})
 
 

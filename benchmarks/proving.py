@@ -293,6 +293,7 @@ def _write_dag(here: Ground, dag_id: str) -> None:
     spec = {
         **_SPEC,
         "name": dag_id,
+        "report": None,
         "project": str(here.project),
         "gate": GATES[dag_id],
         "schedule": "@daily" if dag_id == "daily" else None,

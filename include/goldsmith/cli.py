@@ -15,6 +15,7 @@ from rich.text import Text
 
 from goldsmith.errors import EnvironmentProblem, GoldsmithError
 from goldsmith.local import gate_command
+from goldsmith.local.report_command import report
 from goldsmith.settings import Settings, settings
 
 if TYPE_CHECKING:
@@ -288,6 +289,9 @@ def sample(
 
     generate(rows, seed, out)
     typer.echo(f"Wrote the files to {out}")
+
+
+app.command(epilog="Example: goldsmith report --open")(report)
 
 
 def _node_log(

@@ -79,6 +79,13 @@ def settings() -> Settings:
     )
 
 
+def airflow_url() -> str:
+    """The address of Airflow's web page, as Airflow itself writes it into links."""
+    from airflow.configuration import conf
+
+    return str(conf.get("api", "base_url", fallback="") or "").rstrip("/")
+
+
 def is_parse_process() -> bool:
     """Whether Airflow started this process for DAG files or a task: it ends when that is done."""
     return os.environ.get("_AIRFLOW_PROCESS_CONTEXT") == "client"

@@ -57,7 +57,7 @@ def test_every_planned_node_is_a_task_of_its_engine(dag: DAG, plan: Plan, spec: 
     between |= {build.task_id: build.upstream for build in plan.builds}
     reconciles = {build.reconcile_id for build in plan.builds}
     others = set(dag.task_dict) - set(planned) - set(between) - reconciles
-    assert {task.split(".")[0] for task in others} == {"ingest"}
+    assert {task.split(".")[0] for task in others} == {"ingest", "report"}
     kind = node_task.NodeTask if spec.engine == "shared" else isolated.NodeTask
     for task_id, node in planned.items():
         task = dag.get_task(task_id)
@@ -79,6 +79,47 @@ def test_a_layer_is_built_once_and_compared_after_all_its_nodes(dag: DAG, plan: 
         reconcile = dag.get_task(build.reconcile_id)
         assert reconcile.upstream_task_ids == {build.task_id, *built}
         assert (reconcile.is_teardown, reconcile.on_failure_fail_dagrun) == (True, True)
+
+
+def test_the_report_is_below_everything_and_decides_nothing(dag: DAG, plan: Plan) -> None:
+    """A teardown which Airflow leaves out when it judges the run; so what stands before it decides, as without it."""
+    report = dag.get_task("report")
+    assert (report.is_teardown, report.on_failure_fail_dagrun, report.downstream_task_ids) == (
+        True,
+        False,
+        set(),
+    )
+    assert {task.task_id for task in dag.tasks if not task.downstream_task_ids} == {"report"}
+    last = {"gold.gate"} | {build.reconcile_id for build in plan.builds}
+    assert last <= report.upstream_task_ids
+    outside = {node.task_id for node in plan.nodes if node.layer not in plan.layers and not plan.builds}
+    assert report.upstream_task_ids <= last | outside
+    assert report.execution_timeout == timedelta(minutes=15)
+    assert report.retries == 1
+
+
+def _report_tasks(spec: Pipeline, report: dict[str, str] | None, sample: DbtProject, here: Settings) -> DAG:
+    changed = Pipeline.model_validate({**spec.model_dump(by_alias=True), "report": report})
+    plan = load_plan(changed, sample, here)
+    return render(plan, changed, sample, here, load_plan=lambda: plan)
+
+
+def test_a_run_without_its_report_is_red_where_the_spec_says_so(
+    spec: Pipeline, sample: DbtProject, here: Settings
+) -> None:
+    """By a task that no worker runs; what stood last without it still decides too."""
+    dag = _report_tasks(spec, {"on_report_failure": "fail"}, sample, here)
+    made = dag.get_task("report_made")
+    assert (made.upstream_task_ids, made.trigger_rule.value, made.is_teardown) == (
+        {"report"},
+        "all_success",
+        False,
+    )
+    assert dag.get_task("report").downstream_task_ids == {"report_made"}
+    assert "report_made" not in dag.get_task("gold.gate").downstream_task_ids
+    assert not any(
+        task_id.startswith("report") for task_id in _report_tasks(spec, None, sample, here).task_dict
+    )
 
 
 def test_ingest_comes_before_what_reads_its_tables(dag: DAG, spec: Pipeline) -> None:
@@ -128,7 +169,7 @@ def test_a_task_process_builds_its_own_task_only(
     node = next(node.task_id for node in plan.nodes if node.kind == "test")
     builds = [task for build in plan.builds for task in (build.task_id, build.reconcile_id)]
     monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", spec.name)
-    for wanted in (node, plan.gates[0].task_id, *builds):
+    for wanted in (node, plan.gates[0].task_id, *builds, "report"):
         monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_TASK_ID", wanted)
         assert list(render(plan, spec, sample, here, load_plan=lambda: plan).task_dict) == [wanted]
 

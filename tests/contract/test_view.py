@@ -18,16 +18,18 @@ print(sorted(set(sys.modules) - before))
 
 
 def test_the_plugin_is_registered_and_valid() -> None:
-    """By its entry point, with a tab on task instances that leads below its own prefix."""
+    """By its entry point, with tabs on task instances and runs that lead below its own prefix."""
     (point,) = entry_points(group="airflow.plugins", name="goldsmith")
     plugin = point.load()
     from airflow.plugins_manager import AirflowPlugin
 
     assert issubclass(plugin, AirflowPlugin) or plugin.__mro__[1].__name__ == "AirflowPlugin"  # of the SDK
     plugin.validate()
-    (mounted,), (view,) = plugin.fastapi_apps, plugin.external_views
-    assert view["destination"] == "task_instance"
-    assert view["href"] == f"{mounted['url_prefix'].strip('/')}/task/{{DAG_ID}}/{{RUN_ID}}/{{TASK_ID}}"
+    (mounted,), (task, run) = plugin.fastapi_apps, plugin.external_views
+    prefix = mounted["url_prefix"].strip("/")
+    assert (task["destination"], run["destination"]) == ("task_instance", "dag_run")
+    assert task["href"] == f"{prefix}/task/{{DAG_ID}}/{{RUN_ID}}/{{TASK_ID}}"
+    assert run["href"] == f"{prefix}/report/{{DAG_ID}}/{{RUN_ID}}/report.html"
 
 
 def test_the_plugin_loads_nothing_in_processes_that_serve_no_pages() -> None:
@@ -50,7 +52,7 @@ def test_every_route_asks_for_a_right_on_the_dag_in_its_address() -> None:
 
     routes = [route for route in app.routes if isinstance(route, APIRoute)]
     writing = {"/marks/{dag_id}/{run_id}", "/assets/{dag_id}/{run_id}/{task_id}"}
-    assert len(app.routes) == len(routes) == len(writing) + 2
+    assert len(app.routes) == len(routes) == len(writing) + 4
     for route in routes:
         assert "{dag_id}" in route.path
         asked = [

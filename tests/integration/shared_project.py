@@ -18,7 +18,7 @@ WIDE = 100
 PIPELINES: dict[str, dict[str, object]] = {
     "by_layer": {"gate": "layer"},
     "by_node": {"gate": "node"},
-    "by_task_model": {"gate": "layer", "tasks": "model"},
+    "by_task_model": {"gate": "layer", "tasks": "model", "report": {}},
     "by_model_tests": {"gate": "node", "tasks": "model_tests"},
     "strict": {
         "gate": "node",
@@ -213,6 +213,7 @@ def spec_of(name: str) -> dict[str, object]:
     """The spec of a pipeline; its schemas start with its name."""
     common = {
         "name": name,
+        "report": None,
         # What breaks here is a division by zero, which by itself is not worth a retry.
         "retries": {"models": 1, "delay": "5s", "errors": "any"},
         "profile": {"schema": name},

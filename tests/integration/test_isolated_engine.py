@@ -26,9 +26,9 @@ from airflow.sdk import DAG, Asset
 
 from goldsmith import Pipeline, build_dag
 
-alone = build_dag(Pipeline(name="alone", engine="isolated", retries={"models": 0}))
-together = build_dag(Pipeline(name="together", retries={"models": 0}))
-at_once = build_dag(Pipeline(name="at_once", gate="node", retries={"models": 0}))
+alone = build_dag(Pipeline(name="alone", report=None, engine="isolated", retries={"models": 0}))
+together = build_dag(Pipeline(name="together", report=None, retries={"models": 0}))
+at_once = build_dag(Pipeline(name="at_once", report=None, gate="node", retries={"models": 0}))
 with DAG("reader", schedule=[Asset("goldsmith://at_once/shop_silver/orders")]) as reader:
     EmptyOperator(task_id="read")
 """

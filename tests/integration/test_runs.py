@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import LiteralString
+from urllib.parse import quote
 
+import httpx
 import psycopg
 import pytest
 
@@ -120,7 +124,7 @@ def test_every_node_runs_once_as_its_own_task_in_dbts_order(shop_run: Shop, gree
     tasks = shop_run.tasks(green)
     gates = {gate.task_id: gate.upstream for gate in shop_run.plan.gates}
     upstream = {node.task_id: node.upstream for node in shop_run.plan.nodes} | gates
-    assert set(tasks) == set(upstream)
+    assert set(tasks) == {*upstream, "report"}
     assert {(task.state, task.try_number) for task in tasks.values()} == {("success", 1)}
     for task_id, before in upstream.items():
         started = tasks[task_id].started
@@ -164,6 +168,42 @@ def test_a_broken_model_holds_back_what_reads_it_and_is_retried_alone(shop_run: 
     assert after[broken].try_number == 2
 
 
+def test_each_run_has_its_report(shop_run: Shop, green: Run) -> None:
+    """Behind Airflow's login, with every node in it; who is not logged in learns nothing, and no path leads out."""
+    found = shop_run.api.reports("shop", green.run_id)
+    assert found["files"] == {"report.html": found["path"]}
+    page = Path(found["path"]).read_text()
+    assert all(f"<td>{node.name}</td>" in page for node in shop_run.plan.nodes)
+    address = f"http://127.0.0.1:{shop_run.stack.port}/goldsmith/report/shop/{quote(green.run_id, safe='')}"
+    login = {"Authorization": f"Bearer {shop_run.api._bearer()}"}
+    answer = httpx.get(f"{address}/report.html", headers=login, trust_env=False)
+    assert (answer.status_code, answer.text) == (200, page)
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+    assert httpx.get(f"{address}/report.html", trust_env=False).status_code == 401
+    for other in ("summary.gz", "..%2Freport.html", "%2Fetc%2Fpasswd"):
+        assert httpx.get(f"{address}/{other}", headers=login, trust_env=False).status_code == 404
+    said = httpx.get(f"{address}/elementary.html", headers=login, trust_env=False)
+    assert "There is no report of this run" in said.text
+
+
+def test_goldsmith_report_says_where_it_lies(shop_run: Shop, green: Run) -> None:
+    """Of a run that is named; an unknown one and one without a report are told."""
+
+    def call(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "goldsmith.cli", "report", *arguments]
+        return subprocess.run(command, cwd=shop_run.stack.root, capture_output=True, text=True, check=False)
+
+    path = call(green.run_id, "--path")
+    assert path.returncode == 0, path.stderr
+    assert Path(path.stdout.strip()).is_file()
+    document = json.loads(call(green.run_id, "--json").stdout)
+    assert document["url"].endswith("/plugin/dbt-report")
+    assert document["files"]["report.html"] == document["path"] == path.stdout.strip()
+    unknown = call("no-such-run")
+    assert unknown.returncode != 0
+    assert "no-such-run" in unknown.stderr
+
+
 def test_a_red_test_stops_at_the_gate_and_a_warning_does_not(shop_run: Shop, green: Run) -> None:
     """A test of severity warn is green in Airflow; one of severity error blocks the next layer."""
     assert green.state == "success"
@@ -175,6 +215,10 @@ def test_a_red_test_stops_at_the_gate_and_a_warning_does_not(shop_run: Shop, gre
     assert tasks["sources.lake_currencies.not_null_code"].try_number == 1
     assert tasks["bronze.stg_currencies.run"].state == "upstream_failed"
     assert tasks["bronze.stg_orders.run"].state == "success"
+    assert tasks["report"].state == "success"
+    page = Path(shop_run.api.reports("shop", run.run_id)["path"]).read_text()
+    assert "green → failed" in page
+    assert "Got 1 result, configured to fail if != 0" in page
     shop_run.sql("update shop_lake.currencies set code = 'EUR'")
 
 

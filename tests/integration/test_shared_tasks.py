@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 from tests.integration.shared_lab import Lab, Seen
@@ -158,6 +159,18 @@ def test_clearing_only_what_failed_builds_those_tasks_whole(lab: Lab, broken: di
         assert after.run.state == "success", after.not_green
         assert built_since(after, before) == nodes_of(lab, pipeline, not_green)
         assert after.untouched_since(before) >= lab.nodes(pipeline) - not_green
+
+
+def test_the_report_is_made_again_after_a_task_was_cleared(lab: Lab, first: dict[str, Seen]) -> None:
+    """With the comparison of its layer, and no other; the page says that dbt was at it twice."""
+    run = first["by_task_model"].run
+    before = lab.see(run)
+    lab.clear(run, [PEOPLE])
+    after = lab.finished({"by_task_model": run})["by_task_model"]
+    assert after.run.state == "success", after.not_green
+    made = {task_id for task_id, task in after.tasks.items() if task != before.tasks[task_id]}
+    assert {PEOPLE, "bronze.reconcile", "report"} <= made <= {PEOPLE, "bronze.reconcile", "report"}
+    assert "people" in Path(lab.api.reports(run.dag_id, run.run_id)["path"]).read_text()
 
 
 def test_a_retry_that_succeeds_builds_what_was_blocked(lab: Lab, first: dict[str, Seen]) -> None:

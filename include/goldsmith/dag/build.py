@@ -12,6 +12,7 @@ from goldsmith.dag.assets import declare_assets
 from goldsmith.dag.copies import copy_task
 from goldsmith.dag.deadlines import deadline_alerts
 from goldsmith.dag.docs import gate_docs, pipeline_docs
+from goldsmith.dag.report import add_report, wire_report
 from goldsmith.dag.wiring import wire
 from goldsmith.dbt.project import DbtProject
 from goldsmith.engine.asking_gate import AskingGateTask
@@ -66,8 +67,10 @@ def render(
         _add_gates(part, spec, engine.site)
         if isinstance(engine, SharedEngine):
             _add_builds(part, spec, engine, wanted)
+        add_report(part, spec, engine.site, wanted)
         if wanted is None:
             wire(dag, part)
+            wire_report(dag)
             declare_assets(dag, part)
     return dag
 

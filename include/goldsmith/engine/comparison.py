@@ -27,7 +27,8 @@ def compare_again(site: Site, run_id: str, build: str) -> None:
         return
     try:
         with airflow_api() as api:
-            api.clear(site.target.dag_id, run_id, [compare])
+            # And what is made after it, the report.
+            api.clear(site.target.dag_id, run_id, [compare], downstream=True)
     except GoldsmithError as error:
         log.warning(
             "%s has ended and could not be cleared: where this task fails, the run may end green all the same. Clear "

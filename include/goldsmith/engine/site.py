@@ -212,16 +212,21 @@ class Site:
     def last_results(self, run_id: str, nodes: Iterable[PlannedNode]) -> dict[str, NodeResult]:
         """Unique id to the latest details of a node, of those that have some which can be read.
 
-        Each task's details are read once; from object storage several at once.
+        Each task's details are read once.
         """
-        task_ids = list(dict.fromkeys(node.task_id for node in nodes))
+        kept = self.records(run_id, dict.fromkeys(node.task_id for node in nodes))
+        return {one.unique_id: one for records in kept.values() for one in records}
+
+    def records(self, run_id: str, tasks: Iterable[str]) -> dict[str, tuple[NodeResult, ...]]:
+        """Task id to all that dbt said about its nodes, oldest first; from object storage several are read at once."""
+        task_ids = list(tasks)
         read = partial(self._records, run_id)
         at_once = len(task_ids) > 1 and is_object_storage(self.results_path)
         kept = [read(task_id) for task_id in (task_ids[:1] if at_once else task_ids)]
         if at_once:  # the first one has asked Airflow for the storage's connection
             with ThreadPoolExecutor(max_workers=_READ_AT_ONCE) as pool:
                 kept += pool.map(read, task_ids[1:])
-        return {one.unique_id: one for records in kept for one in records}
+        return dict(zip(task_ids, kept, strict=True))
 
     def _records(self, run_id: str, task_id: str) -> tuple[NodeResult, ...]:
         try:

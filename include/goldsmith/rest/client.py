@@ -165,6 +165,15 @@ class RestClient(Marking, Questions):
                 return None
             raise
 
+    def reports(self, dag_id: str, run_id: str) -> dict[str, Any]:
+        """Where the reports of a run lie: the `path` of its page, and the `files` there are, by name.
+
+        Raises:
+            ApiRefused: Also where there is no such run, or this Airflow has no Goldsmith to ask.
+        """
+        found = self.send("GET", f"/goldsmith/reports/{quoted(dag_id)}/{quoted(run_id)}")
+        return {"path": found["path"], "files": found["files"]}
+
     def update_assets(self, dag_id: str, run_id: str, task_id: str, uris: Sequence[str]) -> tuple[str, ...]:
         """Note that a task has updated assets of its DAG, at most 1,000 at once.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -66,6 +66,13 @@ class ObjectFiles:
             storage, prefix = target.fs, target.path.rstrip("/")
             with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
                 list(pool.map(lambda one: storage.pipe_file(f"{prefix}/{one[0]}", one[1]), files.items()))
+
+    def delete(self, folder: tuple[str, str], name: str) -> None:
+        """Delete an object, where it is there."""
+        with _told(f"{self.location(folder, name)} cannot be deleted"):
+            path = self._root.joinpath(*folder, name)
+            with suppress(FileNotFoundError):
+                path.fs.rm_file(path.path)
 
     def names(self, folder: tuple[str, str]) -> list[str]:
         """The names of the objects in a folder."""

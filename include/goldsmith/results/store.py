@@ -28,6 +28,11 @@ class UnreadableResultError(EnvironmentProblem):
     """A file of results is there, but it is damaged or of a later Goldsmith."""
 
 
+def open_files(path: str) -> LocalFiles | ObjectFiles:
+    """The files below a results path, which is a folder or a URL of object storage."""
+    return ObjectFiles(path) if is_object_storage(path) else LocalFiles(path)
+
+
 class ResultStore:
     """The details of nodes under one results path.
 
@@ -46,7 +51,7 @@ class ResultStore:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self._files = ObjectFiles(path) if is_object_storage(path) else LocalFiles(path)
+        self._files = open_files(path)
 
     def location(self, dag_id: str, run_id: str, task_id: str) -> str:
         """The path or URL of a task's file, whether it exists or not."""

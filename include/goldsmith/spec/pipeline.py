@@ -17,6 +17,7 @@ from goldsmith.spec.deadline import Deadline
 from goldsmith.spec.gate import Gate
 from goldsmith.spec.ingest import Ingest
 from goldsmith.spec.node import RetriedErrors
+from goldsmith.spec.report import Report
 
 DEFAULT_LAYERS: dict[str, tuple[str, ...]] = {
     "bronze": ("path:models/bronze/",),
@@ -109,6 +110,9 @@ class Pipeline(SpecModel):
     ingest: tuple[Ingest, ...] = ()
     failing_rows: int = Field(5, ge=0, le=100)
     """How many of the rows that made a test fail are shown with it; 0 where nobody may see them."""
+
+    report: Report | None = Report()
+    """The report of each run, its last task; none: no report."""
 
     asset_namespace: str | None = "goldsmith://{name}"
     """Start of the URIs of Airflow's assets, before schema and name: the pipeline's own, or such as

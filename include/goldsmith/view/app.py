@@ -15,7 +15,7 @@ from sqlalchemy import select
 from goldsmith.errors import GoldsmithError
 from goldsmith.results.store import ResultStore
 from goldsmith.settings import settings
-from goldsmith.view import assets, marks
+from goldsmith.view import assets, marks, reports
 from goldsmith.view.page import CONTENT_SECURITY_POLICY, Shown, failed_page, missing_page, result_page
 
 HEADERS = {
@@ -65,6 +65,7 @@ def task_results(dag_id: str, run_id: str, task_id: str, session: SessionDep) ->
 
 app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)  # its own pages would be open to everybody
 app.include_router(router)
+app.include_router(reports.router)
 app.include_router(marks.router)
 app.include_router(assets.router)
 

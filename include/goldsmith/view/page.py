@@ -1,17 +1,11 @@
-"""The HTML of the pages: one file, no picture, no font, nothing from elsewhere."""
+"""The pages of a task: what dbt said about its nodes, or why nothing is kept of it."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.resources import files
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from goldsmith.errors import GoldsmithError
+from goldsmith.pages.page import Pages
 from goldsmith.results.history import by_node
 from goldsmith.results.record import NodeResult
 
@@ -20,7 +14,6 @@ _NOT_SHARED = (
     "It ran on a machine that does not share this path with the API server: GOLDSMITH_RESULTS_PATH has to name the"
     " same folder or object storage on all of them."
 )
-_COLOURS = {"success": "good", "pass": "good", "warn": "warn", "skipped": "idle", "": "idle"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,17 +33,17 @@ class Shown:
 def result_page(shown: Shown) -> str:
     """What dbt said about a task's nodes; or that nothing is kept, and why that may be."""
     reasons = () if shown.records else _reasons(shown.state)
-    return _render("result.html", shown=shown, nodes=by_node(shown.records), reasons=reasons)
+    return _PAGES.render("result.html", shown=shown, nodes=by_node(shown.records), reasons=reasons)
 
 
 def missing_page(dag_id: str, run_id: str, task_id: str) -> str:
     """Airflow knows no such task."""
-    return _render("missing.html", dag_id=dag_id, run_id=run_id, task_id=task_id)
+    return _PAGES.render("missing.html", dag_id=dag_id, run_id=run_id, task_id=task_id)
 
 
 def failed_page(error: GoldsmithError, shown: Shown) -> str:
     """What is kept cannot be read."""
-    return _render("failed.html", error=error, shown=shown)
+    return _PAGES.render("failed.html", error=error, shown=shown)
 
 
 def _reasons(state: str) -> tuple[str, ...]:
@@ -69,51 +62,33 @@ def _reasons(state: str) -> tuple[str, ...]:
     )
 
 
-def _moment(text: str) -> str:
-    """A time that a person reads."""
-    try:
-        return f"{datetime.fromisoformat(text).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-    except ValueError:
-        return text
+_PAGES = Pages("goldsmith.view")
+CONTENT_SECURITY_POLICY = f"{_PAGES.policy}; frame-ancestors 'self'"
 
 
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.2f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s"
+def missing_report(dag_id: str, run_id: str, *, state: str | None, path: str) -> str:
+    """There is no report of a run.
+
+    Args:
+        dag_id: The DAG.
+        run_id: The run.
+        state: The run's state; none where Airflow knows no such run.
+        path: What was looked at.
+    """
+    return _no_report(dag_id, run_id, state=state, path=path, error=None)
 
 
-def _colour(status: str) -> str:
-    return _COLOURS.get(status, "bad")
+def failed_report(error: GoldsmithError, dag_id: str, run_id: str) -> str:
+    """What is kept of a report cannot be read."""
+    return _no_report(dag_id, run_id, state="", path="", error=error)
 
 
-def _file(name: str) -> str:
-    return files("goldsmith.view").joinpath("templates", name).read_text(encoding="utf-8")
-
-
-def _source(text: str) -> str:
-    """What Content-Security-Policy calls a text that may stand in the page."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
-_STYLE, _SCRIPT = _file("page.css"), _file("theme.js")
-CONTENT_SECURITY_POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        f"style-src {_source(_STYLE)}",
-        f"script-src {_source(_SCRIPT)}",
-        "base-uri 'none'",
-        "form-action 'none'",
-        "frame-ancestors 'self'",
+def _no_report(dag_id: str, run_id: str, **values: object) -> str:
+    reasons = (
+        "It is made by the run's last task, and that has not ended yet.",
+        "The DAG is none of Goldsmith's, or its pipeline has `report: null`.",
+        "The task that makes it failed: see its log.",
+        _NOT_SHARED,
+        "It was deleted: reports of old runs are not kept for ever (`report.keep`).",
     )
-)
-_ENVIRONMENT = Environment(
-    loader=PackageLoader("goldsmith.view"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-)
-_ENVIRONMENT.filters.update(moment=_moment, duration=_duration, colour=_colour)
-
-
-def _render(template: str, **values: object) -> str:
-    inlined = {"style": Markup(_STYLE), "script": Markup(_SCRIPT)}  # noqa: S704 - files of this package
-    return _ENVIRONMENT.get_template(template).render(**inlined, **values)
+    return _PAGES.render("no_report.html", dag_id=dag_id, run_id=run_id, reasons=reasons, **values)

@@ -41,5 +41,11 @@ class GoldsmithPlugin(AirflowPlugin):
             "href": f"{PREFIX.lstrip('/')}/task/{{DAG_ID}}/{{RUN_ID}}/{{TASK_ID}}",
             "destination": "task_instance",
             "url_route": "dbt-result",
-        }
+        },
+        {
+            "name": "report",
+            "href": f"{PREFIX.lstrip('/')}/report/{{DAG_ID}}/{{RUN_ID}}/report.html",
+            "destination": "dag_run",
+            "url_route": "dbt-report",
+        },
     ]

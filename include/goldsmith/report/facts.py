@@ -1,0 +1,212 @@
+"""What a report says about a run: every node with what Airflow and dbt say of it. No I/O in here."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from goldsmith.plan.graph import nodes_by_task
+from goldsmith.plan.model import Plan, PlannedNode
+from goldsmith.results.history import by_node
+from goldsmith.results.record import NodeResult
+
+GOOD, WARN, BAD, HELD, IDLE = "good", "warn", "bad", "held", "idle"
+"""How a node fared: done, done with a warning, failed, held back by another one, not run."""
+CONDITIONS = (GOOD, WARN, BAD, HELD, IDLE)
+TESTS = ("test", "unit_test")
+_OF_STATUS = {"success": GOOD, "pass": GOOD, "warn": WARN, "skipped": HELD}
+_OF_STATE = {"success": GOOD, "failed": BAD, "upstream_failed": HELD}
+_RED = {"failed", "upstream_failed"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NodeFacts:
+    """A node in a run."""
+
+    node: PlannedNode
+    state: str
+    """Its task's, in Airflow; empty for none."""
+    condition: str
+    record: NodeResult | None
+    """What dbt said last; none where nothing is kept."""
+    earlier: tuple[NodeResult, ...] = ()
+
+    @property
+    def status(self) -> str:
+        """dbt's status, or where nothing is kept Airflow's state."""
+        return (self.record.status if self.record else self.state) or "not run"
+
+    @property
+    def seconds(self) -> float:
+        """How long dbt took the last time; 0 where it did not get to it."""
+        return self.record.seconds if self.record and self.condition != HELD else 0.0
+
+    @property
+    def is_test(self) -> bool:
+        """Whether it is a test or a unit test."""
+        return self.node.kind in TESTS
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LayerFacts:
+    """A layer, or a group of nodes outside the layers."""
+
+    name: str
+    nodes: tuple[NodeFacts, ...]
+    gate: str
+    """The verdict of the gate after it; its state where it gave none; empty where there is no gate."""
+    stopped_by: tuple[str, ...]
+    """Ids of the tasks for which the gate blocks."""
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many nodes fared how."""
+        return Counter(node.condition for node in self.nodes)
+
+    @property
+    def seconds(self) -> float:
+        """From the first start to the last end."""
+        spans = [span for node in self.nodes for span in spans_of(node)]
+        if not spans:
+            return 0.0
+        return (max(end for _, end, _ in spans) - min(start for start, _, _ in spans)).total_seconds()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunFacts:
+    """A run, as it was when its report was made."""
+
+    pipeline: str
+    run_id: str
+    started: datetime | None
+    made: datetime
+    is_red: bool
+    layers: tuple[LayerFacts, ...]
+    red_tasks: tuple[str, ...]
+    """Ids of failed tasks that are no dbt nodes, and no gates."""
+
+    @property
+    def nodes(self) -> tuple[NodeFacts, ...]:
+        """All nodes, layer by layer."""
+        return tuple(node for layer in self.layers for node in layer.nodes)
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many nodes fared how."""
+        return Counter(node.condition for node in self.nodes)
+
+    @property
+    def seconds(self) -> float:
+        """How long the run has taken."""
+        return (self.made - self.started).total_seconds() if self.started else 0.0
+
+
+def run_facts(
+    plan: Plan,
+    *,
+    run_id: str,
+    started: datetime | None,
+    made: datetime,
+    states: Mapping[str, str | None],
+    records: Mapping[str, Sequence[NodeResult]],
+    verdicts: Mapping[str, Mapping[str, object]],
+) -> RunFacts:
+    """Put together what is known of a run.
+
+    Args:
+        plan: The pipeline's plan.
+        run_id: The run.
+        started: When it started.
+        made: The present.
+        states: Task id to state in Airflow.
+        records: Task id to what dbt said about its nodes, oldest first.
+        verdicts: Id of a gate's task to its verdict.
+    """
+    nodes = _nodes(plan, states, records)
+    gates = {gate.layer: gate for gate in plan.gates}
+    names = list(dict.fromkeys(node.node.layer for node in nodes))
+    ordered = [name for name in names if name not in plan.layers]
+    ordered += [name for name in plan.layers if name in names]
+    layers = []
+    for name in ordered:
+        task_id = gates[name].task_id if name in gates else ""
+        verdict = verdicts.get(task_id, {})
+        stopped = verdict.get("stopped_by") or ()
+        layers.append(
+            LayerFacts(
+                name=name,
+                nodes=tuple(node for node in nodes if node.node.layer == name),
+                gate=str(verdict.get("verdict") or states.get(task_id) or "not run") if task_id else "",
+                stopped_by=tuple(sorted(map(str, stopped))) if isinstance(stopped, Iterable) else (),
+            )
+        )
+    known = {node.node.task_id for node in nodes} | {gate.task_id for gate in plan.gates}
+    if any(
+        node.condition in (BAD, HELD) for node in nodes
+    ):  # a comparison that is red for these says nothing new
+        known |= {build.reconcile_id for build in plan.builds}
+    return RunFacts(
+        pipeline=plan.pipeline,
+        run_id=run_id,
+        started=started,
+        made=made,
+        is_red=_is_red(plan, states),
+        layers=tuple(layers),
+        red_tasks=tuple(
+            sorted(one for one, state in states.items() if state == "failed" and one not in known)
+        ),
+    )
+
+
+def spans_of(facts: NodeFacts) -> list[tuple[datetime, datetime, NodeResult]]:
+    """When dbt was at a node, each time; without what it held back."""
+    found = []
+    for record in (*facts.earlier, *([facts.record] if facts.record else [])):
+        if record.started and record.ended and record.status != "skipped":
+            start, end = datetime.fromisoformat(record.started), datetime.fromisoformat(record.ended)
+            found.append((start, max(start, end), record))
+    return found
+
+
+def _nodes(
+    plan: Plan, states: Mapping[str, str | None], records: Mapping[str, Sequence[NodeResult]]
+) -> list[NodeFacts]:
+    found = []
+    for task_id, members in nodes_by_task(plan.nodes).items():
+        histories = {one.latest.unique_id: one for one in by_node(records.get(task_id, ()))}
+        state = states.get(task_id) or ""
+        for node in members:
+            history = histories.get(node.unique_id)
+            record = history.latest if history else None
+            found.append(
+                NodeFacts(
+                    node=node,
+                    state=state,
+                    condition=_condition(state, record, is_alone=len(members) == 1),
+                    record=record,
+                    earlier=history.earlier if history else (),
+                )
+            )
+    return found
+
+
+def _condition(state: str, record: NodeResult | None, *, is_alone: bool) -> str:
+    """A person's mark, or a task that failed beside dbt, counts where the task shows this node alone."""
+    if record is None:
+        return _OF_STATE.get(state, IDLE)
+    said = _OF_STATUS.get(record.status, BAD)
+    if is_alone and state == "failed" and said in (GOOD, WARN):
+        return BAD
+    return said
+
+
+def _is_red(plan: Plan, states: Mapping[str, str | None]) -> bool:
+    """As Airflow will judge it: by gates and comparisons, and by the nodes that neither of them judges."""
+    last = [gate.task_id for gate in plan.gates]
+    last += [task_id for build in plan.builds for task_id in (build.task_id, build.reconcile_id)]
+    if not plan.builds:  # nothing compares; what stands in a layer is its gate's to judge
+        judged = {gate.layer for gate in plan.gates}
+        last += [node.task_id for node in plan.nodes if node.layer not in judged]
+    return any(states.get(task_id) in _RED for task_id in last)

@@ -1,0 +1,111 @@
+"""The page of a run, from what is known of it. No I/O in here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from goldsmith.pages.page import Pages
+from goldsmith.report.facts import BAD, CONDITIONS, HELD, WARN, NodeFacts, RunFacts
+from goldsmith.report.lineage import lineage, longest_chain
+from goldsmith.report.summary import Changes
+from goldsmith.report.timeline import timeline
+
+# So that a page stays small however bad the run was; the tab `dbt` of a task has everything.
+_FAILED, _WARNED, _OPEN, _SLOWEST, _CHANGED = 50, 20, 8, 15, 30
+_TEXT, _CELL = 4000, 120  # characters
+WORDS = {"good": "green", "warn": "warned", "bad": "failed", "held": "held back", "idle": "not run"}
+KINDS = {"unit_test": "unit test", "source": "freshness"}
+
+_PAGES = Pages("goldsmith.report", style="report.css", script="report.js")
+CONTENT_SECURITY_POLICY = f"{_PAGES.policy}; frame-ancestors 'self'"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Beside:
+    """Another report of the same run."""
+
+    title: str
+    file: str
+    """Its name, in the folder of the page."""
+
+
+def report_page(
+    run: RunFacts,
+    *,
+    changes: Changes | None,
+    airflow_url: str,
+    dbt: str,
+    beside: tuple[Beside, ...] = (),
+    notes: tuple[str, ...] = (),
+) -> str:
+    """The report of a run as one HTML file that needs nothing else.
+
+    Args:
+        run: The run.
+        changes: What changed since the one before; none where there was none.
+        airflow_url: Airflow's web page, for links; empty for none.
+        dbt: dbt's version.
+        beside: More reports of this run.
+        notes: What a reader should know of the report itself.
+    """
+    by_condition = {one: [node for node in run.nodes if node.condition == one] for one in CONDITIONS}
+    slowest = sorted((node for node in run.nodes if node.seconds > 0), key=lambda node: -node.seconds)
+    return _PAGES.render(
+        "report.html",
+        run=run,
+        policy=_PAGES.policy,
+        words=WORDS,
+        kinds=KINDS,
+        conditions=[(one, len(by_condition[one])) for one in CONDITIONS if by_condition[one]],
+        failed=by_condition[BAD][:_FAILED],
+        more_failed=len(by_condition[BAD][_FAILED:]),
+        warned=by_condition[WARN][:_WARNED],
+        more_warned=len(by_condition[WARN][_WARNED:]),
+        open=_OPEN,
+        held=len(by_condition[HELD]),
+        chart=timeline(run),
+        picture=lineage(run),
+        slowest=slowest[:_SLOWEST],
+        chain=longest_chain(run),
+        changes=changes.changes[:_CHANGED] if changes else (),
+        more_changes=len(changes.changes[_CHANGED:]) if changes else 0,
+        before=changes.before if changes else None,
+        link=_Links(airflow_url, run),
+        dbt=dbt,
+        beside=beside,
+        notes=notes,
+        cut=_cut,
+        most=(_TEXT, _CELL),
+    )
+
+
+class _Links:
+    """Links into Airflow."""
+
+    def __init__(self, airflow_url: str, run: RunFacts) -> None:
+        ids = "/".join(quote(part, safe="") for part in (run.pipeline, "runs", run.run_id))
+        self._run = f"{airflow_url.rstrip('/')}/dags/{ids}" if airflow_url else ""
+        self._page = "/".join(quote(part, safe="") for part in (run.pipeline, run.run_id))
+
+    def run(self) -> str:
+        """The run's page; empty without an address of Airflow."""
+        return self._run
+
+    def task(self, node: NodeFacts) -> str:
+        """The page of a node's task."""
+        return f"{self._run}/tasks/{quote(node.node.task_id, safe='')}" if self._run else ""
+
+    def tab(self, node: NodeFacts) -> str:
+        """The same inside Airflow, where the report is shown in a frame: what dbt said about it."""
+        return f"../../../task/{self._page}/{quote(node.node.task_id, safe='')}"
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
+def counted(run: RunFacts) -> Mapping[str, int]:
+    """How many nodes fared how, in words."""
+    return {WORDS[one]: run.counts[one] for one in CONDITIONS if run.counts[one]}

@@ -1,0 +1,89 @@
+"""Where reports lie: in the folder of their run under the results path, and a list of the runs that have one.
+
+<path>/<dag_id>/<run_id>/report.html        the page
+<path>/<dag_id>/<run_id>/elementary.html    Elementary's, where there is one
+<path>/<dag_id>/<run_id>/summary.gz         what the next run is compared with
+<path>/<dag_id>/~reports/runs               the runs with a report, newest last; no run's folder begins with a tilde
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+
+from goldsmith.report.summary import Summary
+from goldsmith.results.names import folder_name
+from goldsmith.results.store import open_files
+
+PAGE, ELEMENTARY, DOCS = "report.html", "elementary.html", "dbt_docs.html"
+FILES = (PAGE, ELEMENTARY, DOCS)
+_SUMMARY = "summary.gz"
+_LIST = ("~reports", "runs")
+
+
+class ReportStore:
+    """The reports of one pipeline.
+
+    Args:
+        path: The results path.
+        dag_id: The pipeline.
+
+    Every method raises `EnvironmentProblem` where the path cannot be read or written.
+    """
+
+    def __init__(self, path: str, dag_id: str) -> None:
+        self._files = open_files(path)
+        self._dag = folder_name(dag_id)
+
+    def location(self, run_id: str, name: str = PAGE) -> str:
+        """The path or URL of a file of a run, whether it exists or not."""
+        return self._files.location(self._folder(run_id), name)
+
+    def read(self, run_id: str, name: str = PAGE) -> bytes | None:
+        """A file of a run; none where there is none."""
+        return self._files.read(self._folder(run_id), name)
+
+    def write(self, run_id: str, files: dict[str, bytes]) -> None:
+        """Keep files of a run."""
+        self._files.write(self._folder(run_id), files)
+
+    def delete(self, run_id: str, name: str) -> None:
+        """Delete a file of a run, where it is there."""
+        self._files.delete(self._folder(run_id), name)
+
+    def before(self, run_id: str, started: str) -> Summary | None:
+        """The run before this one, of those that began earlier."""
+        for other, began in reversed(self._runs()):
+            if other != run_id and began < started:
+                content = self._files.read(self._folder(other), _SUMMARY)
+                with suppress(ValueError):  # of another Goldsmith, or damaged: the one before has to do
+                    if content:
+                        return Summary.unpack(content)
+        return None
+
+    def add(self, summary: Summary, *, keep: int) -> None:
+        """Note that a run has a report, and delete the reports of all but the newest runs.
+
+        Args:
+            summary: What the next run is compared with.
+            keep: Of how many runs the reports are kept.
+        """
+        self._files.write(self._folder(summary.run_id), {_SUMMARY: summary.pack()})
+        others = [one for one in self._runs() if one[0] != summary.run_id]
+        runs = sorted([*others, (summary.run_id, summary.started)], key=lambda one: one[1])
+        for run_id, _ in runs[:-keep]:
+            for name in (*FILES, _SUMMARY):
+                self._files.delete(self._folder(run_id), name)
+        content = json.dumps(runs[-keep:]).encode()
+        self._files.write((self._dag, _LIST[0]), {_LIST[1]: content})
+
+    def _runs(self) -> list[tuple[str, str]]:
+        """The ids of runs with a report, and when they started; oldest first."""
+        content = self._files.read((self._dag, _LIST[0]), _LIST[1])
+        try:
+            return [(str(run_id), str(started)) for run_id, started in json.loads(content or b"[]")]
+        except (ValueError, TypeError):
+            return []
+
+    def _folder(self, run_id: str) -> tuple[str, str]:
+        return self._dag, folder_name(run_id)

@@ -1,0 +1,82 @@
+"""The report as the last task of a run.
+
+A teardown, so that it runs after failures too, and that Airflow leaves it out when it judges the run: it never turns a
+red run green, nor a green one red.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow.sdk import BaseOperator, Context
+
+from goldsmith.engine.site import Site
+from goldsmith.report.facts import RunFacts, run_facts
+from goldsmith.report.page import counted, report_page
+from goldsmith.report.store import PAGE, ReportStore
+from goldsmith.report.summary import Summary, changes_since
+from goldsmith.settings import airflow_url
+from goldsmith.spec.report import Report
+
+
+class ReportTask(BaseOperator):
+    """Makes the report of its run.
+
+    Args:
+        report: What the spec says about it.
+        site: Where the run's nodes were built.
+    """
+
+    ui_color = "#dfe9dc"
+
+    def __init__(self, *, report: Report, site: Site, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.report = report
+        self.site = site
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Make the page and keep it.
+
+        Returns:
+            Where it lies, and how many nodes fared how.
+
+        Raises:
+            EnvironmentProblem: It cannot be kept.
+        """
+        run = self._facts(context)
+        store = ReportStore(self.site.results_path, self.dag_id)
+        self._write_page(run, store)
+        where = store.location(run.run_id)
+        counts = dict(counted(run))
+        self.log.info("%s: %s", where, ", ".join(f"{number} {how}" for how, number in counts.items()))
+        return {"report": where, "nodes": counts}
+
+    def _facts(self, context: Context) -> RunFacts:
+        plan, run_id = self.site.graph.plan, context["run_id"]
+        verdicts = {
+            gate.task_id: context["ti"].xcom_pull(task_ids=gate.task_id, key="return_value")
+            for gate in plan.gates
+        }
+        return run_facts(
+            plan,
+            run_id=run_id,
+            started=context["dag_run"].start_date,
+            made=datetime.now(UTC),
+            states=self.site.states(run_id),
+            records=self.site.records(run_id, self.site.graph.tasks),
+            verdicts={task_id: verdict for task_id, verdict in verdicts.items() if isinstance(verdict, dict)},
+        )
+
+    def _write_page(self, run: RunFacts, store: ReportStore) -> None:
+        summary = Summary.of(run)
+        before = store.before(run.run_id, summary.started)
+        page = report_page(
+            run,
+            changes=changes_since(before, summary) if before else None,
+            airflow_url=airflow_url(),
+            dbt=self.site.graph.plan.dbt_version,
+        )
+        # What could hold a secret was masked when it was kept; a page cannot be, where a secret is a word of its markup.
+        store.write(run.run_id, {PAGE: page.encode()})
+        store.add(summary, keep=self.report.keep)

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from tests.unit.report.conftest import MakeRun, planned
+
+from goldsmith.report.facts import BAD, GOOD, HELD, IDLE, WARN
+from goldsmith.results.record import NodeResult
+
+Ended = Callable[..., NodeResult]
+A, B = planned("a", "bronze"), planned("b", "silver", "bronze.a.run")
+
+
+@pytest.mark.parametrize(
+    ("status", "state", "condition"),
+    [
+        ("success", "success", GOOD),
+        ("warn", "success", WARN),
+        ("error", "failed", BAD),
+        ("runtime error", "failed", BAD),
+        ("skipped", "upstream_failed", HELD),
+        ("success", "failed", BAD),  # a person's mark, or a time limit that came after dbt
+        ("", "success", GOOD),  # nothing is kept: Airflow's state has to do
+        ("", "failed", BAD),
+        ("", "upstream_failed", HELD),
+        ("", "skipped", IDLE),
+        ("", None, IDLE),
+    ],
+)
+def test_how_a_node_fared(
+    make_run: MakeRun, ended: Ended, status: str, state: str | None, condition: str
+) -> None:
+    """By dbt's word where there is one, else by Airflow's."""
+    run = make_run([A], [ended(A, status)] if status else [], {A.task_id: state})
+    assert [node.condition for node in run.nodes] == [condition]
+
+
+def test_of_a_task_with_several_nodes_only_the_one_that_failed_is_red(
+    make_run: MakeRun, ended: Ended
+) -> None:
+    """The task is red for one of them."""
+    test = planned("a_is_unique", "bronze", kind="test", task_id=A.task_id)
+    run = make_run([A, test], [ended(A, "success"), ended(test, "fail")], {A.task_id: "failed"})
+    assert {node.node.name: node.condition for node in run.nodes} == {"a": GOOD, "a_is_unique": BAD}
+
+
+def test_what_was_tried_twice_counts_as_it_ended(make_run: MakeRun, ended: Ended) -> None:
+    """And the earlier time is kept."""
+    run = make_run([A], [ended(A, "error"), ended(A, "success", after=20, seconds=3)])
+    (node,) = run.nodes
+    assert (node.condition, node.seconds, [one.status for one in node.earlier]) == (GOOD, 3, ["error"])
+    assert run.layers[0].seconds == 23
+
+
+@pytest.mark.parametrize(
+    ("states", "is_red"),
+    [
+        ({}, False),
+        ({"bronze.gate": "failed", "silver.build": "upstream_failed"}, True),
+        ({"silver.reconcile": "failed"}, True),
+        ({"report": "failed"}, False),
+        ({"bronze.a.run": "failed"}, False),  # a gate has let it pass
+    ],
+)
+def test_a_run_is_red_where_airflow_will_say_so(
+    make_run: MakeRun,
+    states: dict[str, str],
+    is_red: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    """By its gates and comparisons: the run has not ended yet when its report is made."""
+    assert make_run([A, B], [], states).is_red == is_red
+
+
+def test_layers_stand_in_order_with_their_verdicts(make_run: MakeRun, ended: Ended) -> None:
+    """What stands outside the layers comes first, and has no gate."""
+    seed = planned("zones", "seeds", kind="seed")
+    verdict = {"bronze.gate": {"verdict": "block", "stopped_by": {"bronze.a.run": "failed"}}}
+    states = {"bronze.gate": "failed", "silver.gate": "upstream_failed", "bronze.a.run": "failed"}
+    run = make_run([A, B, seed], [ended(A, "error")], states, verdict)
+    assert [(one.name, one.gate, one.stopped_by) for one in run.layers] == [
+        ("seeds", "", ()),
+        ("bronze", "block", ("bronze.a.run",)),
+        ("silver", "upstream_failed", ()),
+    ]
+
+
+def test_what_failed_beside_dbt_is_named(make_run: MakeRun, ended: Ended) -> None:
+    """A comparison only where no node explains it."""
+    states = {"silver.reconcile": "failed", "ingest.orders.merge": "failed"}
+    assert make_run([A], [], states).red_tasks == ("ingest.orders.merge", "silver.reconcile")
+    assert make_run([A], [ended(A, "error")], states).red_tasks == ("ingest.orders.merge",)
