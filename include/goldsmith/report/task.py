@@ -77,6 +77,6 @@ class ReportTask(BaseOperator):
             airflow_url=airflow_url(),
             dbt=self.site.graph.plan.dbt_version,
         )
-        # What could hold a secret was masked when it was kept; a page cannot be, where a secret is a word of its markup.
+        # What could hold a secret was masked when it was kept; in a page a secret may be a word of the markup.
         store.write(run.run_id, {PAGE: page.encode()})
         store.add(summary, keep=self.report.keep)
