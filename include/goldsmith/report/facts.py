@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from goldsmith.gates.rules import BLOCK, PASS, RuleResult
+from goldsmith.gates.verdict import Verdict, said_by
 from goldsmith.plan.graph import nodes_by_task
 from goldsmith.plan.model import Plan, PlannedNode
 from goldsmith.results.history import by_node
@@ -32,6 +34,8 @@ class NodeFacts:
     record: NodeResult | None
     """What dbt said last; none where nothing is kept."""
     earlier: tuple[NodeResult, ...] = ()
+    is_tolerated: bool = False
+    """Whether its task is red, and a gate, a person or the spec has let that pass."""
 
     @property
     def status(self) -> str:
@@ -57,13 +61,30 @@ class LayerFacts:
     nodes: tuple[NodeFacts, ...]
     gate: str
     """The verdict of the gate after it; its state where it gave none; empty where there is no gate."""
-    stopped_by: tuple[str, ...]
-    """Ids of the tasks for which the gate blocks."""
+    verdict: Verdict | None = None
+    """What the gate said; none where there is no gate, or it said nothing."""
 
     @property
     def counts(self) -> Counter[str]:
         """How many nodes fared how."""
         return Counter(node.condition for node in self.nodes)
+
+    @property
+    def stopped_by(self) -> tuple[str, ...]:
+        """Ids of the tasks for which the gate blocks."""
+        is_blocked = self.verdict is not None and self.verdict.verdict == BLOCK
+        return tuple(sorted(self.verdict.stopped_by)) if self.verdict and is_blocked else ()
+
+    @property
+    def rules(self) -> tuple[RuleResult, ...]:
+        """The gate's limits of which there is something to see: what was measured, and what is not plainly kept."""
+        found = self.verdict.rules if self.verdict else ()
+        return tuple(rule for rule in found if rule.outcome != PASS or rule.measured)
+
+    @property
+    def decision(self) -> str:
+        """Who decided what, where the gate asked."""
+        return said_by(self.verdict.override) if self.verdict and self.verdict.override else ""
 
     @property
     def seconds(self) -> float:
@@ -111,7 +132,8 @@ def run_facts(
     made: datetime,
     states: Mapping[str, str | None],
     records: Mapping[str, Sequence[NodeResult]],
-    verdicts: Mapping[str, Mapping[str, object]],
+    verdicts: Mapping[str, Verdict],
+    tolerated: Collection[str] = (),
 ) -> RunFacts:
     """Put together what is known of a run.
 
@@ -123,8 +145,9 @@ def run_facts(
         states: Task id to state in Airflow.
         records: Task id to what dbt said about its nodes, oldest first.
         verdicts: Id of a gate's task to its verdict.
+        tolerated: Ids of the red tasks that do not make the run red.
     """
-    nodes = _nodes(plan, states, records)
+    nodes = _nodes(plan, states, records, tolerated)
     gates = {gate.layer: gate for gate in plan.gates}
     names = list(dict.fromkeys(node.node.layer for node in nodes))
     ordered = [name for name in names if name not in plan.layers]
@@ -132,14 +155,13 @@ def run_facts(
     layers = []
     for name in ordered:
         task_id = gates[name].task_id if name in gates else ""
-        verdict = verdicts.get(task_id, {})
-        stopped = verdict.get("stopped_by") or ()
+        verdict = verdicts.get(task_id)
         layers.append(
             LayerFacts(
                 name=name,
                 nodes=tuple(node for node in nodes if node.node.layer == name),
-                gate=str(verdict.get("verdict") or states.get(task_id) or "not run") if task_id else "",
-                stopped_by=tuple(sorted(map(str, stopped))) if isinstance(stopped, Iterable) else (),
+                gate=(verdict.verdict if verdict else states.get(task_id) or "not run") if task_id else "",
+                verdict=verdict,
             )
         )
     known = {node.node.task_id for node in nodes} | {gate.task_id for gate in plan.gates}
@@ -152,7 +174,7 @@ def run_facts(
         run_id=run_id,
         started=started,
         made=made,
-        is_red=_is_red(plan, states),
+        is_red=_is_red(plan, states, tolerated),
         layers=tuple(layers),
         red_tasks=tuple(
             sorted(one for one, state in states.items() if state == "failed" and one not in known)
@@ -171,7 +193,10 @@ def spans_of(facts: NodeFacts) -> list[tuple[datetime, datetime, NodeResult]]:
 
 
 def _nodes(
-    plan: Plan, states: Mapping[str, str | None], records: Mapping[str, Sequence[NodeResult]]
+    plan: Plan,
+    states: Mapping[str, str | None],
+    records: Mapping[str, Sequence[NodeResult]],
+    tolerated: Collection[str],
 ) -> list[NodeFacts]:
     found = []
     for task_id, members in nodes_by_task(plan.nodes).items():
@@ -187,6 +212,7 @@ def _nodes(
                     condition=_condition(state, record, is_alone=len(members) == 1),
                     record=record,
                     earlier=history.earlier if history else (),
+                    is_tolerated=task_id in tolerated,
                 )
             )
     return found
@@ -202,11 +228,11 @@ def _condition(state: str, record: NodeResult | None, *, is_alone: bool) -> str:
     return said
 
 
-def _is_red(plan: Plan, states: Mapping[str, str | None]) -> bool:
+def _is_red(plan: Plan, states: Mapping[str, str | None], tolerated: Collection[str]) -> bool:
     """As Airflow will judge it: by gates and comparisons, and by the nodes that neither of them judges."""
     last = [gate.task_id for gate in plan.gates]
     last += [task_id for build in plan.builds for task_id in (build.task_id, build.reconcile_id)]
     if not plan.builds:  # nothing compares; what stands in a layer is its gate's to judge
         judged = {gate.layer for gate in plan.gates}
         last += [node.task_id for node in plan.nodes if node.layer not in judged]
-    return any(states.get(task_id) in _RED for task_id in last)
+    return any(states.get(task_id) in _RED and task_id not in tolerated for task_id in last)

@@ -12,6 +12,8 @@ from typing import Any
 from airflow.sdk import BaseOperator, Context
 
 from goldsmith.engine.site import Site
+from goldsmith.engine.tolerance import tolerated_in_run
+from goldsmith.gates.verdict import Verdict
 from goldsmith.report.facts import RunFacts, run_facts
 from goldsmith.report.page import counted, report_page
 from goldsmith.report.store import PAGE, ReportStore
@@ -54,18 +56,21 @@ class ReportTask(BaseOperator):
 
     def _facts(self, context: Context) -> RunFacts:
         plan, run_id = self.site.graph.plan, context["run_id"]
+        states = self.site.states(run_id)
         verdicts = {
-            gate.task_id: context["ti"].xcom_pull(task_ids=gate.task_id, key="return_value")
+            gate.task_id: Verdict.from_dict(values)
             for gate in plan.gates
+            if isinstance(values := context["ti"].xcom_pull(task_ids=gate.task_id), dict)
         }
         return run_facts(
             plan,
             run_id=run_id,
             started=context["dag_run"].start_date,
             made=datetime.now(UTC),
-            states=self.site.states(run_id),
+            states=states,
             records=self.site.records(run_id, self.site.graph.tasks),
-            verdicts={task_id: verdict for task_id, verdict in verdicts.items() if isinstance(verdict, dict)},
+            verdicts=verdicts,
+            tolerated=tolerated_in_run(self.site, context, states),
         )
 
     def _write_page(self, run: RunFacts, store: ReportStore) -> None:

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from goldsmith.gates.verdict import Verdict
 from goldsmith.plan.model import Plan, PlannedBuild, PlannedGate, PlannedNode
 from goldsmith.report.facts import RunFacts, run_facts
 from goldsmith.results.record import NodeResult
@@ -94,8 +95,9 @@ def make_run() -> MakeRun:
         nodes: Sequence[PlannedNode],
         records: Sequence[NodeResult],
         states: Mapping[str, str | None] | None = None,
-        verdicts: Mapping[str, Mapping[str, object]] | None = None,
+        verdicts: Mapping[str, Verdict] | None = None,
         *,
+        tolerated: Collection[str] = (),
         run_id: str = "manual__1",
         started: datetime = START,
     ) -> RunFacts:
@@ -115,6 +117,7 @@ def make_run() -> MakeRun:
             states={**known, **(states or {})},
             records=by_task,
             verdicts=verdicts or {},
+            tolerated=tolerated,
         )
 
     return make

@@ -1,14 +1,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from tests.unit.report.conftest import MakeRun, planned
 
+from goldsmith.gates.rules import RuleResult
+from goldsmith.gates.verdict import Verdict
 from goldsmith.report.facts import BAD, GOOD, HELD, IDLE, WARN
+from goldsmith.report.page import report_page
 from goldsmith.results.record import NodeResult
 
 Ended = Callable[..., NodeResult]
+
+
+def blocked(**more: Any) -> Verdict:
+    """The verdict of bronze's gate, which blocks."""
+    values = {"layer": "bronze", "verdict": "block", "rules": (), "counts": {}, "stopped_by": {}}
+    return Verdict(**{**values, **more})
+
+
 A, B = planned("a", "bronze"), planned("b", "silver", "bronze.a.run")
 
 
@@ -75,7 +88,7 @@ def test_a_run_is_red_where_airflow_will_say_so(
 def test_layers_stand_in_order_with_their_verdicts(make_run: MakeRun, ended: Ended) -> None:
     """What stands outside the layers comes first, and has no gate."""
     seed = planned("zones", "seeds", kind="seed")
-    verdict = {"bronze.gate": {"verdict": "block", "stopped_by": {"bronze.a.run": "failed"}}}
+    verdict = {"bronze.gate": blocked(stopped_by={"bronze.a.run": "failed"})}
     states = {"bronze.gate": "failed", "silver.gate": "upstream_failed", "bronze.a.run": "failed"}
     run = make_run([A, B, seed], [ended(A, "error")], states, verdict)
     assert [(one.name, one.gate, one.stopped_by) for one in run.layers] == [
@@ -83,6 +96,28 @@ def test_layers_stand_in_order_with_their_verdicts(make_run: MakeRun, ended: End
         ("bronze", "block", ("bronze.a.run",)),
         ("silver", "upstream_failed", ()),
     ]
+
+
+def test_what_is_tolerated_leaves_the_run_green_and_is_marked(make_run: MakeRun, ended: Ended) -> None:
+    """The gate says so, and which of its limits there is something to see of."""
+    rules = (
+        RuleResult(rule="failed_tests", measured=0, allowed="at most 0", outcome="pass"),
+        RuleResult(
+            rule="failed_models", measured=1, allowed="at most 1", outcome="pass", nodes=(A.unique_id,)
+        ),
+    )
+    verdict = replace(blocked(rules=rules), verdict="pass", tolerated=(A.unique_id,))
+    source = planned("lake", "sources", kind="source")
+    states = {A.task_id: "failed", source.task_id: "failed"}
+    tolerated = {A.task_id, source.task_id}
+    run = make_run([A, B, source], [ended(A, "error")], states, {"bronze.gate": verdict}, tolerated=tolerated)
+    assert not run.is_red
+    assert [node.node.name for node in run.nodes if node.is_tolerated] == ["lake", "a"]
+    bronze = next(layer for layer in run.layers if layer.name == "bronze")
+    assert (bronze.gate, bronze.rules, bronze.decision) == ("pass", rules[1:], "")
+    page = report_page(run, changes=None, airflow_url="", dbt="1.12")
+    assert "<td>failed_models</td><td>1</td>" in page
+    assert page.count("tolerated</span>") == 2
 
 
 def test_what_failed_beside_dbt_is_named(make_run: MakeRun, ended: Ended) -> None:
