@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import random
+import time
 from collections.abc import Mapping
 
+import httpx
+
 from goldsmith.rest.records import OthersMarks
-from goldsmith.rest.transport import Query, Transport, quoted, run_path
+from goldsmith.rest.transport import ApiRefused, Query, Transport, quoted, run_path
 
 NOTE_LENGTH = 1000  # Airflow's limit
+_LOOKS = 4
 _MARK_EVENTS = ("patch_task_instance", "patch_task_group_instances")
 _NO_SUCH = "goldsmith-asks-whether-it-may"
 
@@ -57,11 +62,21 @@ class Marking(Transport):
         self.send("PATCH", path, body={"note": _cut(text)})
 
     def note_on_run(self, dag_id: str, run_id: str, text: str) -> None:
-        """Add a line to the note on a run, above what stands there already; cut as a task's."""
+        """Add a line to the note on a run, above what stands there already; cut as a task's.
+
+        Airflow replaces notes whole, so whoever adds a line at the same moment may take this one away: it looks again.
+        """
         path = run_path(dag_id, run_id)
-        before = self.send("GET", path).get("note") or ""
-        if text not in before:
-            self.send("PATCH", path, body={"note": _cut(f"{text}\n\n{before}".strip())})
+        for _ in range(_LOOKS):
+            before = self.send("GET", path).get("note") or ""
+            if text in before:
+                return
+            try:
+                self.send("PATCH", path, body={"note": _cut(f"{text}\n\n{before}".strip())})
+            except ApiRefused as error:
+                if error.status != httpx.codes.CONFLICT:  # both have made the first note
+                    raise
+            time.sleep(random.uniform(0.2, 1.0))  # noqa: S311 - no secret
 
     def can_mark(self, dag_id: str) -> None:
         """Return where this login may mark the DAG's tasks; change nothing.
