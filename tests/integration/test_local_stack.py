@@ -242,6 +242,25 @@ def test_a_supervisor_that_ends_at_once_is_told_at_once(tmp_path: Path) -> None:
     assert time.monotonic() - began < 20
 
 
+def test_a_supervisor_that_cannot_be_known_yet_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For a moment after its start it has no record, and the system shows no environment of it."""
+    (tmp_path / "dags").mkdir()
+    made = Stack(root=tmp_path)
+    made.state.create()
+    made.state.remember(port=made._free_port())
+    monkeypatch.setattr("goldsmith.local.stack.of_stack", lambda *_: iter(()))
+    made._start_supervisor(made.env())
+    launched = made._launched
+    assert launched is not None
+    try:
+        assert made._stop()
+        assert launched.poll() is not None
+    finally:
+        launched.kill()
+
+
 def test_a_stack_of_another_user_is_refused(tmp_path: Path) -> None:
     """A state folder that belongs to somebody else is not touched."""
     if os.geteuid() != 0:

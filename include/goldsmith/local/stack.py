@@ -330,7 +330,8 @@ class Stack:
     def _stop(self) -> bool:
         record = Record.read(self.state)
         was_running = self.server.is_running()
-        supervisor = record.supervisor.find() if record.supervisor else None
+        name = record.supervisor or self._just_launched()
+        supervisor = name.find() if name else None
         if supervisor is not None:
             was_running = True
             supervisor.terminate()
@@ -341,6 +342,12 @@ class Stack:
             self._launched = None
         self.server.stop()
         return was_running
+
+    def _just_launched(self) -> ProcessName | None:
+        """A supervisor that has written no record yet; the system may not show its environment yet either."""
+        if self._launched is None or self._launched.poll() is not None:
+            return None
+        return ProcessName.of(self._launched.pid)
 
     def _end_leftovers(self) -> bool:
         """End what a killed supervisor has left; tell whether there was any."""

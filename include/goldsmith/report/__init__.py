@@ -1,1 +1,1 @@
-"""The report of a run: one HTML page, and Elementary's beside it."""
+"""The report of a run: one HTML page."""

@@ -13,10 +13,6 @@ from goldsmith.spec.base import Duration, SpecModel, some_time
 class Report(SpecModel):
     """The report that is made as the last task of a run."""
 
-    elementary: bool = True
-    """Add Elementary's report, where its dbt package is installed in the project."""
-    days_back: int = Field(7, ge=1, le=365)
-    """How many days Elementary's report looks back."""
     report_timeout: Duration = timedelta(minutes=15)
     """Time of the task, beside the run's."""
     on_report_failure: Literal["warn", "fail"] = "warn"
