@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.text import Text
 
 from goldsmith.errors import EnvironmentProblem, GoldsmithError
-from goldsmith.local import gate_command
+from goldsmith.local import gate_command, run_arguments
+from goldsmith.local.plan_command import plan
 from goldsmith.local.report_command import report
 from goldsmith.settings import Settings, settings
 
@@ -69,25 +70,57 @@ def main() -> None:
     sys.exit(code)
 
 
-@app.command(epilog="Example: goldsmith run customer_transactions --down")
+@app.command(epilog="Example: goldsmith run customer_transactions --select tag:marts --down")
 def run(
     pipeline: PipelineArgument = None,
     *,
+    select: run_arguments.Select = None,
+    exclude: run_arguments.Exclude = None,
+    full_refresh: run_arguments.FullRefresh = False,
+    approve_full_refresh: run_arguments.Approved = False,
+    dbt_vars: run_arguments.Vars = "",
+    event_time_start: run_arguments.From = None,
+    event_time_end: run_arguments.To = None,
+    threads: run_arguments.Threads = None,
+    dry_run: run_arguments.DryRun = False,
+    failed: Annotated[bool, typer.Option("--failed", help="Go on with the last run, which failed.")] = False,
     as_json: JsonOption = False,
     down: Annotated[bool, typer.Option("--down", help="Stop the local stack after the run.")] = False,
 ) -> None:
     """Start what is needed, run a pipeline and show its progress. Exit code: 0 success, 1 the run failed."""
     from goldsmith.local.airflow import started_airflow
-    from goldsmith.local.run import choose_pipeline, refresh_manifest, run_pipeline
+    from goldsmith.local.run import (
+        choose_pipeline,
+        refresh_manifest,
+        resume_run,
+        run_pipeline,
+        selection_checked,
+    )
     from goldsmith.local.session import reporter
 
     here, console = settings(), Console(stderr=as_json)
     report = reporter(console)
     spec, file = choose_pipeline(here, pipeline)
+    asked = run_arguments.RunArguments(
+        select=select,
+        exclude=exclude,
+        full_refresh=full_refresh,
+        full_refresh_approved=approve_full_refresh,
+        vars=dbt_vars,
+        event_time_start=event_time_start,
+        event_time_end=event_time_end,
+        threads=threads,
+        dry_run=dry_run,
+    ).options(target=spec.target or here.target)
     if here.airflow is None:
         refresh_manifest(spec, here, report)
+        selection_checked(spec, here, asked)
     airflow = started_airflow(here, report)
-    work = partial(run_pipeline, airflow, spec, here, file=file, report=report)
+    work = (
+        partial(resume_run, airflow, spec, here, asked=asked, report=report)
+        if failed
+        else partial(run_pipeline, airflow, spec, here, file=file, asked=asked, report=report)
+    )
     raise typer.Exit(_watched(work, airflow, spec, console, as_json=as_json, down=down))
 
 
@@ -216,27 +249,6 @@ def logs(
         typer.echo(line)
 
 
-@app.command(epilog="Example: goldsmith plan --json")
-def plan(pipeline: PipelineArgument = None, *, as_json: JsonOption = False) -> None:
-    """Show the tasks a pipeline becomes: layers, nodes, tests and gates."""
-    from goldsmith.local.run import choose_pipeline
-    from goldsmith.pipeline import load_plan, project_of
-    from goldsmith.plan.show import plan_tree
-
-    here = settings()
-    spec, _ = choose_pipeline(here, pipeline)
-    project = project_of(spec, here)
-    found = load_plan(spec, project, here)
-    if project.changed_since_manifest():
-        typer.echo(
-            "The manifest is older than the project's files. Make it anew: goldsmith manifest", err=True
-        )
-    if as_json:
-        _print_json(found.listing())
-    else:
-        Console().print(plan_tree(found), highlight=False)
-
-
 @app.command(epilog="Example: goldsmith check --strict")
 def check(
     *,
@@ -291,6 +303,7 @@ def sample(
     typer.echo(f"Wrote the files to {out}")
 
 
+app.command(epilog="Example: goldsmith plan --select tag:marts")(plan)
 app.command(epilog="Example: goldsmith report --open")(report)
 
 

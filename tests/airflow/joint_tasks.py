@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -82,6 +83,7 @@ class FakeSite:
 
     kept: list[NodeResult] = field(default_factory=list)
     graph: PlanGraph = GRAPH
+    target: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(target="dev"))
 
     def last_results(self, _: str, nodes: Iterable[PlannedNode]) -> dict[str, NodeResult]:
         """The last record of each."""

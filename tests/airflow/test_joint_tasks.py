@@ -188,7 +188,14 @@ def test_an_asset_waits_for_the_tests_that_read_it_and_not_for_others_of_their_t
 def run(task: NodeTask, instance: FakeInstance, store: Store | None = None) -> str:
     """Let a task report; it fails the test where it would build."""
     return task._execute(
-        cast("Any", {"ti": instance, "task_state_store": Store() if store is None else store})
+        cast(
+            "Any",
+            {
+                "ti": instance,
+                "task_state_store": Store() if store is None else store,
+                "dag_run": SimpleNamespace(conf={}),
+            },
+        )
     )
 
 

@@ -22,6 +22,7 @@ from goldsmith.plan.graph import PlanGraph
 from goldsmith.plan.model import Plan
 from goldsmith.settings import Settings
 from goldsmith.spec.pipeline import Pipeline
+from goldsmith.spec.run import RunOptions
 
 SAMPLE_SPEC = Path("dags/pipelines/customer_transactions.yml")
 
@@ -96,6 +97,16 @@ def test_the_report_is_below_everything_and_decides_nothing(dag: DAG, plan: Plan
     assert report.upstream_task_ids <= last | outside
     assert report.execution_timeout == timedelta(minutes=15)
     assert report.retries == 1
+
+
+def test_a_run_takes_the_parameters_that_are_checked_and_no_task_copies_them(
+    dag: DAG, spec: Pipeline
+) -> None:
+    """The form has a field for each; thousands of tasks with a copy of it would make the DAG heavy."""
+    known = set(RunOptions.model_fields) if spec.engine == "shared" else set()
+    assert set(dag.params) == known
+    assert RunOptions.parse(dag.params.dump(), target="prod") == RunOptions()
+    assert not [task.task_id for task in dag.tasks if task.params]
 
 
 def _report_tasks(spec: Pipeline, report: dict[str, str] | None, sample: DbtProject, here: Settings) -> DAG:

@@ -18,8 +18,10 @@ from tests.integration.shared_project import (
     GATED,
     PIPELINES,
     REFUSED,
+    STEERED,
     make_gated_project,
     make_projects,
+    make_steered_project,
     spec_of,
     write_dag,
 )
@@ -52,6 +54,17 @@ def gated(
     root = tmp_path_factory.mktemp("gated")
     make_gated_project(root)
     with _started(root, settings_for(root), GATED) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def steered(
+    tmp_path_factory: pytest.TempPathFactory, settings_for: Callable[[Path], Settings]
+) -> Iterator[Lab]:
+    """Pipelines whose runs are given parameters, and some whose tasks may not mark, in one Airflow."""
+    root = tmp_path_factory.mktemp("steered")
+    make_steered_project(root)
+    with _started(root, settings_for(root), STEERED, REFUSED) as made:
         yield made
 
 

@@ -104,9 +104,9 @@ class Lab:
         with psycopg.connect(self.stack.server.conninfo("warehouse"), autocommit=True) as session:
             session.execute(statement.encode())
 
-    def start(self, pipelines: Iterable[str]) -> dict[str, Run]:
-        """Start a run of each."""
-        return {pipeline: self.api.trigger(pipeline) for pipeline in pipelines}
+    def start(self, pipelines: Iterable[str], **conf: object) -> dict[str, Run]:
+        """Start a run of each, with these parameters."""
+        return {pipeline: self.api.trigger(pipeline, conf=conf or None) for pipeline in pipelines}
 
     def finished(self, runs: Mapping[str, Run]) -> dict[str, Seen]:
         """Wait until all have ended."""

@@ -64,6 +64,11 @@ GATED: dict[str, dict[str, object]] = {
     "asks_nobody": {"gates": {"bronze": {"on_block": "ask", "ask_timeout": "5s"}}},
 }
 """Pipelines with limits at their gates; the source that they read is stale."""
+STEERED: dict[str, dict[str, object]] = {
+    "steered": {"state_manifest": "production/manifest.json", "report": {}},
+    "steered_node": {"gate": "node", "tasks": "model"},
+}
+"""Pipelines whose runs are given parameters."""
 REFUSED = ("refused_absent", "refused_password", "refused_viewer")
 """Pipelines whose tasks have no right to mark."""
 
@@ -201,6 +206,14 @@ def make_gated_project(root: Path) -> None:
     _make(root / "dbt_project", {**_FILES, **files})
 
 
+def make_steered_project(root: Path) -> None:
+    """Write the first project with a model that keeps what it has, and shows what a run gave it."""
+    appended = (
+        "{{ config(materialized='incremental', tags=['loud']) }} select {{ var('number', 1) }} as number"
+    )
+    _make(root / "dbt_project", {**_FILES, "models/bronze/appended.sql": appended})
+
+
 def _make(folder: Path, files: dict[str, str]) -> None:
     for name, text in files.items():
         path = folder / name
@@ -218,7 +231,7 @@ def spec_of(name: str) -> dict[str, object]:
         "retries": {"models": 1, "delay": "5s", "errors": "any"},
         "profile": {"schema": name},
     }
-    return {**common, **{**PIPELINES, **GATED}.get(name, {"gate": "node", "select": "+priced"})}
+    return {**common, **{**PIPELINES, **GATED, **STEERED}.get(name, {"gate": "node", "select": "+priced"})}
 
 
 def write_dag(dags: Path, name: str, before: str = "") -> None:

@@ -12,6 +12,7 @@ from goldsmith.dag.assets import declare_assets
 from goldsmith.dag.copies import copy_task
 from goldsmith.dag.deadlines import deadline_alerts
 from goldsmith.dag.docs import gate_docs, pipeline_docs
+from goldsmith.dag.params import add_run_params
 from goldsmith.dag.report import add_report, wire_report
 from goldsmith.dag.wiring import wire
 from goldsmith.dbt.project import DbtProject
@@ -72,6 +73,8 @@ def render(
             wire(dag, part)
             wire_report(dag)
             declare_assets(dag, part)
+            if isinstance(engine, SharedEngine):
+                add_run_params(dag)
     return dag
 
 
@@ -104,6 +107,7 @@ def _engine(spec: Pipeline, project: DbtProject, here: Settings, load_plan: Call
         run_timeout=spec.run_timeout,
         gates=spec.gates,
         freshness=spec.freshness,
+        compared_with=here.root / spec.state_manifest if spec.state_manifest else None,
     )
     if spec.engine == "isolated":
         from goldsmith.engine.isolated import IsolatedEngine  # and with it Cosmos's operators

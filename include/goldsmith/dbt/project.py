@@ -99,6 +99,20 @@ def dbt_executable() -> str:
     return found
 
 
+def dbt_command() -> list[str]:
+    """The start of a dbt command line whose output a program reads."""
+    return [dbt_executable(), "--no-version-check", "--no-use-colors"]
+
+
+def dbt_environment(env: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment of a dbt command.
+
+    Args:
+        env: What it starts from; default is that of this process.
+    """
+    return {**(os.environ if env is None else env), "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
+
+
 def make_manifest(project: DbtProject, *, target: str, env: Mapping[str, str] | None = None) -> Path:
     """Run `dbt parse`, which needs no warehouse, and return the manifest's path.
 
@@ -110,11 +124,10 @@ def make_manifest(project: DbtProject, *, target: str, env: Mapping[str, str] | 
     Raises:
         ManifestError: dbt could not parse the project; carries dbt's own lines.
     """
-    command = [dbt_executable(), "--no-version-check", "--no-use-colors", "parse", "--target", target]
     done = subprocess.run(
-        command,
+        [*dbt_command(), "parse", "--target", target],
         cwd=project.path,
-        env={**(os.environ if env is None else env), "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"},
+        env=dbt_environment(env),
         capture_output=True,
         text=True,
         check=False,

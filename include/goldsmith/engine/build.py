@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import uuid
 from collections import Counter
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, cast
 
@@ -13,6 +15,7 @@ from goldsmith.engine.batch import Batch
 from goldsmith.engine.comparison import compare_again
 from goldsmith.engine.invocation import Invocations
 from goldsmith.engine.marks import Marker, States
+from goldsmith.engine.selection import choose, options_of
 from goldsmith.engine.site import Site
 from goldsmith.engine.state import BuildState, StateStore
 from goldsmith.plan.model import PlannedNode
@@ -61,15 +64,19 @@ class BuildTask(BaseOperator):
         mine = self.site.graph.built_by(self.task_id)
         kept = BuildState.load(store)
         state = BuildState.of_this_try(kept, max_tries=context["ti"].max_tries)
+        options = options_of(context, self.site)
+        chosen = choose(self.site, context, options, self.task_id)
         with self.site.only_writer(context, self.task_id):
             states = self.site.states(self._run_id)
-            todo = self._todo(mine, states, state)
+            todo = self._todo(
+                [node for node in mine if chosen is None or node.task_id in chosen], states, state
+            )
             if not todo and not state.statuses:
-                self._nothing_to_build(len(mine), kept, context)
+                self._nothing_to_build(len(mine), kept, context, chosen)
                 return {}
             marker = Marker(self.site.graph, self._run_id)
             try:
-                with self.site.dbt(self._run_id, self.task_id) as self._dbt:
+                with self.site.dbt(self._run_id, self.task_id, options) as self._dbt:
                     self._batch(self._dbt, state, marker, store, is_first=kept is None).build(
                         todo, left_out=self._left_out(states)
                     )
@@ -88,7 +95,7 @@ class BuildTask(BaseOperator):
             self._dbt.stop()
             self.site.end_sessions(self._run_id, self.task_id)
 
-    def _todo(self, mine: tuple[PlannedNode, ...], states: States, state: BuildState) -> list[PlannedNode]:
+    def _todo(self, mine: Sequence[PlannedNode], states: States, state: BuildState) -> list[PlannedNode]:
         """The nodes whose task has no state, and that a lost try had not finished."""
         done = state.good()
         todo = [node for node in mine if states.get(node.task_id, "") is None and node.unique_id not in done]
@@ -130,15 +137,29 @@ class BuildTask(BaseOperator):
         states = self.site.states(self._run_id)
         state.settled = {node.unique_id for node in mine if states.get(node.task_id) is not None}
 
-    def _nothing_to_build(self, number: int, kept: BuildState | None, context: Context) -> None:
+    def _nothing_to_build(
+        self, number: int, kept: BuildState | None, context: Context, chosen: frozenset[str] | None
+    ) -> None:
         """All tasks have a state: say how to build them again, and keep what the last build said."""
+        if chosen is not None:
+            self.log.info(
+                "Of this build's %d tasks none is chosen, or all of them have a state already.", number
+            )
+        else:
+            self._say_how(number)
+        if kept is not None:
+            context["ti"].xcom_push(key=XCOM_KEY, value=kept.pack())
+        elif chosen is not None:
+            # The tasks that could not be skipped from here look for word of this build before they skip themselves.
+            fresh = BuildState(build_id=uuid.uuid4().hex, max_tries=context["ti"].max_tries)
+            context["ti"].xcom_push(key=XCOM_KEY, value=fresh.pack())
+
+    def _say_how(self, number: int) -> None:
         self.log.warning(
             "Nothing to build: all %d tasks of this build have a state already. To build them again, clear them with "
             "this task: its downstream, the whole run, or some of them with their upstream.",
             number,
         )
-        if kept is not None:
-            context["ti"].xcom_push(key=XCOM_KEY, value=kept.pack())
 
 
 def left_by(build: str, context: Context) -> BuildState | None:

@@ -14,7 +14,7 @@ from goldsmith.dbt.events import EventReader, Finished
 from goldsmith.dbt.process import DbtProcess
 from goldsmith.engine.freshness import by_policy
 from goldsmith.engine.node_timeouts import NodeTimeouts
-from goldsmith.engine.workspace import Workspace, keep_parsed
+from goldsmith.engine.workspace import Workspace
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.plan.model import PlannedNode
 from goldsmith.results.record import GOOD, NodeResult
@@ -110,7 +110,7 @@ class Invocations:
         for line in reader.said:
             log.info("%s", line)
         self.check(is_last=True)
-        keep_parsed(self.space.folder / "target", cache_dir=self.space.target.cache_dir)
+        self.space.keep_parsed()
         self._judge(code, reader, left, shown)
 
     def _take(self, results: list[NodeResult]) -> None:

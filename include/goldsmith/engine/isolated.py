@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow.sdk import BaseOperator, Context
+from airflow.sdk.exceptions import AirflowFailException
 from cosmos.constants import InvocationMode
 from cosmos.exceptions import CosmosDbtRunError
 from cosmos.operators.local import (
@@ -67,7 +68,16 @@ class NodeTask(DbtLocalBaseOperator):
         self._found: NodeResult | None = None
 
     def pre_execute(self, context: Context) -> None:
-        """Cut the task's time limit to what is left of the run's, and make the cache folder."""
+        """Cut the task's time limit to what is left of the run's, and make the cache folder.
+
+        Raises:
+            AirflowFailException: The run was given parameters, which this engine does not have.
+        """
+        if conf := context["dag_run"].conf:
+            raise AirflowFailException(
+                f"The run was started with {', '.join(sorted(conf))}, and with `engine: isolated` a run has no "
+                "parameters. Write `engine: shared` into the pipeline spec, or start the run without."
+            )
         limit = self.site.run_timeout
         own = self.execution_timeout or limit
         self.execution_timeout = bounded(own, run_started=context["dag_run"].start_date, run_timeout=limit)

@@ -99,6 +99,21 @@ class Marker:
             time.sleep(pause)
         self.mark(done)
 
+    def skip(self, task_ids: Iterable[str]) -> None:
+        """Show tasks that have no state as skipped, and wait a little for an API server that is away."""
+        left = list(task_ids)
+        for pause in (*_PAUSES, 0.0):
+            while left and not self._is_refused:
+                some, before = left[:_AT_ONCE], len(left)
+                with self._tolerant():
+                    self._client().mark_skipped(self.graph.plan.pipeline, self.run_id, some)
+                    left = left[_AT_ONCE:]
+                if len(left) == before:
+                    break
+            if not left or self._is_refused:
+                return
+            time.sleep(pause)
+
     def say_warnings(self, results: Iterable[NodeResult]) -> None:
         """Put a note on each task with a test that warned, of the first few: in Airflow it is as green as any.
 

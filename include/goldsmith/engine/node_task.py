@@ -12,7 +12,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from airflow.sdk import BaseOperator, Context
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from goldsmith.deadline import bounded, no_late_retry
 from goldsmith.engine.assets import updated_alone
@@ -22,10 +22,12 @@ from goldsmith.engine.comparison import compare_again
 from goldsmith.engine.heal import Heal, built_together, is_after
 from goldsmith.engine.invocation import Invocations
 from goldsmith.engine.report import NodeFailed, report
+from goldsmith.engine.selection import left_by_first, options_of
 from goldsmith.engine.site import Site
 from goldsmith.engine.state import BuildState, StateStore
 from goldsmith.plan.model import PlannedNode
 from goldsmith.results.record import GOOD, NodeResult
+from goldsmith.spec.run import RunOptions
 
 _SEEN = "seen"
 _KEPT = 20
@@ -79,14 +81,19 @@ class NodeTask(BaseOperator):
             self.site.end_sessions(self._run_id, self.task_id)
 
     def _execute(self, context: Context) -> str:
+        options = options_of(context, self.site)
         build = self._build(context)
+        if options.is_selective:
+            self._skip_unless_chosen(context, build)
         store = cast("StateStore", context["task_state_store"])
         began = _made(context["ti"].id)
         statuses = self._news(build, store, began)
         if statuses is None:
             with self.site.only_writer(context, self.task_id):
                 # While this task waited, another one may have built its nodes.
-                statuses = self._news(build, store, began) or self._heal(context, build, store, began)
+                statuses = self._news(build, store, began) or self._heal(
+                    context, build, store, began, options
+                )
         try:
             return report(self.nodes, statuses, self._last_results(), self.log)
         except NodeFailed:
@@ -94,6 +101,13 @@ class NodeTask(BaseOperator):
             if BuildState.load(store) is not None:
                 BuildState.forget(store)
             raise
+
+    def _skip_unless_chosen(self, context: Context, build: BuildState) -> None:
+        """Where tasks cannot be marked, each that the run leaves out skips itself; one that was cleared is wanted."""
+        chosen = left_by_first(self.site, context)
+        was_shown = any(node.unique_id in build.settled for node in self.nodes)
+        if chosen is not None and self.task_id not in chosen and not was_shown:
+            raise AirflowSkipException("The run's selection leaves this task out.")
 
     def _build(self, context: Context) -> BuildState:
         """What the build of these nodes left behind."""
@@ -136,18 +150,20 @@ class NodeTask(BaseOperator):
         return news if is_whole else None
 
     def _heal(
-        self, context: Context, build: BuildState, store: StateStore, began: datetime
+        self, context: Context, build: BuildState, store: StateStore, began: datetime, options: RunOptions
     ) -> dict[str, str]:
         """Build the nodes with all that waits for them and for nothing else; go on where a lost try was."""
         states = self.site.states(self._run_id)
         others = built_together(self.task_id, build, states, self.site, self._run_id, began=began)
+        if options.is_selective and (chosen := left_by_first(self.site, context)) is not None:
+            others = {one: nodes for one, nodes in others.items() if one in chosen}
         nodes = [*self.nodes, *(node for them in others.values() for node in them)]
         if along := nodes[len(self.nodes) :]:
             self.log.info("Building %d nodes that wait below with it: %s", len(along), _named(along))
         state = BuildState.of_this_try(BuildState.load(store), max_tries=context["ti"].max_tries)
         done = state.good()
         heal = Heal(site=self.site, run_id=self._run_id, others=others, good=done)
-        with self.site.dbt(self._run_id, self.task_id) as self._dbt:
+        with self.site.dbt(self._run_id, self.task_id, options) as self._dbt:
             Batch(
                 graph=self.site.graph,
                 dbt=self._dbt,

@@ -18,6 +18,7 @@ from goldsmith.engine.assets import updated_assets
 from goldsmith.engine.build import left_by
 from goldsmith.engine.differences import Difference, Said, differences, expected_kind
 from goldsmith.engine.marks import States
+from goldsmith.engine.selection import left_by_first, options_of
 from goldsmith.engine.site import Site
 from goldsmith.engine.state import BuildState
 from goldsmith.engine.tolerance import tolerated_in_run
@@ -68,7 +69,7 @@ class ReconcileTask(BaseOperator):
         run_id = context["run_id"]
         states = self.site.states(run_id)
         mine = self.site.graph.built_by(self.build_id)
-        self._refuse_cancelled(states, mine)
+        self._refuse_cancelled(states, mine, self._chosen(context))
         self._refuse_without_verdict(run_id, states)
         build = left_by(self.build_id, context)
         found = differences(self._with_kinds(self._said(run_id, states, mine, build)))
@@ -87,10 +88,20 @@ class ReconcileTask(BaseOperator):
         self.outlets = list(updated_assets(self.site, context, updated_by=self.task_id))
         return {"compared": len(mine), "marked_by_hand": len(by_hand)}
 
-    def _refuse_cancelled(self, states: States, mine: tuple[PlannedNode, ...]) -> None:
+    def _chosen(self, context: Context) -> frozenset[str] | None:
+        """The tasks that the run is about; None for all."""
+        is_selective = options_of(context, self.site).is_selective
+        return left_by_first(self.site, context) if is_selective else None
+
+    def _refuse_cancelled(
+        self, states: States, mine: tuple[PlannedNode, ...], chosen: frozenset[str] | None
+    ) -> None:
         """A run that was cancelled must not end green only because its teardowns did."""
         build = states.get(self.build_id)
-        waiting = [node.task_id for node in mine if states.get(node.task_id) == "skipped"]
+        wanted = {node.task_id for node in mine} if chosen is None else chosen
+        waiting = [
+            node.task_id for node in mine if states.get(node.task_id) == "skipped" and node.task_id in wanted
+        ]
         if build == "skipped" or (build == "failed" and waiting):
             raise AirflowFailException(
                 f"The run was cancelled before its layer was built: {self.build_id} is {build}, and {len(waiting)} of "

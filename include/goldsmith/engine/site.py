@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow.sdk import Context
@@ -19,14 +20,15 @@ from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 from goldsmith.engine.invocation import DbtStopped, Invocations
 from goldsmith.engine.marks import States
 from goldsmith.engine.node_timeouts import NodeTimeouts
-from goldsmith.engine.workspace import SESSION_VARIABLE, DbtTarget, workspace
-from goldsmith.errors import EnvironmentProblem
+from goldsmith.engine.workspace import SESSION_VARIABLE, DbtTarget, Workspace, workspace
+from goldsmith.errors import EnvironmentProblem, SelectionError
 from goldsmith.plan.graph import PlanGraph
 from goldsmith.plan.model import Plan, PlannedNode
 from goldsmith.results.objects import is_object_storage
 from goldsmith.results.record import NodeResult
 from goldsmith.results.store import ResultStore
 from goldsmith.spec.gate import Gate
+from goldsmith.spec.run import RunOptions
 from goldsmith.warehouse.tags import session_tag
 
 if TYPE_CHECKING:
@@ -61,6 +63,7 @@ class Site:
         run_timeout: The run's time limit.
         gates: Layer to what its gate lets through, of those that have limits.
         freshness: What a stale source does: `block`, `warn` or `skip`.
+        compared_with: The manifest that `state:` in a run's selection means.
     """
 
     load_plan: Callable[[], Plan]
@@ -70,6 +73,7 @@ class Site:
     run_timeout: timedelta
     gates: Mapping[str, Gate] = field(default_factory=dict)
     freshness: str = "block"
+    compared_with: Path | None = None
     _writer: Writer | None = field(default=None, init=False)
     _looked: float = field(default=0.0, init=False)
 
@@ -87,6 +91,24 @@ class Site:
     def can_tolerate(self) -> bool:
         """Whether a run may end green although something in it is red."""
         return bool(self.gates) or self.freshness == "skip"
+
+    @property
+    def state_manifest(self) -> Path:
+        """The manifest that `state:` means.
+
+        Raises:
+            SelectionError: The pipeline names none, or it is not there.
+        """
+        hint = (
+            "`state_manifest` in the pipeline spec: the path of the manifest.json of what runs in production."
+        )
+        if self.compared_with is None:
+            raise SelectionError("`state:` compares with a manifest, and the pipeline names none.", hint=hint)
+        if not self.compared_with.is_file():
+            raise SelectionError(
+                f"`state:` compares with {self.compared_with}, which is not there.", hint=hint
+            )
+        return self.compared_with
 
     @cached_property
     def results(self) -> ResultStore:
@@ -145,17 +167,25 @@ class Site:
             yield
 
     @contextmanager
-    def dbt(self, run_id: str, task_id: str) -> Iterator[Invocations]:
-        """dbt, ready to be run for a task that is the writer, and stopped where it no longer is."""
-        from goldsmith.warehouse.cancel import cancel_node
+    def workspace(self, run_id: str, task_id: str, options: RunOptions) -> Iterator[Workspace]:
+        """A folder for dbt commands of a task."""
         from goldsmith.warehouse.watch import OPTIONS_VARIABLE, watched_options
 
-        options = watched_options(self.target.connection)
+        watched = watched_options(self.target.connection)
         with workspace(
             self.target,
             session=self.session(run_id, task_id),
-            env={OPTIONS_VARIABLE: options} if options else {},
+            env={OPTIONS_VARIABLE: watched} if watched else {},
+            options=options,
         ) as space:
+            yield space
+
+    @contextmanager
+    def dbt(self, run_id: str, task_id: str, options: RunOptions) -> Iterator[Invocations]:
+        """dbt, ready to be run for a task that is the writer, and stopped where it no longer is."""
+        from goldsmith.warehouse.cancel import cancel_node
+
+        with self.workspace(run_id, task_id, options) as space:
             yield Invocations(
                 space=space,
                 built_by=task_id,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goldsmith.plan.model import PlannedNode
+from goldsmith.spec.run import RunOptions
 
 if TYPE_CHECKING:
     from goldsmith.dbt.profile import ConnectionProfile
@@ -39,9 +40,9 @@ _ENTRY = {
 _FLAGS = (
     *("--no-version-check", "--no-use-colors", "--no-write-json", "--cache-selected-only"),
     *("--log-format", "json", "--log-level", "debug", "--log-level-file", "none"),
-    # dbt calls it a success when a selection matches nothing.
-    *("--warn-error-options", '{"error": ["NoNodesForSelectionCriteria"]}'),
 )
+# dbt calls it a success when a selection matches nothing.
+_STRICT = ("--warn-error-options", '{"error": ["NoNodesForSelectionCriteria"]}')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +89,8 @@ class Workspace:
     profiles_dir: Path
     env: Mapping[str, str]
     """What dbt's environment has beyond this process's: the connection's secrets, the session's tag."""
+    options: RunOptions
+    """What was asked of the run."""
 
     def command(self, verb: Sequence[str], unique_ids: Iterable[str]) -> list[str]:
         """A dbt command line for exactly these nodes.
@@ -96,21 +99,44 @@ class Workspace:
         that ended well in an earlier run (`result:success`), as they stand in a run_results.json: that file is cheap
         to write, exact, and tells dbt's own indirect selection to add nothing.
         """
-        entries = [{**_ENTRY, "unique_id": unique_id} for unique_id in unique_ids]
+        self.write_results(dict.fromkeys(unique_ids, "success"))
+        command = [*_FLAGS, *_STRICT, *verb, "--select", "result:success", "--state", str(self._state)]
+        if verb[0] in ("build", "test"):
+            command += ["--indirect-selection", "empty"]
+        return [*command, *_asked(self.options, verb[0]), *self._around()]
+
+    def plain_command(self, arguments: Sequence[str]) -> list[str]:
+        """A dbt command line as it stands; `state:` and `result:` in it mean what was put into this workspace."""
+        self._state.mkdir(exist_ok=True)
+        return [*_FLAGS, *arguments, "--state", str(self._state), *_variables(self.options), *self._around()]
+
+    def write_results(self, statuses: Mapping[str, str]) -> None:
+        """Let `result:` mean these: unique id to dbt's status."""
         document = {
             "metadata": {"dbt_schema_version": _RESULTS_SCHEMA},
-            "results": entries,
+            "results": [{**_ENTRY, "unique_id": uid, "status": status} for uid, status in statuses.items()],
             "elapsed_time": 0.0,
             "args": {},
         }
-        state = self.folder / "state"
-        state.mkdir(exist_ok=True)
-        (state / "run_results.json").write_text(json.dumps(document), encoding="utf-8")
-        command = [*_FLAGS, *verb, "--select", "result:success", "--state", str(state)]
-        if verb[0] in ("build", "test"):
-            command += ["--indirect-selection", "empty"]
+        self._state.mkdir(exist_ok=True)
+        (self._state / "run_results.json").write_text(json.dumps(document), encoding="utf-8")
+
+    def copy_manifest(self, manifest: Path) -> None:
+        """Let `state:` mean this manifest."""
+        self._state.mkdir(exist_ok=True)
+        shutil.copyfile(manifest, self._state / "manifest.json")
+
+    def keep_parsed(self) -> None:
+        """Let the next command start from what this one parsed, unless that is good for this run alone."""
+        if not self.options.changes_parsing:
+            keep_parsed(self.folder / "target", cache_dir=self.target.cache_dir)
+
+    @property
+    def _state(self) -> Path:
+        return self.folder / "state"
+
+    def _around(self) -> list[str]:
         return [
-            *command,
             *("--target", self.target.target, "--profile", self.target.profile_name),
             *("--profiles-dir", str(self.profiles_dir), "--target-path", str(self.folder / "target")),
         ]
@@ -129,6 +155,23 @@ class Workspace:
             return file.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError):
             return ""
+
+
+def _asked(options: RunOptions, verb: str) -> list[str]:
+    """What was asked of a run, as the command line of one of its dbt commands."""
+    found = _variables(options)
+    if options.threads is not None:
+        found += ["--threads", str(options.threads)]
+    if verb == "build":
+        found += ["--full-refresh"] if options.full_refresh else []
+        for name in ("event_time_start", "event_time_end"):
+            if (moment := getattr(options, name)) is not None:
+                found += [f"--{name.replace('_', '-')}", moment.isoformat()]
+    return found
+
+
+def _variables(options: RunOptions) -> list[str]:
+    return ["--vars", json.dumps(options.vars)] if options.vars else []
 
 
 def take_parsed(target_folder: Path, *, cache_dir: Path | None, project_dir: Path) -> None:
@@ -156,13 +199,16 @@ def keep_parsed(target_folder: Path, *, cache_dir: Path) -> None:
 
 
 @contextmanager
-def workspace(target: DbtTarget, *, session: str, env: Mapping[str, str]) -> Iterator[Workspace]:
+def workspace(
+    target: DbtTarget, *, session: str, env: Mapping[str, str], options: RunOptions
+) -> Iterator[Workspace]:
     """Make a workspace.
 
     Args:
         target: The project and its connection.
         session: Tag of dbt's sessions in the warehouse.
         env: More variables for dbt's environment.
+        options: What was asked of the run.
 
     Raises:
         ConfigurationError: dbt cannot use the connection.
@@ -177,4 +223,5 @@ def workspace(target: DbtTarget, *, session: str, env: Mapping[str, str]) -> Ite
             folder=Path(folder),
             profiles_dir=profile.parent,
             env={**secrets, **env, SESSION_VARIABLE: session, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"},
+            options=options,
         )

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from goldsmith.dbt.project import make_manifest
 from goldsmith.errors import ConfigurationError, EnvironmentProblem, GoldsmithError, SelectionError
-from goldsmith.local.airflow import Airflow
+from goldsmith.local.airflow import Airflow, local_stack
+from goldsmith.local.choice import Choice, choose_nodes, is_known_before
 from goldsmith.local.follow import follow
 from goldsmith.local.names import nearest
 from goldsmith.local.report import Report, make_report
@@ -17,9 +18,11 @@ from goldsmith.local.said import Said
 from goldsmith.local.session import Watch
 from goldsmith.pipeline import load_plan, pipelines_in, project_of
 from goldsmith.plan.model import Plan
+from goldsmith.report.store import ReportStore
 from goldsmith.rest import Dag, ImportFailure, RestClient, Run
 from goldsmith.settings import Settings
 from goldsmith.spec.pipeline import Pipeline
+from goldsmith.spec.run import RunOptions
 
 PARSE_TIMEOUT = 180.0
 BEFORE_LAYERS = ("ingest", "sources", "seeds")
@@ -80,6 +83,7 @@ def run_pipeline(
     file: Path,
     watch: Watch,
     report: Callable[[str], None],
+    asked: RunOptions | None = None,
 ) -> Report:
     """Trigger a pipeline and follow its run to the end.
 
@@ -90,6 +94,7 @@ def run_pipeline(
         file: The DAG file that builds the pipeline.
         watch: Told of the run, and shows its progress.
         report: Called with a line for each step.
+        asked: The parameters of the run.
 
     Raises:
         ConfigurationError: Airflow cannot import the DAG file.
@@ -102,11 +107,78 @@ def run_pipeline(
     if busy:
         report(f"Run {busy[-1].run_id} is not finished: this one may have to wait for it")
     # Triggered first: the schedule may start a run of its own as soon as the DAG is not paused.
-    run = airflow.api.trigger(spec.name)
+    run = airflow.api.trigger(spec.name, conf=asked.conf() if asked else None)
     if dag.is_paused:
         airflow.api.unpause(spec.name)
     report(f"Run {run.run_id}")
     return _followed(airflow, run, spec, here, watch)
+
+
+def resume_run(
+    airflow: Airflow,
+    spec: Pipeline,
+    here: Settings,
+    *,
+    asked: RunOptions,
+    watch: Watch,
+    report: Callable[[str], None],
+) -> Report:
+    """Clear what failed or was held back in the last run, and follow it to its end.
+
+    Raises:
+        ConfigurationError: There is no such run, it did not fail, or it is to get parameters.
+    """
+    if asked.conf():
+        raise ConfigurationError(
+            f"--failed goes on with a run that has its parameters already: leave out {', '.join(asked.conf())}."
+        )
+    runs = airflow.api.runs(spec.name, limit=1)
+    if not runs:
+        raise ConfigurationError(f"{spec.name} has not run yet.", hint=f"goldsmith run {spec.name}")
+    last = runs[0]
+    if last.state != "failed":
+        raise ConfigurationError(
+            f"The last run of {spec.name}, {last.run_id}, is {last.state}: there is nothing to go on with.",
+            hint=f"goldsmith run {spec.name}",
+        )
+    cleared = airflow.api.clear_failed(spec.name, last.run_id)
+    airflow.api.unpause(spec.name)
+    report(f"Cleared {len(cleared)} tasks of run {last.run_id}")
+    return _followed(airflow, last, spec, here, watch)
+
+
+def selection_checked(spec: Pipeline, here: Settings, asked: RunOptions) -> None:
+    """Ask dbt before anything is started, where it can tell already.
+
+    Raises:
+        SelectionError: The selection means nothing.
+        ConfigurationError: The engine takes no parameters.
+    """
+    if spec.engine == "isolated" and asked.conf():
+        raise ConfigurationError(
+            f"With `engine: isolated` a run has no parameters such as {', '.join(asked.conf())}.",
+            hint="Write `engine: shared` into the pipeline spec.",
+        )
+    if (asked.select or asked.exclude) and is_known_before(asked):
+        chosen_nodes(spec, here, asked)
+
+
+def chosen_nodes(spec: Pipeline, here: Settings, asked: RunOptions) -> list[Choice]:
+    """What a run with a selection would build.
+
+    Raises:
+        SelectionError: The selection means nothing.
+    """
+    results = local_stack(here).env().get("GOLDSMITH_RESULTS_PATH", here.results_path)
+    last = ReportStore(results, spec.name).newest()
+    return choose_nodes(
+        _plan(spec, here),
+        project_of(spec, here),
+        asked,
+        target=spec.target or here.target,
+        compared_with=here.root / spec.state_manifest if spec.state_manifest else None,
+        lasted={uid: one[1] for uid, one in last.nodes.items() if one[1]} if last else {},
+    )
 
 
 def retry_node(

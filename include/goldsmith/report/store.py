@@ -19,6 +19,7 @@ PAGE, ELEMENTARY, DOCS = "report.html", "elementary.html", "dbt_docs.html"
 FILES = (PAGE, ELEMENTARY, DOCS)
 _SUMMARY = "summary.gz"
 _LIST = ("~reports", "runs")
+_END_OF_TIME = "9999"
 
 
 class ReportStore:
@@ -50,6 +51,10 @@ class ReportStore:
     def delete(self, run_id: str, name: str) -> None:
         """Delete a file of a run, where it is there."""
         self._files.delete(self._folder(run_id), name)
+
+    def newest(self) -> Summary | None:
+        """The last run that has a report."""
+        return self.before("", _END_OF_TIME)
 
     def before(self, run_id: str, started: str) -> Summary | None:
         """The run before this one, of those that began earlier."""

@@ -202,6 +202,12 @@ class RestClient(Marking, Questions):
         found = self.send("POST", f"/api/v2/dags/{quoted(dag_id)}/clearTaskInstances", body=body)
         return [read_task_instance(one) for one in found["task_instances"]]
 
+    def clear_failed(self, dag_id: str, run_id: str) -> list[str]:
+        """Let the tasks of a run that failed or were held back run again; their ids."""
+        path = f"{run_path(dag_id, run_id)}/clear"
+        found = self.send("POST", path, body={"dry_run": False, "only_failed": True})
+        return [str(one["task_id"]) for one in found.get("task_instances", ())]
+
     def _pages(self, path: str, part: str, **query: Query) -> Iterator[dict[str, Any]]:
         offset = 0
         while True:

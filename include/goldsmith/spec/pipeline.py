@@ -94,6 +94,9 @@ class Pipeline(SpecModel):
     select: Selection = ()
     exclude: Selection = ("package:elementary",)
 
+    state_manifest: str | None = None
+    """Path of the manifest.json that `state:` in a run's selection compares with, from the repository's root."""
+
     layers: dict[str, Selection] = DEFAULT_LAYERS
     """Layer to dbt selection, in the order in which layers build."""
     gate: Literal["layer", "node"] = "layer"

@@ -1,0 +1,48 @@
+"""The command `goldsmith plan`: its arguments."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from goldsmith.local import run_arguments
+from goldsmith.settings import settings
+
+
+def plan(
+    pipeline: Annotated[
+        str | None, typer.Argument(help="Name of the pipeline; needed where there are several.")
+    ] = None,
+    *,
+    select: run_arguments.Select = None,
+    exclude: run_arguments.Exclude = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Show the tasks a pipeline becomes: layers, nodes, tests and gates; with a selection, what a run of it builds."""
+    from goldsmith.local.choice import choices_listing, choices_table
+    from goldsmith.local.run import choose_pipeline, chosen_nodes
+    from goldsmith.pipeline import load_plan, project_of
+    from goldsmith.plan.show import plan_tree
+
+    here = settings()
+    spec, _ = choose_pipeline(here, pipeline)
+    asked = run_arguments.RunArguments(select=select, exclude=exclude).options(target="")
+    project = project_of(spec, here)
+    found = load_plan(spec, project, here)
+    if project.changed_since_manifest():
+        typer.echo(
+            "The manifest is older than the project's files. Make it anew: goldsmith manifest", err=True
+        )
+    shown: Any
+    if asked.is_selective:
+        choices = chosen_nodes(spec, here, asked)
+        shown = choices_listing(found, choices) if as_json else choices_table(choices)
+    else:
+        shown = found.listing() if as_json else plan_tree(found)
+    if as_json:
+        typer.echo(json.dumps(shown, indent=2))
+    else:
+        Console().print(shown, highlight=False)

@@ -1,0 +1,54 @@
+"""What a run's selection means for the tasks of a plan."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Sequence
+from difflib import get_close_matches
+
+from goldsmith.errors import SelectionError
+from goldsmith.plan.model import Plan
+
+_NAME = re.compile(r"^(?:\d*[+@]|@)?(?P<name>[\w.*-]+)(?:\+\d*)?$")
+
+
+def chosen_tasks(
+    plan: Plan, unique_ids: Collection[str], *, unmatched: Iterable[str], select: Sequence[str]
+) -> frozenset[str]:
+    """The ids of the tasks that a selection means: those with a node that dbt has chosen.
+
+    Args:
+        plan: The pipeline.
+        unique_ids: What dbt has chosen, in the whole project.
+        unmatched: Terms of the selection that match nothing.
+        select: The selection.
+
+    Raises:
+        SelectionError: A term matches nothing, or nothing of the pipeline is chosen; names what is meant most likely.
+    """
+    missing = [term for term in unmatched if term in select]
+    if missing:
+        raise SelectionError(
+            f"The selection matches nothing: {', '.join(missing)}.",
+            hint=_nearest(missing, plan) or "goldsmith plan lists the nodes of the pipeline.",
+        )
+    found = frozenset(node.task_id for node in plan.nodes if node.unique_id in unique_ids)
+    if not found:
+        outside = (
+            f" dbt knows {len(unique_ids)} such nodes, none of which the pipeline runs." if unique_ids else ""
+        )
+        raise SelectionError(
+            f"The selection leaves nothing of {plan.pipeline} to build.{outside}",
+            hint="goldsmith plan lists its nodes.",
+        )
+    return found
+
+
+def _nearest(terms: Iterable[str], plan: Plan) -> str:
+    names = {node.name for node in plan.nodes}
+    tags = {f"tag:{tag}" for node in plan.nodes for tag in node.tags}
+    near: list[str] = []
+    for term in terms:
+        match = _NAME.match(term)
+        near += get_close_matches(match["name"] if match else term, sorted(names | tags), n=3)
+    return f"Did you mean {' or '.join(dict.fromkeys(near))}?" if near else ""

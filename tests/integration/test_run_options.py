@@ -1,0 +1,269 @@
+"""Runs that are given parameters, in a real Airflow: from the form, over the REST API and on the command line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+
+import psycopg
+import pytest
+from tests.integration.shared_lab import Lab, Seen
+from tests.integration.shared_project import REFUSED, STEERED
+
+from goldsmith.rest.transport import run_path
+
+pytestmark = pytest.mark.integration
+
+FIRST = {"steered": "bronze.build", "steered_node": "build"}
+RATES, ORDERS, APPENDED = "bronze.rates.run", "silver.orders.run", "bronze.appended.run"
+
+
+@pytest.fixture(scope="module")
+def first(steered: Lab) -> dict[str, Seen]:
+    """A run of everything."""
+    return steered.finished(steered.start(STEERED))
+
+
+def numbers(steered: Lab, pipeline: str = "steered") -> list[int]:
+    """What the incremental model has."""
+    with psycopg.connect(steered.stack.server.conninfo("warehouse")) as session:
+        return [
+            row[0]
+            for row in session.execute(f"select number from {pipeline}_bronze.appended order by 1").fetchall()
+        ]
+
+
+def chosen(steered: Lab, seen: Seen, names: Iterable[str]) -> set[str]:
+    """The ids of the tasks of some models and their tests."""
+    wanted = set(names)
+    return {
+        node.task_id
+        for node in steered.plans[seen.run.dag_id].nodes
+        if node.name in wanted or any(node.task_id.startswith(f"{node.group}.{name}.") for name in wanted)
+    }
+
+
+def built(seen: Seen) -> set[str]:
+    """The ids of the tasks whose nodes dbt came to."""
+    return {task for task, kept in seen.records.items() if kept}
+
+
+def call(steered: Lab, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Call the command in the pipelines' repository."""
+    command = [sys.executable, "-m", "goldsmith.cli", *arguments]
+    return subprocess.run(command, cwd=steered.stack.root, capture_output=True, text=True, check=False)
+
+
+def first_log(steered: Lab, seen: Seen) -> str:
+    """The log of the first build."""
+    return steered.log(seen.run, seen.tasks[FIRST[seen.run.dag_id]])
+
+
+def test_only_what_is_selected_is_built_and_the_rest_is_skipped(steered: Lab, first: dict[str, Seen]) -> None:
+    """Also where what lies above it is skipped; no task of a node ran on a worker, and the run is green."""
+    assert {seen.run.state for seen in first.values()} == {"success"}
+    runs = steered.start(STEERED, select="orders+ tag:loud", exclude="revenue")
+    for pipeline, seen in steered.finished(runs).items():
+        wanted = chosen(steered, seen, ("orders", "summary", "appended"))
+        assert len(wanted) == {"steered": 4, "steered_node": 3}[pipeline]
+        nodes = steered.nodes(pipeline)
+        assert seen.run.state == "success", seen.not_green
+        assert built(seen) == wanted
+        assert {task for task in nodes if seen.states[task] == "success"} == wanted
+        assert {seen.states[task] for task in nodes - wanted} == {"skipped"}
+        assert {seen.tasks[task].try_number for task in nodes} == {0}
+        assert set(seen.not_green) == nodes - wanted
+
+
+def test_a_task_that_was_left_out_is_built_where_it_is_cleared(steered: Lab, first: dict[str, Seen]) -> None:
+    """A person wants it after all; what the run left out beside it stays so."""
+    assert first
+    runs = steered.start(STEERED, select="orders")
+    before = steered.finished(runs)
+    for run in runs.values():
+        steered.clear(run, ["silver.customers.run"])
+    for pipeline, seen in steered.finished(runs).items():
+        assert seen.run.state == "success", seen.not_green
+        assert seen.states["silver.customers.run"] == "success"
+        assert seen.built_since(before[pipeline]) == {"silver.customers.run": 1}
+        assert seen.states["silver.priced.run"] == "skipped"
+
+
+def test_a_failed_node_of_a_selection_is_retried_with_what_waits_for_it(
+    steered: Lab, first: dict[str, Seen]
+) -> None:
+    """And with nothing that the run leaves out, although that waits for it too."""
+    assert first
+    steered.control(STEERED, divisor=0)
+    runs = steered.start(STEERED, select="rates priced")
+    for run in runs.values():
+        steered.until_state(run, RATES, "up_for_retry")
+    steered.control(STEERED, divisor=1)
+    for seen in steered.finished(runs).values():
+        assert seen.run.state == "success", seen.not_green
+        assert built(seen) == chosen(steered, seen, ("rates", "priced"))
+        assert seen.states["gold.revenue.run"] == "skipped"
+
+
+def test_a_dry_run_builds_nothing_and_says_what_it_would(steered: Lab, first: dict[str, Seen]) -> None:
+    """In the log of the first build; all nodes are skipped."""
+    assert first
+    for pipeline, seen in steered.finished(steered.start(STEERED, select="orders", dry_run=True)).items():
+        assert seen.run.state == "success"
+        assert built(seen) == set()
+        assert {seen.states[task] for task in steered.nodes(pipeline)} == {"skipped"}
+        log = first_log(steered, seen)
+        assert f"would build {ORDERS}" in log
+        assert "would build silver.customers.run" not in log
+
+
+def test_parameters_reach_dbt(steered: Lab, first: dict[str, Seen]) -> None:
+    """Variables, a full refresh, threads and the window; the next run knows nothing of them."""
+    assert first
+    before = numbers(steered)
+    given = {
+        "vars": {"number": 7},
+        "threads": 2,
+        "event_time_start": "2026-11-01T00:00:00Z",
+        "event_time_end": "2026-11-02T00:00:00Z",
+    }
+    [seen] = steered.finished(steered.start(["steered"], select="appended", **given)).values()
+    assert numbers(steered) == [*before, 7]
+    command = seen.records[APPENDED][0].command
+    assert "--threads 2 --event-time-start 2026-11-01T00:00:00+00:00 --event-time-end 2026-11-02" in command
+
+    [plain] = steered.finished(steered.start(["steered"], select="appended")).values()
+    assert "--vars" not in plain.records[APPENDED][0].command
+    assert numbers(steered) == sorted([*before, 7, 1])
+
+    refresh = {"full_refresh": True, "full_refresh_approved": True}
+    steered.finished(steered.start(["steered"], select="appended", **refresh))
+    assert numbers(steered) == [1]
+
+
+@pytest.mark.parametrize(
+    ("conf", "said"),
+    [
+        ({"select": "ordrs"}, "The selection matches nothing: ordrs."),
+        ({"select": "orders", "exclude": "orders"}, "The selection leaves nothing of steered to build."),
+        ({"select": "method:orders"}, "'method' is not a valid method name"),
+        ({"select": "state:modified"}, "which is not there"),
+        ({"selct": "orders"}, "did you mean 'select'?"),
+        ({"full_refresh": True}, "full_refresh_approved"),
+    ],
+)
+def test_parameters_that_mean_nothing_end_the_run_before_anything_is_built(
+    steered: Lab, first: dict[str, Seen], conf: dict[str, object], said: str
+) -> None:
+    """Its first build says why, at once and not after retries; no node is green."""
+    assert first
+    [seen] = steered.finished(steered.start(["steered"], **conf)).values()
+    assert seen.run.state == "failed"
+    assert built(seen) == set()
+    assert {seen.states[task] for task in steered.nodes("steered")} == {"upstream_failed"}
+    assert said in first_log(steered, seen)
+    assert seen.tasks[FIRST["steered"]].try_number == 1
+
+
+def test_result_means_the_run_before(steered: Lab, first: dict[str, Seen]) -> None:
+    """What failed in it and what that held back, and nothing that was green."""
+    assert first
+    steered.control(["steered"], divisor=0)
+    [broken] = steered.finished(steered.start(["steered"])).values()
+    steered.control(["steered"], divisor=1)
+    assert broken.run.state == "failed"
+    [seen] = steered.finished(steered.start(["steered"], select="result:error+")).values()
+    assert seen.run.state == "success", seen.not_green
+    below = steered.graph("steered").below([RATES])
+    assert built(seen) == {RATES, *below}
+
+
+def test_state_means_the_manifest_of_production(steered: Lab, first: dict[str, Seen]) -> None:
+    """A model whose SQL differs from it is built, with what reads it."""
+    assert first
+    stored = steered.stack.root / "production" / "manifest.json"
+    stored.parent.mkdir()
+    manifest = json.loads((steered.stack.root / "dbt_project" / "target" / "manifest.json").read_text())
+    manifest["nodes"]["model.lab.priced"]["checksum"]["checksum"] = "another"
+    stored.write_text(json.dumps(manifest))
+    try:
+        [seen] = steered.finished(steered.start(["steered"], select="state:modified+")).values()
+        shown = json.loads(call(steered, "plan", "steered", "-s", "state:modified", "--json").stdout)
+    finally:
+        shutil.rmtree(stored.parent)
+    assert seen.run.state == "success", seen.not_green
+    assert built(seen) == chosen(steered, seen, ("priced", "revenue"))
+    runs = {one["task_id"] for one in shown["nodes"] if one["action"] == "run"}
+    assert runs == chosen(steered, seen, ("priced",))
+
+
+def test_without_the_right_to_mark_each_task_skips_itself(steered: Lab) -> None:
+    """Slower, and right all the same."""
+    for pipeline, seen in steered.finished(steered.start(REFUSED, select="rates stg_orders")).items():
+        nodes = steered.nodes(pipeline)
+        wanted = chosen(steered, seen, ("rates", "stg_orders"))
+        assert seen.run.state == "success", seen.not_green
+        assert built(seen) == wanted
+        assert {seen.states[task] for task in nodes - wanted} == {"skipped"}
+        assert {seen.states[task] for task in wanted} == {"success"}
+
+
+def test_the_command_line_says_what_a_selection_means(steered: Lab, first: dict[str, Seen]) -> None:
+    """With seconds of the last run; one that means nothing ends with 2, and nothing is started."""
+    assert first
+    shown = call(steered, "plan", "steered", "--select", "orders")
+    assert shown.returncode == 0, shown.stderr
+    [line] = [line for line in shown.stdout.splitlines() if line.startswith(ORDERS)]
+    assert line.split()[1:3] == ["model", "selected"]
+    assert line.endswith(" s")
+    assert "2 run, " in shown.stdout
+    runs = [run.run_id for run in steered.api.runs("steered", limit=1)]
+    for command in ("plan", "run"):
+        wrong = call(steered, command, "steered", "--select", "fct_ordes orders")
+        assert (wrong.returncode, wrong.stdout) == (2, "")
+        assert "matches nothing: fct_ordes" in wrong.stderr
+    unknown = call(steered, "run", "steered", "--select", "summry")
+    assert "Did you mean summary" in unknown.stderr
+    assert [run.run_id for run in steered.api.runs("steered", limit=1)] == runs
+
+
+def test_the_command_goes_on_with_a_run_that_failed(steered: Lab, first: dict[str, Seen]) -> None:
+    """What failed and what it held back is built, in the same run; a green one is refused."""
+    assert first
+    steered.control(["steered_node"], divisor=0)
+    [broken] = steered.finished(steered.start(["steered_node"])).values()
+    steered.control(["steered_node"], divisor=1)
+    assert broken.run.state == "failed"
+    done = call(steered, "run", "steered_node", "--failed")
+    assert done.returncode == 0, done.stderr + done.stdout
+    after = steered.see(broken.run)
+    assert after.run.state == "success"
+    failed = {task for task in steered.nodes("steered_node") if broken.states[task] != "success"}
+    assert set(after.built_since(broken)) == failed
+    refused = call(steered, "run", "steered_node", "--failed")
+    assert refused.returncode == 2
+    assert "there is nothing to go on with" in refused.stderr
+    both = call(steered, "run", "steered_node", "--failed", "--select", "orders")
+    assert both.returncode == 2
+    assert "leave out select" in both.stderr
+
+
+def test_the_command_line_starts_a_run_with_parameters(steered: Lab, first: dict[str, Seen]) -> None:
+    """The same as in Airflow's form, where they stand in the run's configuration."""
+    assert first
+    asked = ["-s", "orders", "--exclude", "test_type:unique", "--vars", '{"number": 3}', "--threads", "3"]
+    done = call(steered, "run", "steered", *asked, "--json")
+    assert done.returncode == 0, done.stderr
+    [newest] = steered.api.runs("steered", limit=1)
+    assert newest.run_id == json.loads(done.stdout)["run_id"]
+    found = steered.api.send("GET", run_path("steered", newest.run_id))
+    assert found["conf"] == {
+        "select": "orders",
+        "exclude": "test_type:unique",
+        "vars": {"number": 3},
+        "threads": 3,
+    }
+    assert built(steered.see(newest)) == {ORDERS}
