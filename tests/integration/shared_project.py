@@ -25,6 +25,7 @@ PIPELINES: dict[str, dict[str, object]] = {
         "select": ["+rates", "+stg_orders"],
         "retries": {"models": 1, "build_delay": "2s"},
         "node_timeout": "4s",
+        "slow_after": "2s",
         "deadlines": [
             {"within": "3s"},
             {"node": "rates", "within": "3s"},

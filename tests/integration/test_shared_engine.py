@@ -176,6 +176,13 @@ def test_a_node_that_takes_too_long_is_cancelled_and_the_others_go_on(lab: Lab, 
     assert 4 < seen.records[RATES][-1].seconds < 20
 
 
+def test_a_node_that_takes_long_is_told_on_the_run(lab: Lab, hanging: Seen) -> None:
+    """Once, and only that one; what is built beside it is not slow."""
+    said = lab.run_note(hanging.run, ("Slow: ",))
+    assert said.count("Slow: ") == 1
+    assert "Slow: rates runs for more than 0:00:02 (bronze.rates.run)." in said
+
+
 def test_a_missed_deadline_is_said_on_the_run(
     lab: Lab, hanging: Seen, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,4 +1,4 @@
-"""Time limits of single nodes that dbt builds with many others: what takes too long is cancelled in the warehouse."""
+"""Time limits of single nodes that dbt builds with many others: what takes long is told, what takes too long cancelled."""
 
 from __future__ import annotations
 
@@ -23,22 +23,30 @@ class NodeTimeouts:
 
     Args:
         cancel: Cancels what a node, by its unique id, runs in the warehouse; gives the number of queries.
+        tell: Says of a node for how many seconds it has run so far; called once for each that is slow.
     """
 
     cancel: Callable[[str], int]
+    tell: Callable[[PlannedNode, float], None]
+    _told: set[str] = field(default_factory=set)
     _cancelled: dict[str, float] = field(default_factory=dict)
     """Unique id to seconds after which its query was cancelled."""
     _tried: dict[str, int] = field(default_factory=dict)
     _next: float = 0.0
 
     def look(self, running: Mapping[str, float], nodes: Mapping[str, PlannedNode]) -> None:
-        """Cancel what is over its limit; the warehouse is asked for nothing where nothing is.
+        """Tell what is slow, and cancel what is over its limit; the warehouse is asked for nothing where nothing is.
 
         Args:
             running: Unique id to when dbt started the node, on the monotonic clock.
             nodes: Unique id to node, of those that this dbt builds.
         """
         now = time.monotonic()
+        for unique_id, began in running.items():
+            node = nodes.get(unique_id)
+            if node and 0 < node.slow_after < now - began and unique_id not in self._told:
+                self._told.add(unique_id)
+                self.tell(node, now - began)
         if now < self._next:
             return
         for unique_id, began in running.items():

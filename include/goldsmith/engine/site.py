@@ -21,7 +21,7 @@ from goldsmith.engine.invocation import DbtStopped, Invocations
 from goldsmith.engine.marks import States
 from goldsmith.engine.node_timeouts import NodeTimeouts
 from goldsmith.engine.workspace import SESSION_VARIABLE, DbtTarget, Workspace, workspace
-from goldsmith.errors import EnvironmentProblem, SelectionError
+from goldsmith.errors import EnvironmentProblem, GoldsmithError, SelectionError
 from goldsmith.plan.graph import PlanGraph
 from goldsmith.plan.model import Plan, PlannedNode
 from goldsmith.results.objects import is_object_storage
@@ -193,9 +193,23 @@ class Site:
                 check=self._must_be_writer,
                 freshness=self.freshness,
                 timeouts=NodeTimeouts(
-                    partial(cancel_node, self.target.connection, space.env[SESSION_VARIABLE])
+                    cancel=partial(cancel_node, self.target.connection, space.env[SESSION_VARIABLE]),
+                    tell=partial(self._tell_slow, run_id),
                 ),
             )
+
+    def _tell_slow(self, run_id: str, node: PlannedNode, seconds: float) -> None:
+        """Say in the log and as a note on the run that a node takes long."""
+        from goldsmith.engine.access import airflow_api
+
+        limit = timedelta(seconds=node.slow_after)
+        text = f"Slow: {node.name} runs for more than {limit} ({node.task_id})."
+        log.warning("%s It has run for %.0f s.", text, seconds)
+        try:
+            with airflow_api() as api:
+                api.note_on_run(self.target.dag_id, run_id, text)
+        except GoldsmithError as error:
+            log.info("No note was put on the run: %s", error)
 
     def _must_be_writer(self, *, is_last: bool = False) -> None:
         """Ask the warehouse once in a while whether this task is still the writer.

@@ -84,7 +84,8 @@ def compile_plan(pipeline: Pipeline, selected: Selected) -> Plan:
             updated_by=updated_by.get(names[uid].task_id, names[uid].task_id),
             owner=_owner(node, nodes) or pipeline.owner,
             select=selects[uid],
-            timeout=node.meta.timeout or pipeline.node_timeout,
+            timeout=_seconds(node.meta.timeout or pipeline.node_timeout),
+            slow_after=_seconds(node.meta.slow_after or pipeline.slow_after),
         )
         for uid, node in sorted(executable.items(), key=lambda item: names[item[0]].task_id)
     )
@@ -208,7 +209,8 @@ def _planned(
     updated_by: str,
     owner: str,
     select: str,
-    timeout: timedelta | None,
+    timeout: int,
+    slow_after: int,
 ) -> PlannedNode:
     return PlannedNode(
         unique_id=node.unique_id,
@@ -234,8 +236,13 @@ def _planned(
         docs=node_docs(node),
         operator_kwargs=node.operator_kwargs,
         retry_errors=node.meta.retry_errors or "",
-        timeout=int(timeout.total_seconds()) if timeout else 0,
+        timeout=timeout,
+        slow_after=slow_after,
     )
+
+
+def _seconds(limit: timedelta | None) -> int:
+    return int(limit.total_seconds()) if limit else 0
 
 
 def _display_name(name: TaskName, place: Place) -> str:

@@ -52,6 +52,8 @@ class PlannedNode:
     """Which errors are worth a retry, where the dbt project says it of this node: `transient` or `any`."""
     timeout: int = 0
     """Seconds after which what it runs in the warehouse is cancelled; 0 for none."""
+    slow_after: int = 0
+    """Seconds after which somebody is told that it takes long; 0 for none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -20,8 +20,10 @@ class NodeMeta(SpecModel):
     """In place of the spec's `retries.errors`."""
     timeout: Duration | None = None
     """In place of the spec's `node_timeout`."""
+    slow_after: Duration | None = None
+    """In place of the spec's `slow_after`."""
 
-    _some_time = field_validator("timeout")(some_time)
+    _some_time = field_validator("timeout", "slow_after")(some_time)
 
     @classmethod
     def parse(cls, values: Any, *, where: str) -> NodeMeta:

@@ -122,6 +122,8 @@ class Pipeline(SpecModel):
     `postgres://host:5432/database`; none: no assets."""
 
     retries: Retries = Retries()
+    slow_after: Duration | None = None
+    """For one dbt node: who takes longer is told, and goes on."""
     node_timeout: Duration | None = None
     """After this time what a node runs in the warehouse is cancelled; the nodes built with it go on."""
     task_timeout: Duration = timedelta(minutes=30)
@@ -162,7 +164,7 @@ class Pipeline(SpecModel):
             )
         return namespace
 
-    _some_time = field_validator("node_timeout", "task_timeout", "run_timeout")(some_time)
+    _some_time = field_validator("slow_after", "node_timeout", "task_timeout", "run_timeout")(some_time)
 
     @model_validator(mode="after")
     def _one_ingest_per_table(self) -> Pipeline:
