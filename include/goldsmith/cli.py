@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,16 +13,14 @@ from rich.console import Console
 from rich.text import Text
 
 from goldsmith.errors import EnvironmentProblem, GoldsmithError
-from goldsmith.local import gate_command, run_arguments
+from goldsmith.local import gate_command
 from goldsmith.local.plan_command import plan
 from goldsmith.local.report_command import report
+from goldsmith.local.run_command import backfill, run, watched
 from goldsmith.settings import Settings, settings
 
 if TYPE_CHECKING:
-    from goldsmith.local.airflow import Airflow
     from goldsmith.local.node_log import NodeLog
-    from goldsmith.local.report import Report
-    from goldsmith.spec.pipeline import Pipeline
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -70,60 +67,6 @@ def main() -> None:
     sys.exit(code)
 
 
-@app.command(epilog="Example: goldsmith run customer_transactions --select tag:marts --down")
-def run(
-    pipeline: PipelineArgument = None,
-    *,
-    select: run_arguments.Select = None,
-    exclude: run_arguments.Exclude = None,
-    full_refresh: run_arguments.FullRefresh = False,
-    approve_full_refresh: run_arguments.Approved = False,
-    dbt_vars: run_arguments.Vars = "",
-    event_time_start: run_arguments.From = None,
-    event_time_end: run_arguments.To = None,
-    threads: run_arguments.Threads = None,
-    dry_run: run_arguments.DryRun = False,
-    failed: Annotated[bool, typer.Option("--failed", help="Go on with the last run, which failed.")] = False,
-    as_json: JsonOption = False,
-    down: Annotated[bool, typer.Option("--down", help="Stop the local stack after the run.")] = False,
-) -> None:
-    """Start what is needed, run a pipeline and show its progress. Exit code: 0 success, 1 the run failed."""
-    from goldsmith.local.airflow import started_airflow
-    from goldsmith.local.run import (
-        choose_pipeline,
-        refresh_manifest,
-        resume_run,
-        run_pipeline,
-        selection_checked,
-    )
-    from goldsmith.local.session import reporter
-
-    here, console = settings(), Console(stderr=as_json)
-    report = reporter(console)
-    spec, file = choose_pipeline(here, pipeline)
-    asked = run_arguments.RunArguments(
-        select=select,
-        exclude=exclude,
-        full_refresh=full_refresh,
-        full_refresh_approved=approve_full_refresh,
-        vars=dbt_vars,
-        event_time_start=event_time_start,
-        event_time_end=event_time_end,
-        threads=threads,
-        dry_run=dry_run,
-    ).options(target=spec.target or here.target)
-    if here.airflow is None:
-        refresh_manifest(spec, here, report)
-        selection_checked(spec, here, asked)
-    airflow = started_airflow(here, report)
-    work = (
-        partial(resume_run, airflow, spec, here, asked=asked, report=report)
-        if failed
-        else partial(run_pipeline, airflow, spec, here, file=file, asked=asked, report=report)
-    )
-    raise typer.Exit(_watched(work, airflow, spec, console, as_json=as_json, down=down))
-
-
 @app.command(epilog="Example: goldsmith retry stg_transactions --downstream")
 def retry(
     node: Annotated[str, typer.Argument(help="A dbt node's name or unique id, or a task id.")],
@@ -151,7 +94,7 @@ def retry(
         downstream=downstream,
         report=reporter(console),
     )
-    raise typer.Exit(_watched(work, airflow, spec, console, as_json=as_json, down=False))
+    raise typer.Exit(watched(work, airflow, spec, console, as_json=as_json, down=False))
 
 
 @app.command(epilog="Example: goldsmith up --warehouse && cd dbt_project && dbt build")
@@ -303,6 +246,10 @@ def sample(
     typer.echo(f"Wrote the files to {out}")
 
 
+app.command(epilog="Example: goldsmith run customer_transactions --select tag:marts --down")(run)
+app.command(
+    epilog="Example: goldsmith backfill --from 2026-11-01 --to 2026-11-08 --select +fct_transactions"
+)(backfill)
 app.command(epilog="Example: goldsmith plan --select tag:marts")(plan)
 app.command(epilog="Example: goldsmith report --open")(report)
 
@@ -319,29 +266,6 @@ def _node_log(
     with airflow.api:
         plan = plan_if_here(spec, here)
         return node_log(airflow, plan, spec.name, name, run_id=run_id, only_task_log=only_task_log)
-
-
-def _watched(
-    work: Callable[..., Report],
-    airflow: Airflow,
-    spec: Pipeline,
-    console: Console,
-    *,
-    as_json: bool,
-    down: bool,
-) -> int:
-    """Let a run go to its end before the user's eyes; give the exit code."""
-    from goldsmith.local.follow import display_on
-    from goldsmith.local.run import group_order
-    from goldsmith.local.session import Watch, ending_with
-
-    watch = Watch(display=display_on(console, group_order(spec)))
-    with ending_with(airflow, console, watch, down=down):
-        done = work(watch=watch)
-        done.print_on(console)
-    if as_json:
-        _print_json(done.to_dict())
-    return 0 if done.is_success else 1
 
 
 def _print_json(document: object) -> None:

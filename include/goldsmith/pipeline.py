@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 from goldsmith.dbt import manifest as manifests
 from goldsmith.dbt.node import Node
 from goldsmith.dbt.project import DbtProject, find_project
-from goldsmith.errors import GoldsmithError, ManifestError, SpecError
+from goldsmith.errors import ConfigurationError, GoldsmithError, ManifestError, SpecError
 from goldsmith.plan.compile import Selected, compile_plan, spec_checksum
 from goldsmith.plan.model import Plan
 from goldsmith.plan.store import StoredPlan, manifest_stamp, plan_paths, read_plan, write_plan
 from goldsmith.settings import Settings, is_parse_process, settings
 from goldsmith.spec.pipeline import Pipeline
+from goldsmith.spec.run import PROD
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG
@@ -38,7 +39,9 @@ def build_dag(pipeline: Pipeline | Path | str) -> DAG:
         GoldsmithError: The spec, the dbt project or its manifest is not usable; Airflow shows the text
             as the import error of the DAG file.
     """
-    spec = pipeline if isinstance(pipeline, Pipeline) else Pipeline.from_yaml(Path(pipeline))
+    here = settings()
+    written = pipeline if isinstance(pipeline, Pipeline) else Pipeline.from_yaml(Path(pipeline))
+    spec = written.in_environment(here.environment)
     collected = _collecting.get()
     if collected is not None:
         collected.append(spec)
@@ -48,7 +51,7 @@ def build_dag(pipeline: Pipeline | Path | str) -> DAG:
     from goldsmith.dag.build import render
     from goldsmith.dag.collection import kept
 
-    here = settings()
+    refuse_prod_from_here(spec, here)
     project = project_of(spec, here)
     whole = partial(load_plan, spec, project, here)
     wanted = get_parsing_context().task_id
@@ -56,6 +59,24 @@ def build_dag(pipeline: Pipeline | Path | str) -> DAG:
         return render(_load_part(spec, project, here, wanted), spec, project, here, load_plan=whole)
     with kept(for_good=is_parse_process()):
         return render(whole(), spec, project, here, load_plan=whole)
+
+
+def refuse_prod_from_here(spec: Pipeline, here: Settings) -> None:
+    """Keep a developer's machine from writing production.
+
+    Raises:
+        ConfigurationError: The pipeline would write `prod` of a database that is not the local stack's own.
+    """
+    is_local = here.embedded is not None and here.airflow is None
+    if not is_local or spec.connection == here.embedded or here.may_write_prod:
+        return
+    if (spec.target or here.target) == PROD:
+        raise ConfigurationError(
+            f"{spec.name} would write the target {PROD} of the connection {spec.connection}, which is not the local "
+            "stack's own database.",
+            hint="Build into schemas of your own: export GOLDSMITH_TARGET=dev. If production is meant: "
+            "export GOLDSMITH_ALLOW_PROD=yes",
+        )
 
 
 def project_of(spec: Pipeline, here: Settings) -> DbtProject:

@@ -7,6 +7,9 @@ GOLDSMITH_STATE_DIR           state of the local stack                  `.goldsm
 GOLDSMITH_RESULTS_PATH        details of nodes: a folder that workers   `goldsmith_results` in AIRFLOW_HOME
                               and the API server share, or a URL of
                               object storage, s3://conn@bucket/prefix
+GOLDSMITH_ENVIRONMENT         which of a spec's `environments` it is   none
+GOLDSMITH_ALLOW_PROD          `yes`: pipelines of the local stack may  no
+                              write `prod` of another database
 GOLDSMITH_SCHEDULE            `off`: pipelines run by hand only          on
 GOLDSMITH_AIRFLOW_URL         a running Airflow to use, not our own     none
 GOLDSMITH_AIRFLOW_USER        login there                               admin
@@ -53,6 +56,12 @@ class Settings:
     is_scheduled: bool
     """Whether pipelines follow their schedule; the local stack switches it off."""
     airflow: AirflowAccess | None
+    environment: str = ""
+    """Which of a spec's environments it is."""
+    embedded: str | None = None
+    """Airflow connection of the local stack's own database, empty where it has none; None outside the local stack."""
+    may_write_prod: bool = False
+    """Whether pipelines of the local stack may write the target `prod` of another database."""
 
 
 def settings() -> Settings:
@@ -76,6 +85,9 @@ def settings() -> Settings:
         is_scheduled=os.environ.get("GOLDSMITH_SCHEDULE", "on") != "off",
         target=os.environ.get("GOLDSMITH_TARGET") or "prod",
         airflow=_named_airflow(),
+        environment=os.environ.get("GOLDSMITH_ENVIRONMENT", ""),
+        embedded=os.environ.get("GOLDSMITH_EMBEDDED"),
+        may_write_prod=os.environ.get("GOLDSMITH_ALLOW_PROD") == "yes",
     )
 
 

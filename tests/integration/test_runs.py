@@ -85,7 +85,9 @@ def shop_run(
         "password": PASSWORD,
         "schema": "warehouse",
     }
-    stack = Stack(root=root, extra_env={"AIRFLOW_CONN_WAREHOUSE": json.dumps(connection)})
+    stack = Stack(
+        root=root, extra_env={"AIRFLOW_CONN_WAREHOUSE": json.dumps(connection), "GOLDSMITH_ALLOW_PROD": "yes"}
+    )
     try:
         stack.up()
         with stack.api() as api:

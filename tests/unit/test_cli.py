@@ -57,6 +57,17 @@ def test_every_command_shows_an_example() -> None:
         assert f"Example: goldsmith {name}" in shown.output
 
 
+def test_a_laptop_does_not_write_production(repository_of_two: Path) -> None:
+    """Where a database of one's own is named, the target has to be, too."""
+    connection = {"AIRFLOW_CONN_WAREHOUSE": '{"conn_type": "postgres", "host": "db.example.com"}'}
+    done = goldsmith("run", "orders", cwd=repository_of_two, **connection)
+    assert done.returncode == 2, done.stderr
+    assert "orders would write the target prod of the connection warehouse" in done.stderr
+    assert "export GOLDSMITH_TARGET=dev" in done.stderr
+    allowed = goldsmith("run", "orders", cwd=repository_of_two, GOLDSMITH_TARGET="dev", **connection)
+    assert "would write" not in allowed.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "exit_code", "said"),
     [

@@ -1,4 +1,4 @@
-"""Time limits of single nodes that dbt builds with many others: what takes long is told, what takes too long cancelled."""
+"""Time limits of single nodes that dbt builds with others: what takes long is told, what takes too long cancelled."""
 
 from __future__ import annotations
 

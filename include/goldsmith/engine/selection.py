@@ -95,8 +95,10 @@ def _asked(site: Site, context: Context, options: RunOptions, task_id: str) -> f
         log.info("dbt %s", " ".join(wanted))
         process = DbtProcess(space.plain_command(wanted), cwd=site.target.project_dir, env=space.env)
         found = read_listing(process.lines())
-        if process.wait() != 0:
-            raise EnvironmentProblem(
+        if (code := process.wait()) != 0:
+            # Killed it may be the machine's fault, and worth another try; what dbt itself refuses is not.
+            kind = EnvironmentProblem if code < 0 else SelectionError
+            raise kind(
                 "dbt could not say what the selection means:\n" + "\n".join(found.errors[-12:]),
                 hint=f"Try it: dbt ls {' '.join(selection_arguments(options.select, options.exclude))}",
             )

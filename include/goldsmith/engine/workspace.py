@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -166,8 +167,14 @@ def _asked(options: RunOptions, verb: str) -> list[str]:
         found += ["--full-refresh"] if options.full_refresh else []
         for name in ("event_time_start", "event_time_end"):
             if (moment := getattr(options, name)) is not None:
-                found += [f"--{name.replace('_', '-')}", moment.isoformat()]
+                found += [f"--{name.replace('_', '-')}", _in_utc(moment)]
     return found
+
+
+def _in_utc(moment: datetime) -> str:
+    """A moment as dbt takes it: in UTC, and without saying so."""
+    plain = moment.astimezone(UTC) if moment.tzinfo else moment
+    return plain.strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _variables(options: RunOptions) -> list[str]:

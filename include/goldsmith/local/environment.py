@@ -17,7 +17,8 @@ USER = "admin"
 # May change tasks, runs and DAGs, but read no connection and no variable: the least that may set a task's state.
 TASKS_USER, TASKS_ROLE = "goldsmith", "user"
 METADATA_URL = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
-WAREHOUSE = "AIRFLOW_CONN_WAREHOUSE"
+WAREHOUSE, WAREHOUSE_ID = "AIRFLOW_CONN_WAREHOUSE", "warehouse"
+EMBEDDED = "GOLDSMITH_EMBEDDED"
 API_ACCESS = "AIRFLOW_CONN_GOLDSMITH_API"
 RESULTS = "GOLDSMITH_RESULTS_PATH"
 
@@ -63,6 +64,11 @@ class Needs:
     def of(cls, environ: Mapping[str, str]) -> Needs:
         """Read what the user has named."""
         return cls(metadata=not environ.get(METADATA_URL), warehouse=not environ.get(WAREHOUSE))
+
+    @property
+    def embedded(self) -> str:
+        """The Airflow connection of the embedded warehouse; empty where the user has named another."""
+        return WAREHOUSE_ID if self.warehouse else ""
 
     @property
     def server(self) -> bool:
@@ -123,6 +129,7 @@ def airflow_environment(
         **user,
         API_ACCESS: user.get(API_ACCESS) or api_connection(secrets, port),
         RESULTS: user.get(RESULTS) or str(state.results),
+        EMBEDDED: needs.embedded,
         **_fixed(state, secrets, dags_dir, port),
     }
     if needs.metadata:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from goldsmith.local.names import nearest
 from goldsmith.local.report import Report, make_report
 from goldsmith.local.said import Said
 from goldsmith.local.session import Watch
-from goldsmith.pipeline import load_plan, pipelines_in, project_of
+from goldsmith.pipeline import load_plan, pipelines_in, project_of, refuse_prod_from_here
 from goldsmith.plan.model import Plan
 from goldsmith.report.store import ReportStore
 from goldsmith.rest import Dag, ImportFailure, RestClient, Run
@@ -50,6 +51,21 @@ def choose_pipeline(here: Settings, name: str | None) -> tuple[Pipeline, Path]:
     if name not in found:
         raise ConfigurationError(f"No pipeline is called {name!r}.{nearest(name, found)}")
     return found[name]
+
+
+def prepare_run(spec: Pipeline, here: Settings, asked: RunOptions, report: Callable[[str], None]) -> None:
+    """For the local stack: refuse what it would refuse, before it is started, and make the manifest.
+
+    Raises:
+        ConfigurationError: The pipeline would write production, its project cannot be parsed, or its engine takes no
+            parameters.
+        SelectionError: The selection means nothing.
+    """
+    if here.airflow is not None:
+        return
+    refuse_prod_from_here(spec, replace(here, embedded=local_stack(here).needs.embedded))
+    refresh_manifest(spec, here, report)
+    _check_selection(spec, here, asked)
 
 
 def refresh_manifest(spec: Pipeline, here: Settings, report: Callable[[str], None]) -> None:
@@ -147,7 +163,7 @@ def resume_run(
     return _followed(airflow, last, spec, here, watch)
 
 
-def selection_checked(spec: Pipeline, here: Settings, asked: RunOptions) -> None:
+def _check_selection(spec: Pipeline, here: Settings, asked: RunOptions) -> None:
     """Ask dbt before anything is started, where it can tell already.
 
     Raises:
@@ -170,14 +186,13 @@ def chosen_nodes(spec: Pipeline, here: Settings, asked: RunOptions) -> list[Choi
         SelectionError: The selection means nothing.
     """
     results = local_stack(here).env().get("GOLDSMITH_RESULTS_PATH", here.results_path)
-    last = ReportStore(results, spec.name).newest()
     return choose_nodes(
         _plan(spec, here),
         project_of(spec, here),
         asked,
         target=spec.target or here.target,
         compared_with=here.root / spec.state_manifest if spec.state_manifest else None,
-        lasted={uid: one[1] for uid, one in last.nodes.items() if one[1]} if last else {},
+        lasted=ReportStore(results, spec.name).last_seconds(),
     )
 
 

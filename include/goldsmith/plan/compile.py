@@ -80,12 +80,10 @@ def compile_plan(pipeline: Pipeline, selected: Selected) -> Plan:
             place=places[names[uid].task_id],
             upstream=upstream[uid],
             build=built_by.get(names[uid].task_id, ""),
-            asset=asset_uri(pipeline, node.kind, node.relation),
             updated_by=updated_by.get(names[uid].task_id, names[uid].task_id),
             owner=_owner(node, nodes) or pipeline.owner,
             select=selects[uid],
-            timeout=_seconds(node.meta.timeout or pipeline.node_timeout),
-            slow_after=_seconds(node.meta.slow_after or pipeline.slow_after),
+            pipeline=pipeline,
         )
         for uid, node in sorted(executable.items(), key=lambda item: names[item[0]].task_id)
     )
@@ -205,12 +203,10 @@ def _planned(
     place: Place,
     upstream: set[str],
     build: str,
-    asset: str,
     updated_by: str,
     owner: str,
     select: str,
-    timeout: int,
-    slow_after: int,
+    pipeline: Pipeline,
 ) -> PlannedNode:
     return PlannedNode(
         unique_id=node.unique_id,
@@ -224,7 +220,7 @@ def _planned(
         unit=place.unit,
         select=select,
         build=build,
-        asset=asset,
+        asset=asset_uri(pipeline, node.kind, node.relation),
         updated_by=updated_by,
         upstream=tuple(sorted(upstream)),
         file=node.file,
@@ -236,8 +232,8 @@ def _planned(
         docs=node_docs(node),
         operator_kwargs=node.operator_kwargs,
         retry_errors=node.meta.retry_errors or "",
-        timeout=timeout,
-        slow_after=slow_after,
+        timeout=_seconds(node.meta.timeout or pipeline.node_timeout),
+        slow_after=_seconds(node.meta.slow_after or pipeline.slow_after),
     )
 
 

@@ -9,7 +9,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from contextlib import suppress
+from itertools import islice
 
 from goldsmith.report.summary import Summary
 from goldsmith.results.names import folder_name
@@ -20,6 +22,7 @@ FILES = (PAGE, ELEMENTARY, DOCS)
 _SUMMARY = "summary.gz"
 _LIST = ("~reports", "runs")
 _END_OF_TIME = "9999"
+_LOOKED_AT = 20  # reports, for how long a node takes
 
 
 class ReportStore:
@@ -52,19 +55,25 @@ class ReportStore:
         """Delete a file of a run, where it is there."""
         self._files.delete(self._folder(run_id), name)
 
-    def newest(self) -> Summary | None:
-        """The last run that has a report."""
-        return self.before("", _END_OF_TIME)
+    def last_seconds(self) -> dict[str, float]:
+        """Unique id to how long dbt took for a node the last time, as far as the latest reports know it."""
+        found: dict[str, float] = {}
+        for summary in islice(self._earlier("", _END_OF_TIME), _LOOKED_AT):
+            found = {uid: one[1] for uid, one in summary.nodes.items() if one[1]} | found
+        return found
 
     def before(self, run_id: str, started: str) -> Summary | None:
         """The run before this one, of those that began earlier."""
+        return next(self._earlier(run_id, started), None)
+
+    def _earlier(self, run_id: str, started: str) -> Iterator[Summary]:
+        """Runs that began earlier, the latest first."""
         for other, began in reversed(self._runs()):
             if other != run_id and began < started:
                 content = self._files.read(self._folder(other), _SUMMARY)
                 with suppress(ValueError):  # of another Goldsmith, or damaged: the one before has to do
                     if content:
-                        return Summary.unpack(content)
-        return None
+                        yield Summary.unpack(content)
 
     def add(self, summary: Summary, *, keep: int) -> None:
         """Note that a run has a report, and delete the reports of all but the newest runs.

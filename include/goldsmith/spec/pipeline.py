@@ -134,6 +134,9 @@ class Pipeline(SpecModel):
     max_active_runs: int = Field(1, ge=1)
     catchup: bool = False
 
+    environments: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Name of an environment to the keys of the spec that differ there; GOLDSMITH_ENVIRONMENT says which it is."""
+
     @field_validator("name")
     @classmethod
     def _plain_name(cls, name: str) -> str:
@@ -211,6 +214,50 @@ class Pipeline(SpecModel):
                 "one; write `engine: shared`, or `tasks: test`"
             )
         return self
+
+    @model_validator(mode="after")
+    def _valid_environments(self) -> Pipeline:
+        for name, changes in self.environments.items():
+            for key in ("name", "environments"):
+                if key in changes:
+                    raise ValueError(f"the environment {name} cannot change `{key}`")
+            try:
+                self._merged(changes)
+            except ValidationError as error:
+                raise ValueError(
+                    f"the environment {name} is not valid:\n{explain(error, Pipeline)}"
+                ) from error
+        return self
+
+    def in_environment(self, name: str) -> Pipeline:
+        """The spec with what differs in an environment.
+
+        Args:
+            name: Of the environment; empty for none.
+
+        Raises:
+            SpecError: The spec has environments, and none of that name.
+        """
+        if not name or not self.environments:
+            return self
+        if name not in self.environments:
+            near = get_close_matches(name, self.environments, n=1)
+            meant = f"Did you mean {near[0]}?" if near else f"It has {', '.join(self.environments)}."
+            raise SpecError(
+                f"{self.name} has no environment {name!r}, which GOLDSMITH_ENVIRONMENT names. {meant}"
+            )
+        return self._merged(self.environments[name])
+
+    def _merged(self, changes: dict[str, Any]) -> Pipeline:
+        """The spec with changes: of mappings key by key, of everything else as a whole."""
+        values: dict[str, Any] = self.model_dump(by_alias=True, exclude_unset=True, exclude={"environments"})
+        for key, value in changes.items():
+            old = values.get(key)
+            if isinstance(old, dict) and isinstance(value, dict) and key != "layers":
+                values[key] = {**old, **value}
+            else:
+                values[key] = value
+        return Pipeline.model_validate(values)
 
     @classmethod
     def parse(cls, values: Any, *, where: str = "the pipeline spec") -> Pipeline:
