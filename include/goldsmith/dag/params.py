@@ -15,8 +15,8 @@ def run_params() -> dict[str, Param]:
         "select": _text(
             _WHAT,
             "Select",
-            "As in dbt: names, `tag:`, `path:`, `source:`, `+`, `@`, `result:error`, `state:modified`, with spaces "
-            "between. Empty: everything. Tasks of what is not selected are skipped.",
+            "As in dbt: names, tag:, path:, source:, +, @, result:error, state:modified, with spaces between. "
+            "Empty: everything. Tasks of what is not selected are skipped.",
         ),
         "exclude": _text(_WHAT, "Exclude", "What to leave out of it, in the same way."),
         "dry_run": _switch(
@@ -50,7 +50,8 @@ def add_run_params(dag: DAG) -> None:
 
 
 def _text(section: str, title: str, description: str) -> Param:
-    return Param("", type="string", section=section, title=title, description_md=description)
+    # Airflow's form takes an empty text for one that is missing, and then starts nothing: so it may be null.
+    return Param(None, type=["null", "string"], section=section, title=title, description=description)
 
 
 def _switch(section: str, title: str, description: str) -> Param:

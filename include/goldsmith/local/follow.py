@@ -23,11 +23,12 @@ PATIENCE = 90.0  # seconds without an answer: the supervisor may be starting the
 FULL_EVERY = 15  # polls; between them only what changed is asked for
 OVERLAP = timedelta(seconds=30)
 _COLUMNS: list[tuple[str, Callable[[Tally], int], str]] = [
-    ("done", lambda tally: tally.done, "green"),
+    ("done", lambda tally: tally.done - tally.skipped, "green"),
     ("running", lambda tally: tally.running, "cyan"),
     ("retry", lambda tally: tally.retrying, "yellow"),
     ("failed", lambda tally: tally.failed, "bold red"),
     ("not run", lambda tally: tally.not_reached, "yellow"),
+    ("skipped", lambda tally: tally.skipped, "dim"),
 ]
 
 
@@ -158,7 +159,7 @@ def progress_table(progress: Progress, order: Sequence[str]) -> Table:
     total = progress.total()
     columns = _COLUMNS
     if progress.run.is_finished:
-        columns = [one for one in columns if one[0] not in {"running", "retry"} or one[1](total)]
+        columns = [one for one in columns if one[0] not in {"running", "retry", "skipped"} or one[1](total)]
     table.add_column("layer")
     for name in ("total", *(name for name, _, _ in columns), "time"):
         table.add_column(name, justify="right")

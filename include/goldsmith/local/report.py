@@ -118,21 +118,21 @@ class Report:
         console.print()
         console.print(progress_table(self.progress, self.order))
         console.print()
-        total = self.progress.total()
-        took = clock(self.progress.seconds)
-        if self.is_success:
-            but = f", {len(self.tolerated)} failures tolerated" if self.tolerated else ""
-            verdict = Text(f"{self.pipeline}: success, {total.done} tasks in {took}{but}", style="bold green")
-        else:
-            parts = [f"{total.failed} failed"] + (
-                [f"{total.not_reached} not run"] if total.not_reached else []
-            )
-            verdict = Text(
-                f"{self.pipeline}: {self.progress.run.state}, {', '.join(parts)}, {took}", style="bold red"
-            )
-        console.print(verdict)
+        console.print(self._verdict())
         if counted := count_nodes(self.progress.tasks, self.nodes):
             console.print(counted, highlight=False)
+
+    def _verdict(self) -> Text:
+        """How the run ended, in a line."""
+        total, took = self.progress.total(), clock(self.progress.seconds)
+        if self.is_success:
+            parts = [f"{self.pipeline}: success, {total.done - total.skipped} tasks in {took}"]
+            parts += [f"{len(self.tolerated)} failures tolerated"] if self.tolerated else []
+            parts += [f"{total.skipped} skipped"] if total.skipped else []
+            return Text(", ".join(parts), style="bold green")
+        parts = [f"{self.pipeline}: {self.progress.run.state}, {total.failed} failed"]
+        parts += [f"{total.not_reached} not run"] if total.not_reached else []
+        return Text(", ".join([*parts, took]), style="bold red")
 
 
 def make_report(

@@ -16,6 +16,8 @@ PROD = "prod"
 
 
 def _terms(value: Any) -> Any:
+    if value is None:
+        return ()
     if isinstance(value, str):
         try:
             value = shlex.split(value)

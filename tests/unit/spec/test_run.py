@@ -13,9 +13,9 @@ from goldsmith.spec.run import RunOptions
 
 def test_what_the_form_sends_untouched_is_a_run_of_everything() -> None:
     """Empty fields are no parameters, so neither the configuration nor dbt's command line has them."""
-    untouched = {
+    untouched: dict[str, Any] = {
         "select": "",
-        "exclude": "",
+        "exclude": None,
         "dry_run": False,
         "full_refresh": False,
         "full_refresh_approved": False,
