@@ -167,9 +167,12 @@ def test_the_dag_follows_the_spec_and_explains_itself(dag: DAG, plan: Plan, spec
         "| gold |",
         "`tasks: test`",
         "Chosen by `auto`",
+        "tab *report* of the run",
+        "**Owners** of nodes: ",
         *(line.split("**")[1] for line in plan.exposures),
     ):
         assert word in dag.doc_md
+    assert ("*Trigger* has a form" in dag.doc_md) == (spec.engine == "shared")
     assert spec.description.split("\n")[0] == dag.description
 
 

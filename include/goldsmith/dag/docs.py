@@ -8,12 +8,20 @@ from goldsmith.plan.model import Plan, PlannedGate
 from goldsmith.spec.pipeline import Pipeline
 
 _KINDS = ("model", "seed", "snapshot", "test", "unit_test", "source")
+_OWNERS = 20
 _HEADS = ("models", "seeds", "snapshots", "tests", "unit tests", "freshness")
 
 
 def pipeline_docs(plan: Plan, spec: Pipeline) -> str:
     """Description, counts by layer, exposures and what to do when something is red."""
-    parts = [spec.description.strip(), _counts(plan), _tasks_line(plan), _gate_line(plan, spec), _RERUN]
+    parts = [spec.description.strip(), _counts(plan), _tasks_line(plan), _gate_line(plan, spec)]
+    parts += [
+        _times(spec),
+        _owners(plan),
+        _RERUN,
+        _PART if spec.engine == "shared" else "",
+        _REPORT if spec.report else "",
+    ]
     if plan.exposures:
         parts.append("**Who uses it**\n\n" + "\n".join(f"- {line}" for line in plan.exposures))
     parts.append(
@@ -63,6 +71,21 @@ def _gate_line(plan: Plan, spec: Pipeline) -> str:
     return "\n".join([line, "", "| gate after | limits |", "|---|---|", *rows]) if rows else line
 
 
+def _times(spec: Pipeline) -> str:
+    """By when it has to be done."""
+    lines = [f"- {deadline.text}" for deadline in spec.deadlines]
+    return "\n".join(["**Deadlines**", "", *lines]) if lines else ""
+
+
+def _owners(plan: Plan) -> str:
+    """Who is asked about what."""
+    counts = Counter(node.owner for node in plan.nodes if node.kind not in ("test", "unit_test"))
+    if len(counts) < 2:  # the DAG's page names the one anyway
+        return ""
+    named = ", ".join(f"{owner} ({number})" for owner, number in counts.most_common(_OWNERS))
+    return f"**Owners** of nodes: {named}{', and others' if len(counts) > _OWNERS else ''}."
+
+
 _TASKS = {
     "test": "Each node and each test is a task of its own",
     "model_tests": "Each node is a task, and so are all its tests together, and all its unit tests",
@@ -72,3 +95,9 @@ _RERUN = (
     "**A task is red?** Open it and read its log: dbt's own message stands at the end. When the cause is mended, "
     "*Clear* the task with *Downstream*: that node runs again, then what it held back, and nothing else."
 )
+_PART = (
+    "**Only a part of it?** *Trigger* has a form: what `select` names is built (names, `tag:`, `path:`, `+`, "
+    "`result:error`), the rest is skipped; it takes a dry run, a full refresh, variables and a window too. On the "
+    "command line: `goldsmith run --select ...`, and `goldsmith run --failed` to go on with a run that failed."
+)
+_REPORT = "**What came out?** Each run has its report, in the tab *report* of the run."

@@ -12,7 +12,7 @@ from goldsmith.dbt.node import Node
 from goldsmith.errors import PlanError
 from goldsmith.plan.assets import asset_uri, updaters
 from goldsmith.plan.deadlines import node_meant
-from goldsmith.plan.docs import node_docs
+from goldsmith.plan.docs import nodes_docs
 from goldsmith.plan.edges import dbt_edges, topological_order
 from goldsmith.plan.gates import check_gates
 from goldsmith.plan.groups import Place, place_tasks
@@ -53,9 +53,7 @@ def compile_plan(pipeline: Pipeline, selected: Selected) -> Plan:
     """
     nodes = selected.nodes
     executable = {uid: node for uid, node in nodes.items() if node.is_executable}
-    for deadline in pipeline.deadlines:
-        if deadline.node:
-            node_meant(deadline.node, {uid: node.name for uid, node in executable.items()})
+    _check_deadlines(pipeline, executable)
     layers = assign_layers(nodes, selected.layer_matches)
     check_gates(pipeline, executable, layers)
     names = name_tasks(executable, layers, nodes)
@@ -70,6 +68,7 @@ def compile_plan(pipeline: Pipeline, selected: Selected) -> Plan:
     builds = plan_builds(upstream, pipeline, gates=gates, stages=stages)
     places = _places(executable, layers, names, upstream, (*gates, *builds))
     selects = selections(executable)
+    docs = nodes_docs(executable, nodes, selects)
     built_by = {names[uid].task_id: build_id(stage) for uid, stage in stages.items()}
     updated_by = updaters(gates, builds, built_by)
     planned = tuple(
@@ -83,6 +82,7 @@ def compile_plan(pipeline: Pipeline, selected: Selected) -> Plan:
             updated_by=updated_by.get(names[uid].task_id, names[uid].task_id),
             owner=_owner(node, nodes) or pipeline.owner,
             select=selects[uid],
+            docs=docs[uid],
             pipeline=pipeline,
         )
         for uid, node in sorted(executable.items(), key=lambda item: names[item[0]].task_id)
@@ -206,6 +206,7 @@ def _planned(
     updated_by: str,
     owner: str,
     select: str,
+    docs: str,
     pipeline: Pipeline,
 ) -> PlannedNode:
     return PlannedNode(
@@ -229,12 +230,23 @@ def _planned(
         tags=node.tags,
         severity=node.severity,
         relation=node.relation,
-        docs=node_docs(node),
+        docs=docs,
         operator_kwargs=node.operator_kwargs,
         retry_errors=node.meta.retry_errors or "",
         timeout=_seconds(node.meta.timeout or pipeline.node_timeout),
         slow_after=_seconds(node.meta.slow_after or pipeline.slow_after),
     )
+
+
+def _check_deadlines(pipeline: Pipeline, executable: Mapping[str, Node]) -> None:
+    """Refuse a deadline for no node, or for several.
+
+    Raises:
+        PlanError: There is one.
+    """
+    for deadline in pipeline.deadlines:
+        if deadline.node:
+            node_meant(deadline.node, {uid: node.name for uid, node in executable.items()})
 
 
 def _seconds(limit: timedelta | None) -> int:

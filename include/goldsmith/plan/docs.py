@@ -2,11 +2,43 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
 from goldsmith.dbt.node import Column, Node
 
+_TESTS = ("test", "unit_test")
+_NAMED = 20
 
-def node_docs(node: Node) -> str:
-    """Description, relation, owner, tags, file and columns of a node, in Markdown."""
+
+def nodes_docs(
+    executable: Mapping[str, Node], nodes: Mapping[str, Node], selects: Mapping[str, str]
+) -> dict[str, str]:
+    """Unique id to the documentation of a node.
+
+    Args:
+        executable: Unique id to node, of those that are tasks.
+        nodes: All nodes of the pipeline, what is tested and read among them.
+        selects: Unique id to the dbt selection of that node alone.
+    """
+    tests: dict[str, list[str]] = defaultdict(list)
+    for node in executable.values():
+        for parent in node.parents if node.kind in _TESTS else ():
+            tests[parent].append(node.name)
+    return {
+        uid: _node_docs(
+            node,
+            select=selects[uid],
+            reads=[nodes[parent].name for parent in node.parents if parent in nodes],
+            tests=sorted(tests.get(uid, ())),
+        )
+        for uid, node in executable.items()
+    }
+
+
+def _node_docs(node: Node, *, select: str, reads: Sequence[str], tests: Sequence[str]) -> str:
+    """Description, facts, the command that does the same on a laptop, and columns."""
+    verb = "source freshness" if node.kind == "source" else "build"
     facts = {
         "dbt node": f"`{node.unique_id}`",
         "relation": f"`{node.relation}`" if node.relation and node.kind != "test" else "",
@@ -15,6 +47,9 @@ def node_docs(node: Node) -> str:
         "owner": node.owner,
         "tags": ", ".join(node.tags),
         "file": f"`{node.file}`",
+        "reads": _named(reads),
+        "tests": _named(tests),
+        "on a laptop": f"`dbt {verb} --select {select}`",
     }
     parts = [
         node.description.strip(),
@@ -25,6 +60,11 @@ def node_docs(node: Node) -> str:
             "\n".join(["| column | type | description |", "|---|---|---|", *map(_row, node.columns)])
         )
     return "\n\n".join(part for part in parts if part)
+
+
+def _named(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
 def _row(column: Column) -> str:
