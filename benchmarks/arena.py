@@ -225,6 +225,7 @@ def _stack(root: Path, executor: str) -> Stack:
     extra = {
         **variables,
         "AIRFLOW_CONN_WAREHOUSE": json.dumps(connection),
+        "GOLDSMITH_ALLOW_PROD": "yes",  # a warehouse of the arena's own
         # Each variant would else pay for parsing the others' files again and again.
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600",
         "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "300",
