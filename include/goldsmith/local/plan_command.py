@@ -38,7 +38,7 @@ def plan(
         )
     shown: Any
     if asked.is_selective:
-        choices = chosen_nodes(spec, here, asked)
+        choices = chosen_nodes(spec, here, asked, found)
         shown = choices_listing(found, choices) if as_json else choices_table(choices)
     else:
         shown = found.listing() if as_json else plan_tree(found)

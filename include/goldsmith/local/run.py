@@ -12,6 +12,7 @@ from goldsmith.dbt.project import make_manifest
 from goldsmith.errors import ConfigurationError, EnvironmentProblem, GoldsmithError, SelectionError
 from goldsmith.local.airflow import Airflow, local_stack
 from goldsmith.local.choice import Choice, choose_nodes, is_known_before
+from goldsmith.local.environment import RESULTS
 from goldsmith.local.follow import follow
 from goldsmith.local.names import nearest
 from goldsmith.local.report import Report, make_report
@@ -176,18 +177,18 @@ def _check_selection(spec: Pipeline, here: Settings, asked: RunOptions) -> None:
             hint="Write `engine: shared` into the pipeline spec.",
         )
     if (asked.select or asked.exclude) and is_known_before(asked):
-        chosen_nodes(spec, here, asked)
+        chosen_nodes(spec, here, asked, _plan(spec, here))
 
 
-def chosen_nodes(spec: Pipeline, here: Settings, asked: RunOptions) -> list[Choice]:
+def chosen_nodes(spec: Pipeline, here: Settings, asked: RunOptions, plan: Plan) -> list[Choice]:
     """What a run with a selection would build.
 
     Raises:
         SelectionError: The selection means nothing.
     """
-    results = local_stack(here).env().get("GOLDSMITH_RESULTS_PATH", here.results_path)
+    results = local_stack(here).env()[RESULTS]
     return choose_nodes(
-        _plan(spec, here),
+        plan,
         project_of(spec, here),
         asked,
         target=spec.target or here.target,
