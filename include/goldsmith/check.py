@@ -6,8 +6,9 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 from rich.table import Table
@@ -27,6 +28,7 @@ OK, WARN, FAIL = "ok", "warn", "fail"
 _SEEDS = ("1", "2")
 _HINTS = {
     "manifest": "goldsmith manifest",
+    "after": "If another DAG updates it, all is well; else the pipeline never starts by itself.",
     "places": "Write `engine: isolated` where they have to hold for the first try too.",
 }
 _STYLES = {OK: "green", WARN: "yellow", FAIL: "bold red"}
@@ -66,10 +68,11 @@ def check_all(here: Settings, env: Mapping[str, str], *, strict: bool, connectio
                 hint="See the README for a DAG file of ten lines.",
             )
         ]
+    specs = [spec for spec, _ in found.values()]
     findings = [
         each
         for spec, file in found.values()
-        for each in _check_one(spec, file, here, env, connections=connections)
+        for each in _check_one(spec, file, specs, here, env, connections=connections)
     ]
     return [_strictly(each) for each in findings] if strict else findings
 
@@ -94,7 +97,13 @@ def _strictly(finding: Finding) -> Finding:
 
 
 def _check_one(
-    spec: Pipeline, file: Path, here: Settings, env: Mapping[str, str], *, connections: bool
+    spec: Pipeline,
+    file: Path,
+    others: Sequence[Pipeline],
+    here: Settings,
+    env: Mapping[str, str],
+    *,
+    connections: bool,
 ) -> list[Finding]:
     def try_it(what: str, test: Callable[[], tuple[str, str]]) -> Finding:
         try:
@@ -110,6 +119,8 @@ def _check_one(
         try_it("plan", lambda: _plan(spec, here)),
     ]
     if all(each.status != FAIL for each in findings):
+        if spec.after is not None:
+            findings.append(try_it("after", lambda: _awaited(spec, others, here)))
         if said := unheard(load_plan(spec, project_of(spec, here), here)):
             findings.append(try_it("places", lambda: (WARN, f"of some nodes {said}")))
         findings.append(try_it("determinism", lambda: _determinism(file, env)))
@@ -134,6 +145,25 @@ def _manifest(project: DbtProject) -> tuple[str, str]:
 def _plan(spec: Pipeline, here: Settings) -> tuple[str, str]:
     plan = load_plan(spec, project_of(spec, here), here)
     return OK, f"{plan_head(plan)}; tasks: {plan.tasks}"
+
+
+def _awaited(spec: Pipeline, others: Sequence[Pipeline], here: Settings) -> tuple[str, str]:
+    """Whether somebody updates what the pipeline waits for, as far as that can be known here."""
+    uris = spec.after.uris if spec.after else ()
+    updated = {
+        node.asset: other.name
+        for other in others
+        if other.name != spec.name
+        for node in load_plan(other, project_of(other, here), here).nodes
+        if node.asset
+    }
+    found = [f"{uri} (of {updated[uri]})" for uri in uris if uri in updated]
+    unknown = [uri for uri in uris if uri not in updated]
+    if not unknown:
+        return OK, f"waits for {', '.join(found)}"
+    near = get_close_matches(unknown[0], updated, n=1)
+    meant = f"; did you mean {near[0]}?" if near else ""
+    return WARN, f"no pipeline here updates {', '.join(unknown)}{meant}"
 
 
 def _determinism(file: Path, env: Mapping[str, str]) -> tuple[str, str]:

@@ -84,6 +84,7 @@ class FakeSite:
     kept: list[NodeResult] = field(default_factory=list)
     graph: PlanGraph = GRAPH
     target: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(target="dev"))
+    window: None = None
 
     def last_results(self, _: str, nodes: Iterable[PlannedNode]) -> dict[str, NodeResult]:
         """The last record of each."""

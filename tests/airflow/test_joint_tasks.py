@@ -193,7 +193,7 @@ def run(task: NodeTask, instance: FakeInstance, store: Store | None = None) -> s
             {
                 "ti": instance,
                 "task_state_store": Store() if store is None else store,
-                "dag_run": SimpleNamespace(conf={}),
+                "dag_run": SimpleNamespace(conf={}, partition_date=None),
             },
         )
     )

@@ -18,6 +18,7 @@ from tests.integration.shared_project import (
     GATED,
     PIPELINES,
     REFUSED,
+    STARTED,
     STEERED,
     make_gated_project,
     make_projects,
@@ -64,7 +65,7 @@ def steered(
     """Pipelines whose runs are given parameters, and some whose tasks may not mark, in one Airflow."""
     root = tmp_path_factory.mktemp("steered")
     make_steered_project(root)
-    with _started(root, settings_for(root), STEERED, REFUSED) as made:
+    with _started(root, settings_for(root), (*STEERED, *STARTED), REFUSED) as made:
         yield made
 
 
@@ -74,7 +75,9 @@ def _started(
 ) -> Iterator[Lab]:
     (root / "dags").mkdir()
     for name in pipelines:
-        write_dag(root / "dags", name)
+        # On the local stack nothing starts by itself.
+        started = 'import os\n\nos.environ["GOLDSMITH_SCHEDULE"] = "on"\n' if name in STARTED else ""
+        write_dag(root / "dags", name, started)
     stack = Stack(root=root)
     try:
         stack.up()

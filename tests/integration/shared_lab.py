@@ -172,13 +172,14 @@ class Lab:
 
     def until_state(self, run: Run, task_id: str, state: str) -> None:
         """Wait until a task is in a state."""
-        self._until(lambda: self.see(run).states.get(task_id) == state, f"{task_id} {state}")
+        self.until(lambda: self.see(run).states.get(task_id) == state, f"{task_id} {state}")
 
     def _finished(self, run: Run) -> Seen:
-        self._until(lambda: self.api.run(run.dag_id, run.run_id).is_finished, f"the end of {run}")
+        self.until(lambda: self.api.run(run.dag_id, run.run_id).is_finished, f"the end of {run}")
         return self.see(run)
 
-    def _until(self, condition: Callable[[], bool], what: str) -> None:
+    def until(self, condition: Callable[[], bool], what: str) -> None:
+        """Wait for something."""
         end = time.monotonic() + LIMIT
         while not condition():
             assert time.monotonic() < end, f"waited {LIMIT:.0f} s for {what}"

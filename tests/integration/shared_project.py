@@ -70,6 +70,12 @@ STEERED: dict[str, dict[str, object]] = {
     "steered_node": {"gate": "node", "tasks": "model"},
 }
 """Pipelines whose runs are given parameters."""
+STARTED: dict[str, dict[str, object]] = {
+    "leads": {"gate": "node", "select": "+rates", "schedule": None},
+    "follows": {"gate": "node", "select": "+rates", "after": "goldsmith://leads/lab_bronze/rates"},
+    "windowed": {"gate": "node", "select": "appended", "schedule": "@daily", "window": "1d"},
+}
+"""Pipelines that Airflow may start by itself."""
 REFUSED = ("refused_absent", "refused_password", "refused_viewer")
 """Pipelines whose tasks have no right to mark."""
 
@@ -232,7 +238,10 @@ def spec_of(name: str) -> dict[str, object]:
         "retries": {"models": 1, "delay": "5s", "errors": "any"},
         "profile": {"schema": name},
     }
-    return {**common, **{**PIPELINES, **GATED, **STEERED}.get(name, {"gate": "node", "select": "+priced"})}
+    return {
+        **common,
+        **{**PIPELINES, **GATED, **STEERED, **STARTED}.get(name, {"gate": "node", "select": "+priced"}),
+    }
 
 
 def write_dag(dags: Path, name: str, before: str = "") -> None:

@@ -269,6 +269,52 @@ def test_the_command_line_starts_a_run_with_parameters(steered: Lab, first: dict
     assert built(steered.see(newest)) == {ORDERS}
 
 
+def test_fail_fast_ends_the_run_at_the_first_failure(steered: Lab, first: dict[str, Seen]) -> None:
+    """The build says which it was and is not retried; to clear what failed builds the rest."""
+    assert first
+    steered.control(["steered"], divisor=0)
+    runs = steered.start(["steered"], select="rates priced revenue", fail_fast=True, threads=1)
+    [seen] = steered.finished(runs).values()
+    steered.control(["steered"], divisor=1)
+    assert seen.run.state == "failed"
+    assert "fail_fast: dbt stopped at model.lab.rates" in first_log(steered, seen)
+    assert seen.tasks[FIRST["steered"]].try_number == 1
+    assert {seen.states[task] for task in chosen(steered, seen, ("rates", "priced"))} == {"upstream_failed"}
+    steered.clear_run(seen.run, only_failed=True)
+    [after] = steered.finished(runs).values()
+    assert after.run.state == "success", after.not_green
+    assert built(after) == chosen(steered, seen, ("rates", "priced", "revenue"))
+
+
+def test_a_run_starts_when_another_pipelines_model_was_built(steered: Lab) -> None:
+    """And `goldsmith check` knows whose it is."""
+    assert steered.api.runs("follows", limit=1) == []
+    [seen] = steered.finished(steered.start(["leads"])).values()
+    assert seen.run.state == "success", seen.not_green
+    steered.until(lambda: bool(steered.api.runs("follows", limit=1)), "a run of `follows`")
+    [run] = steered.api.runs("follows", limit=1)
+    assert steered.finished({"follows": run})["follows"].run.state == "success"
+    said = " ".join(call(steered, "check", "--no-connections").stdout.split())
+    assert "follows: after waits for goldsmith://leads/lab_bronze/rates (of leads)" in said
+
+
+def test_airflows_own_backfill_passes_each_window_to_dbt(steered: Lab) -> None:
+    """Of a pipeline whose runs cover a window each."""
+    body = {
+        "dag_id": "windowed",
+        "from_date": "2026-11-01T00:00:00Z",
+        "to_date": "2026-11-02T00:00:00Z",
+        "max_active_runs": 1,
+    }
+    steered.api.send("POST", "/api/v2/backfills", body=body)
+    steered.until(lambda: len(steered.api.runs("windowed", limit=5)) == 2, "two runs of `windowed`")
+    runs = {run.run_id: run for run in steered.api.runs("windowed", limit=5)}
+    said = "".join(steered.log(seen.run, seen.tasks["build"]) for seen in steered.finished(runs).values())
+    for day in (1, 2):
+        window = f"--event-time-start 2026-11-0{day}T00:00:00 --event-time-end 2026-11-0{day + 1}T00:00:00"
+        assert window in said
+
+
 def test_a_backfill_is_a_run_for_each_window(steered: Lab, first: dict[str, Seen]) -> None:
     """In order, each with its window; it stops at the first that fails, and says how to go on."""
     assert first

@@ -14,6 +14,7 @@ from goldsmith.dag.deadlines import deadline_alerts
 from goldsmith.dag.docs import gate_docs, pipeline_docs
 from goldsmith.dag.params import add_run_params
 from goldsmith.dag.report import add_report, wire_report
+from goldsmith.dag.schedule import schedule_of
 from goldsmith.dag.wiring import wire
 from goldsmith.dbt.project import DbtProject
 from goldsmith.engine.asking_gate import AskingGateTask
@@ -53,7 +54,7 @@ def render(
         dag_id=spec.name,
         description=spec.description.strip().split("\n")[0],
         doc_md=None if wanted else pipeline_docs(plan, spec),
-        schedule=spec.schedule if here.is_scheduled else None,
+        schedule=schedule_of(spec) if here.is_scheduled else None,
         start_date=datetime.combine(spec.start_date, time(), UTC),
         catchup=spec.catchup,
         max_active_runs=spec.max_active_runs,
@@ -108,6 +109,7 @@ def _engine(spec: Pipeline, project: DbtProject, here: Settings, load_plan: Call
         gates=spec.gates,
         freshness=spec.freshness,
         compared_with=here.root / spec.state_manifest if spec.state_manifest else None,
+        window=spec.window,
     )
     if spec.engine == "isolated":
         from goldsmith.engine.isolated import IsolatedEngine  # and with it Cosmos's operators

@@ -72,9 +72,12 @@ def _gate_line(plan: Plan, spec: Pipeline) -> str:
 
 
 def _times(spec: Pipeline) -> str:
-    """By when it has to be done."""
+    """What it comes after, and by when it has to be done."""
+    starts = (
+        [f"Runs {spec.after.text}{f', and at {spec.times}' if spec.times else ''}."] if spec.after else []
+    )
     lines = [f"- {deadline.text}" for deadline in spec.deadlines]
-    return "\n".join(["**Deadlines**", "", *lines]) if lines else ""
+    return "\n".join([*starts, *(["", "**Deadlines**", "", *lines] if lines else [])]).strip()
 
 
 def _owners(plan: Plan) -> str:

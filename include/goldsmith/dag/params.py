@@ -6,6 +6,8 @@ from typing import Any
 
 from airflow.sdk import DAG, Param
 
+from goldsmith.spec.run import MOST_THREADS
+
 _WHAT, _HOW, _WINDOW = "What to build", "How to build it", "Window of microbatch models"
 
 
@@ -33,11 +35,12 @@ def run_params() -> dict[str, Param]:
             None,
             type=["null", "integer"],
             minimum=1,
-            maximum=64,
+            maximum=MOST_THREADS,
             section=_HOW,
             title="Threads",
             description="How many nodes dbt builds at once; empty: as always.",
         ),
+        "fail_fast": _switch(_HOW, "Fail fast", "Stop at the first node that fails."),
         "event_time_start": _moment("From", "Start of the window; with its end."),
         "event_time_end": _moment("To", "End of the window, which does not belong to it."),
     }

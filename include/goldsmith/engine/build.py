@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any, cast
 
 from airflow.sdk import BaseOperator, Context
+from airflow.sdk.exceptions import AirflowFailException
 
 from goldsmith.deadline import bounded
 from goldsmith.engine.batch import Batch
@@ -19,6 +20,7 @@ from goldsmith.engine.selection import choose, options_of
 from goldsmith.engine.site import Site
 from goldsmith.engine.state import BuildState, StateStore
 from goldsmith.plan.model import PlannedNode
+from goldsmith.results.record import FAILED
 
 XCOM_KEY = "statuses"
 _HOLDS_BACK = {"failed", "upstream_failed", "removed"}
@@ -86,8 +88,18 @@ class BuildTask(BaseOperator):
                 marker.close()
         state.save(store)
         context["ti"].xcom_push(key=XCOM_KEY, value=state.pack())
+        if options.fail_fast:
+            self._fail_fast(state)
         self.site.prune()
         return dict(Counter(state.statuses.values()))
+
+    def _fail_fast(self, state: BuildState) -> None:
+        """Hold back what dbt had not come to: tasks of nodes would build it."""
+        failed = [uid for uid, status in state.statuses.items() if status in FAILED]
+        if failed:
+            raise AirflowFailException(
+                f"fail_fast: dbt stopped at {', '.join(failed)}. Clear this task to build what is missing."
+            )
 
     def on_kill(self) -> None:
         """Let dbt cancel its queries, and end what is left of them in the warehouse."""

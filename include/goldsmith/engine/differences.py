@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from goldsmith.plan.model import PlannedNode
-from goldsmith.results.record import GOOD
+from goldsmith.results.record import FAILED, GOOD
 
 _EXPECTED = {
     "table": "table",
@@ -17,7 +17,6 @@ _EXPECTED = {
     "materialized_view": "materialized_view",
 }
 """dbt materialization to the kind of relation it leaves; of others nothing is known."""
-_FAILED = {"error", "fail", "runtime error"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,7 +69,7 @@ def differences(nodes: Mapping[str, Said]) -> list[Difference]:
 
 
 def _difference(said: Said) -> tuple[str, bool]:
-    if said.state == "skipped" and said.status in _FAILED:
+    if said.state == "skipped" and said.status in FAILED:
         return f"Airflow shows it skipped, dbt says {said.status}", True
     if said.state != "success":
         return "", False

@@ -128,6 +128,8 @@ class Invocations:
             return
         if code == 0 and not self._is_stopped:
             return  # dbt does not know them: the caller sees that they have no result
+        if code == 1 and not self._is_stopped and self.space.options.fail_fast:
+            return  # that is what was asked for
         said = "\n".join((reader.errors or reader.said)[-20:])
         why = "was stopped" if self._is_stopped else f"ended with code {code}"
         raise DbtStopped(

@@ -10,6 +10,7 @@ import base64
 import json
 import logging
 import zlib
+from datetime import datetime, timedelta
 
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowFailException
@@ -36,10 +37,19 @@ def options_of(context: Context, site: Site) -> RunOptions:
     Raises:
         AirflowFailException: It cannot be done, or is no parameter of a run.
     """
+    run = context["dag_run"]
+    window = _window(run.partition_date, site.window)
     try:
-        return RunOptions.parse(context["dag_run"].conf or {}, target=site.target.target)
+        return RunOptions.parse({**window, **(run.conf or {})}, target=site.target.target)
     except ConfigurationError as error:
         raise AirflowFailException(str(error)) from error
+
+
+def _window(start: datetime | None, length: timedelta | None) -> dict[str, datetime]:
+    """The window of a run that Airflow started for one."""
+    if start is None or length is None:
+        return {}
+    return {"event_time_start": start, "event_time_end": start + length}
 
 
 def choose(site: Site, context: Context, options: RunOptions, task_id: str) -> frozenset[str] | None:

@@ -64,6 +64,7 @@ class Site:
         gates: Layer to what its gate lets through, of those that have limits.
         freshness: What a stale source does: `block`, `warn` or `skip`.
         compared_with: The manifest that `state:` in a run's selection means.
+        window: Length of time that each run by the clock covers.
     """
 
     load_plan: Callable[[], Plan]
@@ -74,6 +75,7 @@ class Site:
     gates: Mapping[str, Gate] = field(default_factory=dict)
     freshness: str = "block"
     compared_with: Path | None = None
+    window: timedelta | None = None
     _writer: Writer | None = field(default=None, init=False)
     _looked: float = field(default=0.0, init=False)
 

@@ -165,6 +165,7 @@ def _asked(options: RunOptions, verb: str) -> list[str]:
         found += ["--threads", str(options.threads)]
     if verb == "build":
         found += ["--full-refresh"] if options.full_refresh else []
+        found += ["--fail-fast"] if options.fail_fast else []
         for name in ("event_time_start", "event_time_end"):
             if (moment := getattr(options, name)) is not None:
                 found += [f"--{name.replace('_', '-')}", _in_utc(moment)]

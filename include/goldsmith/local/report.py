@@ -14,11 +14,11 @@ from rich.text import Text
 from goldsmith.local.airflow import Airflow
 from goldsmith.local.follow import clock, progress_table
 from goldsmith.local.progress import Progress
-from goldsmith.local.said import FAILED, Said, Warned, in_dbts_words
+from goldsmith.local.said import Said, Warned, in_dbts_words
 from goldsmith.plan.graph import nodes_by_task
 from goldsmith.plan.model import Plan, PlannedNode
 from goldsmith.rest import LogLine, RestClient, TaskInstance
-from goldsmith.results.record import GOOD, NodeResult
+from goldsmith.results.record import FAILED, GOOD, NodeResult
 
 # dbt's resource types, as a person calls them, and what is said of one that went well.
 _NOUNS = {

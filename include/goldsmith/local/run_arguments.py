@@ -26,6 +26,7 @@ Vars = Annotated[str, typer.Option("--vars", help="dbt variables, as a JSON obje
 From = Annotated[str | None, typer.Option("--event-time-start", help="Start of microbatch models' window.")]
 To = Annotated[str | None, typer.Option("--event-time-end", help="End of that window.")]
 Threads = Annotated[int | None, typer.Option("--threads", help="How many nodes dbt builds at once.")]
+FailFast = Annotated[bool, typer.Option("--fail-fast", help="Stop at the first node that fails.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Build nothing: say what would be built.")]
 
 
@@ -41,6 +42,7 @@ class RunArguments:
     event_time_start: str | None = None
     event_time_end: str | None = None
     threads: int | None = None
+    fail_fast: bool = False
     dry_run: bool = False
 
     def options(self, *, target: str) -> RunOptions:

@@ -36,6 +36,7 @@ def run(
     event_time_start: run_arguments.From = None,
     event_time_end: run_arguments.To = None,
     threads: run_arguments.Threads = None,
+    fail_fast: run_arguments.FailFast = False,
     dry_run: run_arguments.DryRun = False,
     failed: Annotated[bool, typer.Option("--failed", help="Go on with the last run, which failed.")] = False,
     as_json: JsonOption = False,
@@ -63,6 +64,7 @@ def run(
         event_time_start=event_time_start,
         event_time_end=event_time_end,
         threads=threads,
+        fail_fast=fail_fast,
         dry_run=dry_run,
     ).options(target=spec.target or here.target)
     prepare_run(spec, here, asked, report)
@@ -87,6 +89,7 @@ def backfill(
     approve_full_refresh: run_arguments.Approved = False,
     dbt_vars: run_arguments.Vars = "",
     threads: run_arguments.Threads = None,
+    fail_fast: run_arguments.FailFast = False,
     dry_run: run_arguments.DryRun = False,
     down: DownOption = False,
 ) -> None:
@@ -107,6 +110,7 @@ def backfill(
         full_refresh_approved=approve_full_refresh,
         vars=dbt_vars,
         threads=threads,
+        fail_fast=fail_fast,
         dry_run=dry_run,
     ).options(target=spec.target or here.target)
     todo = windows(start, end, every)

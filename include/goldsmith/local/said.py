@@ -22,11 +22,10 @@ from goldsmith.plan.model import Plan, PlannedNode
 from goldsmith.rest import RestClient, TaskInstance
 from goldsmith.rest.transport import ApiRefused, quoted, run_path
 from goldsmith.results.history import by_node
-from goldsmith.results.record import GOOD, NodeResult
+from goldsmith.results.record import FAILED, GOOD, NodeResult
 
 READ_EVERY = 2.0  # seconds: as often as a build writes
 _WARN = "warn"
-FAILED = frozenset({"fail", "error", "runtime error"})
 _MOST = 25  # warnings that are looked up
 
 

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 GOOD = frozenset({"success", "pass", "warn"})
+FAILED = frozenset({"error", "fail", "runtime error"})
+"""dbt's statuses of what did not go well, or found rows."""
 """dbt statuses of a node that is done."""
 
 

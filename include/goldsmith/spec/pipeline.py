@@ -12,12 +12,14 @@ import yaml
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from goldsmith.errors import SpecError
+from goldsmith.spec.after import After
 from goldsmith.spec.base import Duration, SpecModel, explain, some_time
 from goldsmith.spec.deadline import Deadline
 from goldsmith.spec.gate import Gate
 from goldsmith.spec.ingest import Ingest
 from goldsmith.spec.node import RetriedErrors
 from goldsmith.spec.report import Report
+from goldsmith.spec.run import MOST_THREADS
 
 DEFAULT_LAYERS: dict[str, tuple[str, ...]] = {
     "bronze": ("path:models/bronze/",),
@@ -43,7 +45,7 @@ class Profile(SpecModel):
 
     schema_: str = Field("analytics", alias="schema")
     """dbt's `target.schema`: where nodes without a schema of their own go."""
-    threads: int = Field(4, ge=1, le=64)
+    threads: int = Field(4, ge=1, le=MOST_THREADS)
     extra: dict[str, str | int | bool] = Field(default_factory=dict)
     """More keys of the dbt profile, such as `catalog` on Databricks. Never secrets."""
 
@@ -78,7 +80,9 @@ class Pipeline(SpecModel):
     """DAG id; lower case letters, digits and underscores."""
     description: str = ""
     schedule: str | None = "@hourly"
-    """Cron expression or preset; none for manual runs only."""
+    """Cron expression or preset; none: not by the clock. With `after` the clock counts only where it is written."""
+    after: After | None = None
+    """Assets whose update starts a run, such as the gold tables of another pipeline."""
     start_date: date = date(2026, 1, 1)
     owner: str = "data-platform"
     """Owner of the DAG, and of nodes for which dbt names none."""
@@ -131,6 +135,8 @@ class Pipeline(SpecModel):
     """No task starts or goes on after this time from the start of the run."""
     deadlines: tuple[Deadline, ...] = ()
     """By when the run or single nodes have to be done; who is late is told, and goes on."""
+    window: Duration | None = None
+    """Length of time that each run by the clock covers, up to its moment: what microbatch models build in it."""
     max_active_runs: int = Field(1, ge=1)
     catchup: bool = False
 
@@ -167,7 +173,40 @@ class Pipeline(SpecModel):
             )
         return namespace
 
-    _some_time = field_validator("slow_after", "node_timeout", "task_timeout", "run_timeout")(some_time)
+    _some_time = field_validator("window", "slow_after", "node_timeout", "task_timeout", "run_timeout")(
+        some_time
+    )
+
+    @model_validator(mode="after")
+    def _after_others(self) -> Pipeline:
+        own = f"{(self.asset_namespace or '').replace('{name}', self.name).rstrip('/')}/"
+        mine = [uri for uri in self.after.uris if uri.startswith(own)] if self.after and len(own) > 1 else []
+        # A namespace that pipelines share tells nothing of who updates what.
+        if mine and "{name}" in (self.asset_namespace or ""):
+            raise ValueError(
+                f"`after` names {mine[0]}, which {self.name} updates itself: it would run forever"
+            )
+        if self.after and self.times in ("@once", "@continuous"):
+            raise ValueError(
+                f"`schedule: {self.times}` and `after` do not go together; write a cron expression"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _runs_for_the_window(self) -> Pipeline:
+        if self.window is None:
+            return self
+        if self.engine == "isolated":
+            raise ValueError(
+                "`window` reaches dbt with `engine: shared` alone; write that, or take `window` away"
+            )
+        if self.times is None and self.after is None:
+            raise ValueError("`window` is for runs that Airflow starts, and nothing does; write a `schedule`")
+        if self.times is not None and self.after is not None:
+            raise ValueError(
+                "with both `schedule` and `after` a run has no one `window`; leave one of the three out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_ingest_per_table(self) -> Pipeline:
@@ -228,6 +267,11 @@ class Pipeline(SpecModel):
                     f"the environment {name} is not valid:\n{explain(error, Pipeline)}"
                 ) from error
         return self
+
+    @property
+    def times(self) -> str | None:
+        """The schedule by the clock: the default only where nothing else starts the pipeline."""
+        return None if self.after and "schedule" not in self.model_fields_set else self.schedule
 
     def in_environment(self, name: str) -> Pipeline:
         """The spec with what differs in an environment.

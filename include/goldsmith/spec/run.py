@@ -13,6 +13,7 @@ from goldsmith.errors import SpecError
 from goldsmith.spec.base import SpecModel, explain
 
 PROD = "prod"
+MOST_THREADS = 64
 
 
 def _terms(value: Any) -> Any:
@@ -70,7 +71,9 @@ class RunOptions(SpecModel):
     event_time_start: Moment = None
     """Start of the window of microbatch models."""
     event_time_end: Moment = None
-    threads: int | None = Field(None, ge=1, le=64)
+    threads: int | None = Field(None, ge=1, le=MOST_THREADS)
+    fail_fast: bool = False
+    """Stop at the first node that fails; it fails the build, and what dbt had not come to waits."""
     dry_run: bool = False
     """Build nothing: say what would be built."""
 
@@ -100,6 +103,12 @@ class RunOptions(SpecModel):
             SpecError: With one line per fault, and the nearest parameter for an unknown one.
         """
         hint = f"The parameters of a run are {', '.join(cls.model_fields)}."
+        if "target" in values:
+            raise SpecError(
+                "`target` is no parameter of a run: the DAG, its assets and what is compared afterwards belong to the "
+                f"target {target}.",
+                hint="Choose it for all runs: `target` in the spec or its `environments`, or GOLDSMITH_TARGET.",
+            )
         try:
             found = cls.model_validate(dict(values))
         except ValidationError as error:
