@@ -3,6 +3,7 @@
 
         target prod    <layer>                      bronze, silver, gold, marts
         other targets  <target.schema>_<layer>      anna_bronze, ...
+        Elementary     elementary, ...              what the package keeps of each run
         no layer       <target.schema>
 
     Write-audit-publish will hook in here: a build that is to be audited before anyone sees it gets its own
@@ -12,6 +13,9 @@
 #}
 {% macro generate_schema_name(custom_schema_name=none, node=none) -%}
     {%- set layer = custom_schema_name | trim if custom_schema_name else none -%}
+    {%- if layer is none and node is not none and node.package_name == 'elementary' -%}
+        {%- set layer = 'elementary' -%}
+    {%- endif -%}
     {%- if layer is none -%} {{ target.schema }}
     {%- elif target.name == 'prod' -%} {{ layer }}
     {%- else -%} {{ target.schema }}_{{ layer }}

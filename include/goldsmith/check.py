@@ -21,6 +21,8 @@ from goldsmith.local.environment import API_ACCESS, api_connection
 from goldsmith.pipeline import load_plan, pipelines_in, project_of
 from goldsmith.plan.placement import unheard
 from goldsmith.plan.show import plan_head
+from goldsmith.report.edr import edr_executable
+from goldsmith.report.elementary_setup import package_version, setup_faults
 from goldsmith.settings import Settings
 from goldsmith.spec.pipeline import Pipeline
 
@@ -28,6 +30,7 @@ OK, WARN, FAIL = "ok", "warn", "fail"
 _SEEDS = ("1", "2")
 _HINTS = {
     "manifest": "goldsmith manifest",
+    "elementary": "See docs/report.md, *Elementary*.",
     "after": "If another DAG updates it, all is well; else the pipeline never starts by itself.",
     "places": "Write `engine: isolated` where they have to hold for the first try too.",
 }
@@ -123,6 +126,8 @@ def _check_one(
             findings.append(try_it("after", lambda: _awaited(spec, others, here)))
         if said := unheard(load_plan(spec, project_of(spec, here), here)):
             findings.append(try_it("places", lambda: (WARN, f"of some nodes {said}")))
+        if spec.report is not None and spec.report.elementary is not None:
+            findings.append(try_it("elementary", lambda: _elementary(spec, here)))
         findings.append(try_it("determinism", lambda: _determinism(file, env)))
         if connections:
             findings.append(try_it("connection", lambda: _connection(spec, here, env)))
@@ -164,6 +169,21 @@ def _awaited(spec: Pipeline, others: Sequence[Pipeline], here: Settings) -> tupl
     near = get_close_matches(unknown[0], updated, n=1)
     meant = f"; did you mean {near[0]}?" if near else ""
     return WARN, f"no pipeline here updates {', '.join(unknown)}{meant}"
+
+
+def _elementary(spec: Pipeline, here: Settings) -> tuple[str, str]:
+    """Whether runs will have Elementary's report, and pay for it no more than they have to."""
+    project = project_of(spec, here)
+    plan = load_plan(spec, project, here)
+    if not plan.elementary:
+        return (
+            OK,
+            "its dbt package is not installed, so runs have no report of Elementary; to have it: goldsmith deps",
+        )
+    faults = list(setup_faults(project, edr=edr_executable(here.edr)))
+    if faults:
+        return WARN, "; ".join(faults)
+    return OK, f"Elementary {package_version(project.path)} writes into the schema {plan.elementary}"
 
 
 def _determinism(file: Path, env: Mapping[str, str]) -> tuple[str, str]:

@@ -162,6 +162,7 @@ def select_nodes(spec: Pipeline, manifest: manifests.Manifest) -> Selected:
         manifest_checksum=manifest.checksum,
         dbt_version=manifest.dbt_version,
         project_name=manifest.project_name,
+        elementary_schema=manifest.elementary_schema,
     )
 
 

@@ -14,10 +14,12 @@ import pytest
 from airflow.sdk import DAG, Asset
 
 from goldsmith.dag.build import render
+from goldsmith.dbt import manifest as manifests
 from goldsmith.dbt.project import DbtProject
 from goldsmith.engine import isolated, node_task
 from goldsmith.engine.retry_policy import NodeRetryPolicy
-from goldsmith.pipeline import load_plan
+from goldsmith.pipeline import load_plan, select_nodes
+from goldsmith.plan.compile import compile_plan
 from goldsmith.plan.graph import PlanGraph
 from goldsmith.plan.model import Plan
 from goldsmith.settings import Settings
@@ -58,7 +60,7 @@ def test_every_planned_node_is_a_task_of_its_engine(dag: DAG, plan: Plan, spec: 
     between |= {build.task_id: build.upstream for build in plan.builds}
     reconciles = {build.reconcile_id for build in plan.builds}
     others = set(dag.task_dict) - set(planned) - set(between) - reconciles
-    assert {task.split(".")[0] for task in others} == {"ingest", "report"}
+    assert {task.split(".")[0] for task in others} == {"ingest", "report", "elementary_report"}
     kind = node_task.NodeTask if spec.engine == "shared" else isolated.NodeTask
     for task_id, node in planned.items():
         task = dag.get_task(task_id)
@@ -82,15 +84,19 @@ def test_a_layer_is_built_once_and_compared_after_all_its_nodes(dag: DAG, plan: 
         assert (reconcile.is_teardown, reconcile.on_failure_fail_dagrun) == (True, True)
 
 
-def test_the_report_is_below_everything_and_decides_nothing(dag: DAG, plan: Plan) -> None:
+@pytest.mark.parametrize("name", ["report", "elementary_report"])
+def test_a_report_is_below_everything_and_decides_nothing(dag: DAG, plan: Plan, name: str) -> None:
     """A teardown which Airflow leaves out when it judges the run; so what stands before it decides, as without it."""
-    report = dag.get_task("report")
+    report = dag.get_task(name)
     assert (report.is_teardown, report.on_failure_fail_dagrun, report.downstream_task_ids) == (
         True,
         False,
         set(),
     )
-    assert {task.task_id for task in dag.tasks if not task.downstream_task_ids} == {"report"}
+    assert {task.task_id for task in dag.tasks if not task.downstream_task_ids} == {
+        "report",
+        "elementary_report",
+    }
     last = {"gold.gate"} | {build.reconcile_id for build in plan.builds}
     assert last <= report.upstream_task_ids
     outside = {node.task_id for node in plan.nodes if node.layer not in plan.layers and not plan.builds}
@@ -109,7 +115,7 @@ def test_a_run_takes_the_parameters_that_are_checked_and_no_task_copies_them(
     assert not [task.task_id for task in dag.tasks if task.params]
 
 
-def _report_tasks(spec: Pipeline, report: dict[str, str] | None, sample: DbtProject, here: Settings) -> DAG:
+def _report_tasks(spec: Pipeline, report: dict[str, Any] | None, sample: DbtProject, here: Settings) -> DAG:
     changed = Pipeline.model_validate({**spec.model_dump(by_alias=True), "report": report})
     plan = load_plan(changed, sample, here)
     return render(plan, changed, sample, here, load_plan=lambda: plan)
@@ -122,15 +128,30 @@ def test_a_run_without_its_report_is_red_where_the_spec_says_so(
     dag = _report_tasks(spec, {"on_report_failure": "fail"}, sample, here)
     made = dag.get_task("report_made")
     assert (made.upstream_task_ids, made.trigger_rule.value, made.is_teardown) == (
-        {"report"},
-        "all_success",
+        {"report", "elementary_report"},
+        "none_failed",
         False,
     )
     assert dag.get_task("report").downstream_task_ids == {"report_made"}
     assert "report_made" not in dag.get_task("gold.gate").downstream_task_ids
-    assert not any(
-        task_id.startswith("report") for task_id in _report_tasks(spec, None, sample, here).task_dict
-    )
+    assert not any("report" in task_id for task_id in _report_tasks(spec, None, sample, here).task_dict)
+
+
+def test_elementarys_tables_come_first_where_its_package_is_installed(
+    plan: Plan, spec: Pipeline, sample: DbtProject, here: Settings
+) -> None:
+    """Before the first dbt command; without the package, or where nobody wants its report, there is no such task."""
+    assert plan.elementary == ""
+    manifest = manifests.load(sample.manifest_path, sample.path)
+    there = compile_plan(spec, replace(select_nodes(spec, manifest), elementary_schema="observed"))
+    dag = render(there, spec, sample, here, load_plan=lambda: there)
+    below = dag.get_task("elementary_tables").downstream_task_ids
+    if spec.engine == "shared":
+        assert below == {"bronze.build"}
+    else:
+        assert {node.task_id for node in there.nodes if node.kind == "seed"} <= below
+    without = _report_tasks(spec, {"elementary": None}, sample, here)
+    assert not any(task_id.startswith("elementary") for task_id in without.task_dict)
 
 
 def test_ingest_comes_before_what_reads_its_tables(dag: DAG, spec: Pipeline) -> None:

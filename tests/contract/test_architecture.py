@@ -46,4 +46,5 @@ def test_one_place_imports_dbt_and_the_environment_is_read_where_processes_start
         "dbt/project.py",
         "local/stack.py",
         "local/supervisor.py",
+        "report/edr.py",
     }

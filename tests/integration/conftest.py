@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,11 +17,13 @@ from tests.integration.shared_lab import Lab
 from tests.integration.shared_project import (
     CONTROL,
     GATED,
+    OBSERVED,
     PIPELINES,
     REFUSED,
     STARTED,
     STEERED,
     make_gated_project,
+    make_observed_project,
     make_projects,
     make_steered_project,
     spec_of,
@@ -36,6 +39,9 @@ from goldsmith.plan.model import Plan
 from goldsmith.results.store import ResultStore
 from goldsmith.settings import Settings
 from goldsmith.spec.pipeline import Pipeline
+
+PACKAGES = "DBT_PACKAGES_FOR_TESTS"
+"""Environment variable that names a folder with `elementary` and `dbt_utils`, exported from their repositories."""
 
 
 @pytest.fixture(scope="module")
@@ -69,15 +75,27 @@ def steered(
         yield made
 
 
+@pytest.fixture(scope="module")
+def observed(
+    tmp_path_factory: pytest.TempPathFactory, settings_for: Callable[[Path], Settings]
+) -> Iterator[Lab]:
+    """Pipelines whose project has the dbt package Elementary."""
+    packages = os.environ.get(PACKAGES, "")
+    if not (Path(packages) / "elementary" / "dbt_project.yml").is_file():
+        pytest.skip(f"{PACKAGES} names no folder with the dbt packages elementary and dbt_utils")
+    root = tmp_path_factory.mktemp("observed")
+    make_observed_project(root, Path(packages))
+    with _started(root, settings_for(root), OBSERVED) as made:
+        yield made
+
+
 @contextmanager
 def _started(
     root: Path, here: Settings, pipelines: Iterable[str], refused: Sequence[str] = ()
 ) -> Iterator[Lab]:
     (root / "dags").mkdir()
     for name in pipelines:
-        # On the local stack nothing starts by itself.
-        started = 'import os\n\nos.environ["GOLDSMITH_SCHEDULE"] = "on"\n' if name in STARTED else ""
-        write_dag(root / "dags", name, started)
+        write_dag(root / "dags", name)
     stack = Stack(root=root)
     try:
         stack.up()

@@ -9,6 +9,7 @@ transaction, which is worth a retry, and with -2 it hangs) and a number of unkno
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 from goldsmith.dbt.project import find_project, make_manifest
@@ -18,7 +19,7 @@ WIDE = 100
 PIPELINES: dict[str, dict[str, object]] = {
     "by_layer": {"gate": "layer"},
     "by_node": {"gate": "node"},
-    "by_task_model": {"gate": "layer", "tasks": "model", "report": {}},
+    "by_task_model": {"gate": "layer", "tasks": "model", "report": {"elementary": None}},
     "by_model_tests": {"gate": "node", "tasks": "model_tests"},
     "strict": {
         "gate": "node",
@@ -66,10 +67,16 @@ GATED: dict[str, dict[str, object]] = {
 }
 """Pipelines with limits at their gates; the source that they read is stale."""
 STEERED: dict[str, dict[str, object]] = {
-    "steered": {"state_manifest": "production/manifest.json", "report": {}},
+    "steered": {"state_manifest": "production/manifest.json", "report": {"elementary": None}},
     "steered_node": {"gate": "node", "tasks": "model"},
 }
 """Pipelines whose runs are given parameters."""
+OBSERVED: dict[str, dict[str, object]] = {
+    "observed": {"report": {"elementary": {"days_back": 3}}},
+    "observed_alone": {"engine": "isolated", "gate": "node", "select": ["+priced"], "report": {}},
+    "observed_broken": {"gate": "node", "select": "+rates", "report": {}},
+}
+"""Pipelines of a project with the dbt package Elementary."""
 STARTED: dict[str, dict[str, object]] = {
     "leads": {"gate": "node", "select": "+rates", "schedule": None},
     "follows": {"gate": "node", "select": "+rates", "after": "goldsmith://leads/lab_bronze/rates"},
@@ -173,6 +180,13 @@ _FILES = {
     ),
     "models/gold/summary.sql": "select count(*) as orders from {{ ref('orders') }}",
 }
+_BEFORE = {
+    **dict.fromkeys(
+        STARTED, 'os.environ["GOLDSMITH_SCHEDULE"] = "on"'
+    ),  # on the local stack nothing starts by itself
+    "observed_broken": 'os.environ["GOLDSMITH_EDR"] = "/nowhere/edr"',
+}
+"""Python that a DAG file runs first."""
 _DAG_FILE = """\
 \"\"\"Airflow DAG: {name}.\"\"\"
 
@@ -221,6 +235,23 @@ def make_steered_project(root: Path) -> None:
     _make(root / "dbt_project", {**_FILES, "models/bronze/appended.sql": appended})
 
 
+def make_observed_project(root: Path, packages: Path) -> None:
+    """Write the first project with the dbt package Elementary, set up as docs/report.md says."""
+    folder = root / "dbt_project"
+    shutil.copytree(packages, folder / "dbt_packages")
+    names = ("elementary-data/elementary", "dbt-labs/dbt_utils")
+    listed = "packages:\n" + "".join(f"  - {{package: {name}, version: 0.25.1}}\n" for name in names)
+    observed = _PROJECT.replace("seeds:", "  elementary: {+schema: elementary}\nseeds:")
+    observed += "vars: {disable_dbt_artifacts_autoupload: true}\n"
+    macro = Path(__file__).parents[2] / "dbt_project" / "macros" / "test_materialization.sql"
+    files = {
+        "dbt_project.yml": observed,
+        "packages.yml": listed,
+        "macros/test_materialization.sql": macro.read_text(),
+    }
+    _make(folder, {**_FILES, **files})
+
+
 def _make(folder: Path, files: dict[str, str]) -> None:
     for name, text in files.items():
         path = folder / name
@@ -240,7 +271,9 @@ def spec_of(name: str) -> dict[str, object]:
     }
     return {
         **common,
-        **{**PIPELINES, **GATED, **STEERED, **STARTED}.get(name, {"gate": "node", "select": "+priced"}),
+        **{**PIPELINES, **GATED, **STEERED, **STARTED, **OBSERVED}.get(
+            name, {"gate": "node", "select": "+priced"}
+        ),
     }
 
 
@@ -252,4 +285,5 @@ def write_dag(dags: Path, name: str, before: str = "") -> None:
         name: The pipeline.
         before: Python that runs first, in the process of each of its tasks too.
     """
+    before = before or (f"import os\n\n{_BEFORE[name]}\n" if name in _BEFORE else "")
     (dags / f"{name}.py").write_text(_DAG_FILE.format(name=name, before=before, spec=spec_of(name)))

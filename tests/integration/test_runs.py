@@ -126,7 +126,8 @@ def test_every_node_runs_once_as_its_own_task_in_dbts_order(shop_run: Shop, gree
     tasks = shop_run.tasks(green)
     gates = {gate.task_id: gate.upstream for gate in shop_run.plan.gates}
     upstream = {node.task_id: node.upstream for node in shop_run.plan.nodes} | gates
-    assert set(tasks) == {*upstream, "report"}
+    assert set(tasks) == {*upstream, "report", "elementary_report"}
+    assert tasks.pop("elementary_report").state == "skipped"
     assert {(task.state, task.try_number) for task in tasks.values()} == {("success", 1)}
     for task_id, before in upstream.items():
         started = tasks[task_id].started
@@ -159,7 +160,7 @@ def test_a_broken_model_holds_back_what_reads_it_and_is_retried_alone(shop_run: 
     shop_run.api.clear("shop", run.run_id, [broken], downstream=True)
     assert shop_run.finished(run).state == "success"
     after = shop_run.tasks(run)
-    assert {task.state for task in after.values()} == {"success"}
+    assert {task.state for task_id, task in after.items() if task_id != "elementary_report"} == {"success"}
     untouched = {
         "seeds.raw_orders.seed",
         "bronze.stg_orders.run",
@@ -186,6 +187,15 @@ def test_each_run_has_its_report(shop_run: Shop, green: Run) -> None:
         assert httpx.get(f"{address}/{other}", headers=login, trust_env=False).status_code == 404
     said = httpx.get(f"{address}/elementary.html", headers=login, trust_env=False)
     assert "There is no report of this run" in said.text
+
+
+def test_elementarys_report_is_skipped_where_its_package_is_not_installed(shop_run: Shop, green: Run) -> None:
+    """With a line that says how to have it, which `goldsmith check` has too."""
+    task = shop_run.tasks(green)["elementary_report"]
+    assert task.state == "skipped"
+    assert "elementary_tables" not in shop_run.tasks(green)
+    said = "\n".join(f"{line.text} {line.error}" for line in shop_run.api.logs("shop", green.run_id, task))
+    assert "its dbt package is not in the project's manifest. goldsmith deps" in said
 
 
 def test_goldsmith_report_says_where_it_lies(shop_run: Shop, green: Run) -> None:

@@ -13,7 +13,7 @@ from goldsmith.dag.copies import copy_task
 from goldsmith.dag.deadlines import deadline_alerts
 from goldsmith.dag.docs import gate_docs, pipeline_docs
 from goldsmith.dag.params import add_run_params
-from goldsmith.dag.report import add_report, wire_report
+from goldsmith.dag.report import add_elementary_tables, add_report, wire_report
 from goldsmith.dag.schedule import schedule_of
 from goldsmith.dag.wiring import wire
 from goldsmith.dbt.project import DbtProject
@@ -65,6 +65,7 @@ def render(
         if wanted is None or wanted.startswith("ingest."):
             _ingest(spec)
         part = plan.part(wanted) if wanted else plan
+        add_elementary_tables(part, spec, engine.site, wanted)
         _Nodes(dag, part, spec, engine).add()
         _add_gates(part, spec, engine.site)
         if isinstance(engine, SharedEngine):

@@ -1,20 +1,28 @@
-"""The report as the last task of a DAG."""
+"""The reports of a run: its last tasks, below everything, and what Elementary needs before everything."""
 
 from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
 
 from airflow.sdk import DAG, BaseOperator
 
 from goldsmith.engine.site import Site
 from goldsmith.plan.model import Plan
+from goldsmith.plan.stages import ELEMENTARY_TABLES
+from goldsmith.report.elementary import ElementaryReportTask, ElementaryTablesTask
 from goldsmith.report.task import ReportTask
 from goldsmith.spec.pipeline import Pipeline
+from goldsmith.spec.report import Elementary, Report
 
 _IDS = ("report", "run_report")
+_ELEMENTARY = "elementary_report"
 _MADE = "report_made"
+_KINDS = (ReportTask, ElementaryReportTask)
 
 
 def add_report(plan: Plan, spec: Pipeline, site: Site, wanted: str | None) -> None:
-    """Add the report, where the spec wants one, or where this process is to run it.
+    """Add the reports that the spec wants, or the one task of them that this process is to run.
 
     Args:
         plan: The plan; of a task's process, the part with that task.
@@ -22,57 +30,98 @@ def add_report(plan: Plan, spec: Pipeline, site: Site, wanted: str | None) -> No
         site: Where its nodes are built.
         wanted: The one task that this process is to run; none for all.
     """
-    if spec.report is None or wanted not in (None, *_IDS):
+    if spec.report is None:
         return
     # A folder of models may be called `report`, and a group and a task cannot share a name.
     is_taken = any(node.group == _IDS[0] for node in plan.nodes)
-    task = ReportTask(
-        task_id=wanted or _IDS[is_taken],
-        report=spec.report,
+    reports = []
+    if wanted in (None, *_IDS):
+        reports.append(_page(wanted or _IDS[is_taken], spec, spec.report, site))
+    if spec.report.elementary is not None and wanted in (None, _ELEMENTARY):
+        reports.append(_elementary(spec, spec.report.elementary, site))
+    for task in reports:
+        task.as_teardown()
+    if spec.report.on_report_failure == "fail" and wanted is None:
+        _add_verdict(reports)
+
+
+def add_elementary_tables(plan: Plan, spec: Pipeline, site: Site, wanted: str | None) -> None:
+    """Add the task that makes Elementary's tables, where its package is installed.
+
+    Args:
+        plan: The plan; of a task's process, the part with that task.
+        spec: The pipeline.
+        site: Where its nodes are built.
+        wanted: The one task that this process is to run; none for all.
+    """
+    is_wanted = spec.report is not None and spec.report.elementary is not None and bool(plan.elementary)
+    if is_wanted and wanted in (None, ELEMENTARY_TABLES):
+        ElementaryTablesTask(
+            task_id=ELEMENTARY_TABLES,
+            site=site,
+            doc_md="Makes the tables of the dbt package Elementary where they are missing. What comes after it does "
+            "not wait for its success.",
+            **_arguments(spec, spec.task_timeout),
+        )
+
+
+def _page(task_id: str, spec: Pipeline, report: Report, site: Site) -> BaseOperator:
+    return ReportTask(
+        task_id=task_id,
+        report=report,
         site=site,
-        retries=1,  # for a lost worker
-        retry_delay=spec.retries.build_delay,
-        execution_timeout=spec.report.report_timeout,
         doc_md="The report of the run: see the tab *report* of the run. It runs whatever happened before it, and the "
         "run's state does not depend on it.",
+        **_arguments(spec, report.report_timeout),
     )
-    task.as_teardown()
-    if spec.report.on_report_failure == "fail" and wanted is None:
-        _add_verdict(task)
 
 
-def _add_verdict(report: BaseOperator) -> None:
-    """A task that only its state matters of: red where there is no report. Airflow sets it without a worker.
+def _elementary(spec: Pipeline, wanted: Elementary, site: Site) -> BaseOperator:
+    return ElementaryReportTask(
+        task_id=_ELEMENTARY,
+        wanted=wanted,
+        site=site,
+        doc_md="Elementary's report: see the tab *Elementary* of the run. It is skipped where Elementary's dbt package "
+        "is not installed.",
+        **_arguments(spec, wanted.timeout),
+    )
 
-    The report itself cannot fail the run: were it a teardown that does, Airflow would look at it instead of at what
-    stands before it, and a red run with a report would be green.
+
+def _arguments(spec: Pipeline, timeout: timedelta) -> dict[str, Any]:
+    # Once more for a lost worker.
+    return {"retries": 1, "retry_delay": spec.retries.build_delay, "execution_timeout": timeout}
+
+
+def _add_verdict(reports: list[BaseOperator]) -> None:
+    """A task that only its state matters of: red where a report is missing. Airflow sets it without a worker.
+
+    The reports themselves cannot fail the run: were they teardowns that do, Airflow would look at them instead of at
+    what stands before them, and a red run with a report would be green.
     """
     from airflow.providers.standard.operators.empty import EmptyOperator
 
-    EmptyOperator(task_id=_MADE, doc_md="Red where the report could not be made.").set_upstream(report)
+    made = EmptyOperator(
+        task_id=_MADE, trigger_rule="none_failed", doc_md="Red where a report could not be made."
+    )
+    for report in reports:
+        made.set_upstream(report)
 
 
 def wire_report(dag: DAG) -> None:
-    """Put the report below everything; its edges go straight into the tasks' sets, as those of the plan."""
-    reports = [
-        dag.task_dict[task_id] for task_id in _IDS if isinstance(dag.task_dict.get(task_id), ReportTask)
-    ]
-    for report in reports:
-        after = set(report.downstream_task_ids)
-        last = [
-            task
-            for task in dag.tasks
-            if not task.downstream_task_ids and task.task_id not in {report.task_id, *after}
-        ]
-        report.upstream_task_ids.update(task.task_id for task in last)
-        for task in last:
-            task.downstream_task_ids.add(report.task_id)
-        # Before what comes before it: see `wire`.
-        rest = {
-            task_id: task
-            for task_id, task in dag.task_dict.items()
-            if task_id not in {report.task_id, *after}
-        }
-        first = {task_id: dag.task_dict[task_id] for task_id in (*after, report.task_id)}
-        dag.task_dict.clear()
-        dag.task_dict.update(first | rest)
+    """Put the reports below everything; their edges go straight into the tasks' sets, as those of the plan."""
+    reports = {task.task_id: task for task in dag.tasks if isinstance(task, _KINDS)}
+    after = {_MADE} & set(dag.task_dict)
+    rest = {
+        task_id: task
+        for task_id, task in dag.task_dict.items()
+        if task_id not in reports and task_id not in after
+    }
+    last = {task_id for task_id, task in rest.items() if not task.downstream_task_ids}
+    for report in reports.values():
+        report.upstream_task_ids.update(last)
+    for task_id in last:
+        rest[task_id].downstream_task_ids.update(reports)
+    # Before what comes before them: see `wire`.
+    first = {task_id: dag.task_dict[task_id] for task_id in (*after, *reports)}
+    dag.task_dict.clear()
+    dag.task_dict.update(first | rest)

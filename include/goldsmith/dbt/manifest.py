@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from cosmos.dbt.graph import DbtNode
 
 SUPPORTED_DBT = "1.12"
+_ELEMENTARY_RESULTS = "model.elementary.dbt_run_results"
 _REMEDY = "Make it anew: goldsmith manifest (or: dbt parse --project-dir {project})"
 
 
@@ -39,6 +40,8 @@ class Manifest:
     exposures: tuple[Node, ...]
     project_dir: Path
     cosmos_nodes: dict[str, DbtNode]
+    elementary_schema: str = ""
+    """Where the dbt package Elementary has its tables; empty where it is not installed."""
 
     def select(self, select: tuple[str, ...], exclude: tuple[str, ...], *, what: str) -> set[str]:
         """Unique ids that match a dbt selection, as Cosmos decides it.
@@ -138,6 +141,7 @@ def load(path: Path, project_dir: Path, document: dict[str, Any] | None = None) 
         exposures=tuple(node for _, node in sorted(nodes.items()) if node.kind == "exposure"),
         project_dir=project_dir,
         cosmos_nodes=cosmos_nodes,
+        elementary_schema=str(document["nodes"].get(_ELEMENTARY_RESULTS, {}).get("schema") or ""),
     )
 
 

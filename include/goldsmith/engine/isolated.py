@@ -148,6 +148,7 @@ class NodeTask(DbtLocalBaseOperator):
         options = watched_options(self.site.target.connection)
         return {
             **super().get_env(context),
+            **self.site.named_run(self._run_id),
             SESSION_VARIABLE: self.site.session(self._run_id, self.task_id),
             **({OPTIONS_VARIABLE: options} if options else {}),
             "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",

@@ -13,6 +13,7 @@ from datetime import timedelta
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from airflow.sdk import Context
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
@@ -27,6 +28,7 @@ from goldsmith.plan.model import Plan, PlannedNode
 from goldsmith.results.objects import is_object_storage
 from goldsmith.results.record import NodeResult
 from goldsmith.results.store import ResultStore
+from goldsmith.settings import airflow_url
 from goldsmith.spec.gate import Gate
 from goldsmith.spec.run import RunOptions
 from goldsmith.warehouse.tags import session_tag
@@ -121,6 +123,19 @@ class Site:
         """The tag of the sessions that dbt opens in the warehouse for a task."""
         return session_tag(self.target.dag_id, run_id, task_id)
 
+    def named_run(self, run_id: str) -> dict[str, str]:
+        """What tells dbt's packages which run it is: the variables that Elementary reads."""
+        path = f"{airflow_url()}/dags/{quote(self.target.dag_id, safe='')}"
+        return {
+            "ORCHESTRATOR": "airflow",
+            "JOB_ID": self.target.dag_id,
+            "JOB_NAME": self.target.dag_id,
+            "JOB_RUN_ID": run_id,
+            "JOB_URL": path,
+            "JOB_RUN_URL": f"{path}/runs/{quote(run_id, safe='')}",
+            "DBT_ENV": self.target.target,
+        }
+
     def end_sessions(self, run_id: str, task_id: str) -> None:
         """End what a task runs in the warehouse, as far as that goes in the time a signal handler has.
 
@@ -177,7 +192,7 @@ class Site:
         with workspace(
             self.target,
             session=self.session(run_id, task_id),
-            env={OPTIONS_VARIABLE: watched} if watched else {},
+            env=self.named_run(run_id) | ({OPTIONS_VARIABLE: watched} if watched else {}),
             options=options,
         ) as space:
             yield space

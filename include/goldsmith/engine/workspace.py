@@ -57,15 +57,20 @@ class DbtTarget:
     connection: str
     profile_args: Mapping[str, Any]
 
-    def profile(self) -> ConnectionProfile:
-        """dbt's profile, from the Airflow connection."""
+    def profile(self, *, name: str = "", schema: str = "") -> ConnectionProfile:
+        """dbt's profile, from the Airflow connection.
+
+        Args:
+            name: Of the profile, where it is not the project's.
+            schema: dbt's target schema, where it is not the pipeline's.
+        """
         from goldsmith.dbt.profile import ConnectionProfile
 
         return ConnectionProfile(
-            profile_name=self.profile_name,
+            profile_name=name or self.profile_name,
             target_name=self.target,
             conn_id=self.connection,
-            profile_args=dict(self.profile_args),
+            profile_args={**self.profile_args, **({"schema": schema} if schema else {})},
         )
 
     @property

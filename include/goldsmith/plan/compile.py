@@ -20,7 +20,13 @@ from goldsmith.plan.layers import assign_layers
 from goldsmith.plan.model import Plan, PlannedBuild, PlannedGate, PlannedNode
 from goldsmith.plan.names import TESTS, TaskName, name_tasks
 from goldsmith.plan.select import selections
-from goldsmith.plan.stages import assign_stages, build_id, plan_builds, plan_gates
+from goldsmith.plan.stages import (
+    ELEMENTARY_TABLES,
+    assign_stages,
+    build_id,
+    plan_builds,
+    plan_gates,
+)
 from goldsmith.plan.tasks import put_into_tasks
 from goldsmith.spec.pipeline import Pipeline
 
@@ -37,6 +43,7 @@ class Selected:
     manifest_checksum: str
     dbt_version: str
     project_name: str
+    elementary_schema: str = ""
 
 
 def spec_checksum(pipeline: Pipeline) -> str:
@@ -57,15 +64,12 @@ def compile_plan(pipeline: Pipeline, selected: Selected) -> Plan:
     layers = assign_layers(nodes, selected.layer_matches)
     check_gates(pipeline, executable, layers)
     names = name_tasks(executable, layers, nodes)
-    edges = dbt_edges(selected.graph, nodes)
-    if pipeline.gate == "layer":
-        _check_order(edges, layers, list(pipeline.layers), nodes)
-        _cut_at_gates(edges, layers, list(pipeline.layers), nodes)
-    upstream = {uid: {names[parent].task_id for parent in before} for uid, before in edges.items()}
-    _add_ingest(upstream, pipeline, selected.graph)
+    edges = _edges(pipeline, selected, layers)
+    first = _before_everything(pipeline, selected)
+    upstream = _upstream(pipeline, selected, edges, names, first)
     stages = assign_stages(edges, layers, pipeline) if pipeline.engine == "shared" else {}
     gates = plan_gates(upstream, pipeline, layers=layers, names=names, stages=stages)
-    builds = plan_builds(upstream, pipeline, gates=gates, stages=stages)
+    builds = plan_builds(upstream, pipeline, gates=gates, stages=stages, first=first)
     places = _places(executable, layers, names, upstream, (*gates, *builds))
     selects = selections(executable)
     docs = nodes_docs(executable, nodes, selects)
@@ -102,7 +106,39 @@ def compile_plan(pipeline: Pipeline, selected: Selected) -> Plan:
         builds=builds,
         not_run=tuple(sorted(set(nodes) - set(executable))),
         exposures=tuple(_exposure_line(exposure, nodes) for exposure in selected.exposures),
+        elementary=selected.elementary_schema,
     )
+
+
+def _edges(pipeline: Pipeline, selected: Selected, layers: Mapping[str, str]) -> dict[str, set[str]]:
+    """Unique id to those it waits for."""
+    edges = dbt_edges(selected.graph, selected.nodes)
+    if pipeline.gate == "layer":
+        _check_order(edges, layers, list(pipeline.layers), selected.nodes)
+        _cut_at_gates(edges, layers, list(pipeline.layers), selected.nodes)
+    return edges
+
+
+def _upstream(
+    pipeline: Pipeline,
+    selected: Selected,
+    edges: Mapping[str, set[str]],
+    names: Mapping[str, TaskName],
+    first: tuple[str, ...],
+) -> dict[str, set[str]]:
+    """Unique id to the ids of the tasks that it waits for, without gates and builds."""
+    roots = first if pipeline.engine == "isolated" else ()  # elsewhere the first build waits for it
+    upstream = {
+        uid: {names[parent].task_id for parent in before} or {*roots} for uid, before in edges.items()
+    }
+    _add_ingest(upstream, pipeline, selected.graph)
+    return upstream
+
+
+def _before_everything(pipeline: Pipeline, selected: Selected) -> tuple[str, ...]:
+    """Ids of the tasks that come before the first dbt command."""
+    is_wanted = pipeline.report is not None and pipeline.report.elementary is not None
+    return (ELEMENTARY_TABLES,) if is_wanted and selected.elementary_schema else ()
 
 
 def _check_order(

@@ -106,6 +106,8 @@ class Plan:
     """Unique ids that belong to the pipeline and have nothing to run: ephemeral models, plain sources."""
     exposures: tuple[str, ...]
     """Who uses what: one line of Markdown for each exposure."""
+    elementary: str = ""
+    """Schema in which the dbt package Elementary keeps what dbt did; empty where it is not installed."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

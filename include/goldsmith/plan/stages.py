@@ -16,6 +16,8 @@ from goldsmith.plan.names import TaskName
 from goldsmith.spec.pipeline import Pipeline
 
 BUILD = "build"
+ELEMENTARY_TABLES = "elementary_tables"
+"""Id of the task that makes Elementary's tables where they are missing."""
 ALL = "all"
 """The one stage of a pipeline without gates between its layers."""
 
@@ -87,12 +89,14 @@ def plan_builds(
     *,
     gates: tuple[PlannedGate, ...],
     stages: Mapping[str, str],
+    first: tuple[str, ...],
 ) -> tuple[PlannedBuild, ...]:
     """The builds in their order; every node waits for the one that builds it.
 
-    The first waits until every ingest has ended, well or not: it leaves out what lies below a failed one.
+    The first waits until every ingest, and what `first` names, has ended, well or not: it leaves out what lies below
+    a failed ingest.
     """
-    ingested = tuple(sorted(ingest.last_task_id for ingest in pipeline.ingest))
+    ingested = (*sorted(ingest.last_task_id for ingest in pipeline.ingest), *first)
     before = {build_id(gate.layer): earlier.task_id for earlier, gate in pairwise(gates)}
     builds = []
     for stage in dict.fromkeys((*pipeline.layers, ALL)):

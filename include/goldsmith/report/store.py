@@ -4,6 +4,7 @@
 <path>/<dag_id>/<run_id>/elementary.html    Elementary's, where there is one
 <path>/<dag_id>/<run_id>/summary.gz         what the next run is compared with
 <path>/<dag_id>/~reports/runs               the runs with a report, newest last; no run's folder begins with a tilde
+<path>/<dag_id>/~reports/elementary_*       what Elementary's tables hold already
 """
 
 from __future__ import annotations
@@ -90,6 +91,15 @@ class ReportStore:
                 self._files.delete(self._folder(run_id), name)
         content = json.dumps(runs[-keep:]).encode()
         self._files.write((self._dag, _LIST[0]), {_LIST[1]: content})
+
+    def note(self, name: str, text: str) -> None:
+        """Keep a word of the pipeline's, for later runs."""
+        self._files.write((self._dag, _LIST[0]), {name: text.encode()})
+
+    def noted(self, name: str) -> str:
+        """What was kept last; empty where nothing was."""
+        content = self._files.read((self._dag, _LIST[0]), name)
+        return (content or b"").decode(errors="replace")
 
     def _runs(self) -> list[tuple[str, str]]:
         """The ids of runs with a report, and when they started; oldest first."""

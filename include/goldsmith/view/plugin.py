@@ -48,4 +48,10 @@ class GoldsmithPlugin(AirflowPlugin):
             "destination": "dag_run",
             "url_route": "dbt-report",
         },
+        {
+            "name": "Elementary",
+            "href": f"{PREFIX.lstrip('/')}/report/{{DAG_ID}}/{{RUN_ID}}/elementary.html",
+            "destination": "dag_run",
+            "url_route": "elementary-report",
+        },
     ]

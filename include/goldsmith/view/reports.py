@@ -25,6 +25,21 @@ _FOREIGN = (
     "sandbox allow-scripts allow-downloads; default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval' blob:; "
     "worker-src blob:; style-src 'unsafe-inline'; img-src data: blob:; font-src data:; frame-ancestors 'self'"
 )
+# Such a page has no storage, and a program that looks for some ends there: so it gets one that it forgets.
+_STORAGE = b"""<script>
+for (const name of ["localStorage", "sessionStorage"]) {
+  const kept = new Map();
+  Object.defineProperty(window, name, { value: {
+    getItem: (key) => kept.has(String(key)) ? kept.get(String(key)) : null,
+    setItem: (key, value) => { kept.set(String(key), String(value)); },
+    removeItem: (key) => { kept.delete(String(key)); },
+    clear: () => kept.clear(),
+    key: (index) => [...kept.keys()][index] ?? null,
+    get length() { return kept.size; },
+  } });
+}
+</script>"""
+_HEAD = b"<head>"
 
 router = APIRouter(dependencies=[Depends(requires_access_dag("GET", DagAccessEntity.TASK_LOGS))])
 
@@ -42,8 +57,9 @@ def report_file(dag_id: str, run_id: str, file: str, session: SessionDep) -> HTM
         return _page(failed_report(error, dag_id, run_id), status.HTTP_503_SERVICE_UNAVAILABLE)
     if content is None:
         return _page(missing_report(dag_id, run_id, state=state, path=store.location(run_id, file)))
-    policy = CONTENT_SECURITY_POLICY if file == PAGE else _FOREIGN
-    return HTMLResponse(content, headers=_headers(policy))
+    if file == PAGE:
+        return HTMLResponse(content, headers=_headers(CONTENT_SECURITY_POLICY))
+    return HTMLResponse(content.replace(_HEAD, _HEAD + _STORAGE, 1), headers=_headers(_FOREIGN))
 
 
 @router.get("/reports/{dag_id}/{run_id}")

@@ -1,0 +1,245 @@
+"""Elementary's part of a run: its tables before the first dbt command, its report after the last one.
+
+Its dbt package writes what every dbt command did at that command's end. What the project is made of would be written
+then too, by every task at once and for seconds: projects turn that off (`disable_dbt_artifacts_autoupload`), and it is
+written here, once for each manifest.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import BaseOperator, Context
+from airflow.sdk.exceptions import AirflowSkipException
+
+from goldsmith.dbt.events import EventReader
+from goldsmith.dbt.process import DbtProcess
+from goldsmith.engine.site import Site
+from goldsmith.errors import EnvironmentProblem, GoldsmithError
+from goldsmith.report.edr import PROFILE, Edr, edr_executable
+from goldsmith.report.elementary_setup import package_version, packages_dir
+from goldsmith.report.store import ELEMENTARY, ReportStore
+from goldsmith.results.record import FAILED
+from goldsmith.settings import settings
+from goldsmith.spec.report import Elementary
+from goldsmith.spec.run import RunOptions
+from goldsmith.warehouse.relations import relation_kinds, relation_of
+
+log = logging.getLogger(__name__)
+
+NOT_INSTALLED = (
+    "No Elementary report: its dbt package is not in the project's manifest. goldsmith deps installs what packages.yml "
+    "lists; then: goldsmith manifest"
+)
+RESULTS = "model.elementary.dbt_run_results"
+_NAME = "dbt_run_results"
+_ALL = "package:elementary"
+_ARTIFACTS = "elementary.edr.dbt_artifacts"
+_SAID = 20  # lines
+# Seconds for dbt to cancel its queries; Airflow kills a task 5 seconds after it asked it to end.
+_PATIENCE = 3.0
+_TABLES_NOTE, _ARTIFACTS_NOTE = "elementary_tables", "elementary_artifacts"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tables:
+    """Elementary's tables, as they were made last."""
+
+    version: str
+    """Of the package."""
+    schema: str
+
+    def note(self, store: ReportStore) -> None:
+        """Keep it for later runs."""
+        store.note(_TABLES_NOTE, json.dumps(asdict(self)))
+
+    @classmethod
+    def noted(cls, store: ReportStore) -> Tables | None:
+        """What was kept; none where there is nothing, or nothing that can be read."""
+        try:
+            return cls(**json.loads(store.noted(_TABLES_NOTE)))
+        except (ValueError, TypeError):
+            return None
+
+
+@dataclass(kw_only=True)
+class ElementaryDbt:
+    """dbt commands of Elementary's own models, for a task.
+
+    Args:
+        site: Where the run's nodes are built.
+        run_id: The run.
+        task_id: The task.
+    """
+
+    site: Site
+    run_id: str
+    task_id: str
+    _process: DbtProcess | None = field(default=None, init=False)
+
+    def run(self, selected: str) -> dict[str, str]:
+        """Build some of its models.
+
+        Returns:
+            Unique id to the name of the relation.
+
+        Raises:
+            EnvironmentProblem: dbt failed; with what it said.
+        """
+        reader = EventReader()
+        with self.site.workspace(self.run_id, self.task_id, RunOptions()) as space:
+            command = space.plain_command(["run", "--select", selected])
+            log.info("dbt %s", " ".join(command))
+            self._process = DbtProcess(command, cwd=self.site.target.project_dir, env=space.env)
+            finished = [one for line in self._process.lines() if (one := reader.read(line))]
+            if (code := self._process.wait()) != 0:
+                failed = [f"{one.unique_id}: {one.message}" for one in finished if one.status in FAILED]
+                said = "\n".join([*failed, *reader.errors][-_SAID:])
+                raise EnvironmentProblem(f"dbt run --select {selected} ended with code {code}:\n{said}")
+            space.keep_parsed()
+        return {one.unique_id: one.relation for one in finished}
+
+    def stop(self) -> None:
+        """End dbt, and what it runs in the warehouse; for a signal handler."""
+        if self._process is not None:
+            self._process.interrupt(patience=_PATIENCE)
+            self.site.end_sessions(self.run_id, self.task_id)
+
+
+class ElementaryTablesTask(BaseOperator):
+    """Makes Elementary's tables where they are missing or of an older version of the package.
+
+    Nothing waits for its success: a run is right without them, its report only knows less.
+
+    Args:
+        site: Where the run's nodes are built.
+    """
+
+    ui_color = "#dfe9dc"
+
+    def __init__(self, *, site: Site, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.site = site
+        self._dbt: ElementaryDbt | None = None
+
+    def execute(self, context: Context) -> str:
+        """Make them.
+
+        Returns:
+            What was done.
+
+        Raises:
+            AirflowSkipException: They cannot be made.
+        """
+        store = ReportStore(self.site.results_path, self.dag_id)
+        installed = package_version(self.site.target.project_dir)
+        try:
+            known = Tables.noted(store)
+            if known and known.version == installed and self._are_there(known.schema):
+                return f"Elementary's tables are there, in {known.schema}"
+            self._dbt = ElementaryDbt(site=self.site, run_id=context["run_id"], task_id=self.task_id)
+            with self.site.only_writer(context, self.task_id):
+                relations = self._dbt.run(_ALL)
+            schema, _ = relation_of(relations[RESULTS])
+            Tables(version=installed, schema=schema).note(store)
+            store.note(_ARTIFACTS_NOTE, self.site.graph.plan.manifest_checksum)  # their models write them
+        except GoldsmithError as error:
+            self.log.warning("%s", error)
+            raise AirflowSkipException(
+                "Elementary's tables could not be made; the run goes on without them."
+            ) from error
+        return f"Made Elementary's tables in {schema}"
+
+    def on_kill(self) -> None:
+        """End dbt."""
+        if self._dbt is not None:
+            self._dbt.stop()
+
+    def _are_there(self, schema: str) -> bool:
+        catalog = str(self.site.target.profile_args.get("catalog", ""))
+        return bool(relation_kinds(self.site.target.connection, [(schema, _NAME)], catalog=catalog))
+
+
+class ElementaryReportTask(BaseOperator):
+    """Makes Elementary's report after a run.
+
+    Args:
+        wanted: What the spec says about it.
+        site: Where the run's nodes were built.
+    """
+
+    ui_color = "#dfe9dc"
+
+    def __init__(self, *, wanted: Elementary, site: Site, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.wanted = wanted
+        self.site = site
+        self._dbt: ElementaryDbt | None = None
+        self._edr: Edr | None = None
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Tell Elementary what the project is made of, where that has changed, and make the report.
+
+        Returns:
+            Where it lies, and how many tests fared how.
+
+        Raises:
+            AirflowSkipException: The package is not installed.
+            GoldsmithError: There is no report.
+        """
+        if not self.site.graph.plan.elementary:
+            self.log.info("%s", NOT_INSTALLED)
+            raise AirflowSkipException(NOT_INSTALLED)
+        store = ReportStore(self.site.results_path, self.dag_id)
+        executable = edr_executable(settings().edr)
+        try:
+            self._upload(context, store)
+        except EnvironmentProblem as error:
+            self.log.warning("The report may not know the project's latest changes: %s", error)
+        target = self.site.target
+        # Where its models were built last: the schema in the manifest is that of whoever parsed the project.
+        known = Tables.noted(store)
+        profile = target.profile(
+            name=PROFILE, schema=known.schema if known else self.site.graph.plan.elementary
+        )
+        with (
+            tempfile.TemporaryDirectory(prefix="goldsmith-") as work,
+            profile.ensure_profile() as (path, secrets),
+        ):
+            self._edr = Edr(
+                executable=executable,
+                work=Path(work),
+                profiles_dir=path.parent,
+                packages_dir=packages_dir(target.project_dir),
+                env=secrets,
+                target=target.target,
+                name=self.dag_id,
+                wanted=self.wanted,
+            )
+            made = self._edr.run()
+        store.write(context["run_id"], {ELEMENTARY: made.page})
+        where = store.location(context["run_id"], ELEMENTARY)
+        self.log.info("%s (%.1f MB)", where, len(made.page) / 1e6)
+        return {"report": where, "tests": made.tests}
+
+    def on_kill(self) -> None:
+        """End dbt and edr."""
+        if self._edr is not None:
+            self._edr.stop()
+        if self._dbt is not None:
+            self._dbt.stop()
+
+    def _upload(self, context: Context, store: ReportStore) -> None:
+        """By one writer at a time: several at once leave rows twice."""
+        checksum = self.site.graph.plan.manifest_checksum
+        if store.noted(_ARTIFACTS_NOTE) == checksum:
+            return
+        self._dbt = ElementaryDbt(site=self.site, run_id=context["run_id"], task_id=self.task_id)
+        with self.site.only_writer(context, self.task_id):
+            self._dbt.run(_ARTIFACTS)
+        store.note(_ARTIFACTS_NOTE, checksum)

@@ -1,0 +1,77 @@
+"""How the dbt package Elementary is set up in a dbt project, and what is amiss with that."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from goldsmith.dbt.project import DbtProject
+from goldsmith.report.edr import edr_version
+
+_MUTED = "disable_dbt_artifacts_autoupload"
+_TEST_MACRO = "materialization_test_"
+
+
+def packages_dir(project_dir: Path) -> Path:
+    """Folder of a dbt project's packages."""
+    return project_dir / str(_config(project_dir).get("packages-install-path") or "dbt_packages")
+
+
+def package_version(project_dir: Path) -> str:
+    """Version of the package that is installed in a dbt project; empty where none is."""
+    try:
+        file = packages_dir(project_dir) / "elementary" / "dbt_project.yml"
+        return str(yaml.safe_load(file.read_text(encoding="utf-8"))["version"])
+    except (OSError, yaml.YAMLError, KeyError, TypeError):
+        return ""
+
+
+def setup_faults(project: DbtProject, *, edr: str) -> Iterator[str]:
+    """What will cost time, or leave holes in the report; a sentence each.
+
+    Args:
+        project: The dbt project.
+        edr: Path of Elementary's command.
+    """
+    installed, command = package_version(project.path), edr_version(edr)
+    if installed and command and _minor(installed) != _minor(command):
+        yield f"the dbt package is {installed} and edr {command}: take the same minor version of both"
+    if not _is_muted(_config(project.path).get("vars") or {}, project.name):
+        yield (
+            f"dbt_project.yml does not set the variable {_MUTED}: true, so every dbt command writes the whole project "
+            "into Elementary's tables, several at once leave rows twice"
+        )
+    if not _has_test_macro(project):
+        yield (
+            "the project has no `materialization test` of its own that calls elementary.materialize_test, so failing "
+            "rows will be missing in the report"
+        )
+
+
+def _config(project_dir: Path) -> dict[str, Any]:
+    found: Any = yaml.safe_load((project_dir / "dbt_project.yml").read_text(encoding="utf-8"))
+    return found if isinstance(found, dict) else {}
+
+
+def _is_muted(variables: dict[str, Any], project: str) -> bool:
+    """dbt takes a variable from the top, the project's part or the package's part."""
+    parts = (variables, *(variables.get(name) or {} for name in (project, "elementary")))
+    return any(
+        str(part.get(_MUTED, "")).lower() not in ("", "false") for part in parts if isinstance(part, dict)
+    )
+
+
+def _has_test_macro(project: DbtProject) -> bool:
+    manifest = json.loads(project.manifest_path.read_bytes())
+    return any(
+        uid.startswith(f"macro.{project.name}.{_TEST_MACRO}") and "elementary" in str(macro.get("macro_sql"))
+        for uid, macro in (manifest.get("macros") or {}).items()
+    )
+
+
+def _minor(text: str) -> list[str]:
+    return text.split(".")[:2]
