@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from goldsmith.errors import EnvironmentProblem, GoldsmithError
-from goldsmith.local import gate_command
+from goldsmith.local import alerts_command, gate_command
 from goldsmith.local.plan_command import plan
 from goldsmith.local.report_command import report
 from goldsmith.local.run_command import backfill, run, watched
@@ -35,6 +35,7 @@ app = typer.Typer(
     epilog="Example: goldsmith run",
 )
 app.add_typer(gate_command.app, name="gate")
+app.add_typer(alerts_command.app, name="alerts")
 
 PipelineArgument = Annotated[
     str | None, typer.Argument(help="Name of the pipeline; needed where there are several.")

@@ -48,6 +48,7 @@ def test_deadlines_survive_what_airflow_does_to_a_dag(
     spec = Pipeline.parse(
         {
             "name": "shop",
+            "alerts": {},
             "deadlines": [
                 {"by": "06:00", "timezone": "Europe/Berlin"},
                 {"node": "fct_transactions", "within": "45m"},
@@ -55,7 +56,7 @@ def test_deadlines_survive_what_airflow_does_to_a_dag(
         }
     )
     plan = load_plan(spec, sample, settings_for(tmp_path))
-    run, node = (encode_deadline_alert(alert) for alert in deadline_alerts(plan, spec))
+    run, node = (encode_deadline_alert(alert) for alert in deadline_alerts(plan, spec, "prod"))
     [read] = [decode_deadline_alert({"__type": "deadline_alert", "__var": run})]
     assert read.reference.serialize_reference()["timezone"] == "Europe/Berlin"
     assert node["reference"] == DeadlineReference.DAGRUN_QUEUED_AT.serialize_reference()
@@ -63,6 +64,7 @@ def test_deadlines_survive_what_airflow_does_to_a_dag(
     assert alert.interval == timedelta(minutes=45)
     assert "gold.fct_transactions.run" in str(node["callback"])
     assert "goldsmith.engine.deadlines.missed" in str(node["callback"])
+    assert "route_1" in str(node["callback"])
 
 
 def test_whoever_is_late_is_told_where_the_run_is() -> None:

@@ -145,6 +145,17 @@ def test_the_comparison_does_not_judge_a_task_that_was_cleared_meanwhile(now: st
         task._refuse_unfinished("r1", GRAPH.plan.nodes)
 
 
+def test_a_run_cancelled_when_its_last_node_was_built_stays_red() -> None:
+    """All nodes are green and only the build is not; nodes that it held back are judged one by one."""
+    made = PlannedBuild(name="all", task_id="build", reconcile_id="reconcile", upstream=(), waits_for="")
+    task = ReconcileTask(build=made, site=cast("Site", FakeSite()), task_id="reconcile")
+    green = {ORDERS: "success", LATER: "success"}
+    task._refuse_cancelled({**green, "build": "success"}, GRAPH.plan.nodes, None)
+    task._refuse_cancelled({**green, LATER: "upstream_failed", "build": "failed"}, GRAPH.plan.nodes, None)
+    with pytest.raises(AirflowFailException, match="cancelled at that moment"):
+        task._refuse_cancelled({**green, "build": "failed"}, GRAPH.plan.nodes, None)
+
+
 @pytest.mark.parametrize("who", ["", "ann", None])
 def test_a_run_cancelled_before_its_gate_stays_red_and_a_gate_that_a_person_skipped_does_not_matter(
     who: str | None, monkeypatch: pytest.MonkeyPatch

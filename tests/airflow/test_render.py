@@ -154,6 +154,32 @@ def test_elementarys_tables_come_first_where_its_package_is_installed(
     assert not any(task_id.startswith("elementary") for task_id in without.task_dict)
 
 
+def test_alerts_are_told_last_and_what_is_urgent_by_the_task_that_failed(
+    spec: Pipeline, sample: DbtProject, here: Settings
+) -> None:
+    """A teardown below the reports; without an urgent route tasks have no callback."""
+
+    def rendered(**changes: Any) -> DAG:
+        changed = Pipeline.model_validate({**spec.model_dump(by_alias=True), **changes})
+        plan = load_plan(changed, sample, here)
+        return render(plan, changed, sample, here, load_plan=lambda: plan)
+
+    dag = rendered(alerts={})
+    alerts = dag.get_task("alerts")
+    assert (alerts.is_teardown, alerts.on_failure_fail_dagrun, alerts.downstream_task_ids) == (
+        True,
+        False,
+        set(),
+    )
+    assert alerts.upstream_task_ids == {"report", "elementary_report"}
+    assert not any(task.on_failure_callback for task in dag.tasks)
+    assert rendered(alerts={}, report=None).get_task("alerts").upstream_task_ids >= {"gold.gate"}
+    urgent = rendered(alerts={"routes": [{"urgent": True}]})
+    called = {task.task_id for task in urgent.tasks if task.on_failure_callback}
+    assert {"gold.gate", "gold.fct_transactions.run"} <= called
+    assert "alerts" not in called
+
+
 def test_ingest_comes_before_what_reads_its_tables(dag: DAG, spec: Pipeline) -> None:
     """Loaded first, checked for freshness next, read after that; the first build waits for every ingest."""
     merge = dag.get_task("ingest.transactions.merge")

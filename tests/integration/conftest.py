@@ -15,6 +15,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 from tests.integration.shared_lab import Lab
 from tests.integration.shared_project import (
+    ALERTED,
     CONTROL,
     GATED,
     OBSERVED,
@@ -29,6 +30,7 @@ from tests.integration.shared_project import (
     spec_of,
     write_dag,
 )
+from tests.unit.alerts.receiver import Receiver
 
 from goldsmith.local.environment import API_ACCESS
 from goldsmith.local.postgres import EmbeddedPostgres
@@ -73,6 +75,25 @@ def steered(
     make_steered_project(root)
     with _started(root, settings_for(root), (*STEERED, *STARTED), REFUSED) as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def alerted(
+    tmp_path_factory: pytest.TempPathFactory, settings_for: Callable[[Path], Settings]
+) -> Iterator[tuple[Lab, Receiver]]:
+    """Pipelines with alerts, and who receives them: all components know the connections."""
+    root = tmp_path_factory.mktemp("alerted")
+    make_projects(root)
+    with Receiver() as receiver, pytest.MonkeyPatch.context() as environment:
+        for name, host in (
+            ("hook", f"{receiver.url}/hook"),
+            ("pager", receiver.url),
+            ("away", "http://127.0.0.1:9"),
+        ):
+            connection = {"conn_type": "http", "host": host, "password": f"secret-of-{name}"}
+            environment.setenv(f"AIRFLOW_CONN_{name.upper()}", json.dumps(connection))
+        with _started(root, settings_for(root), ALERTED) as made:
+            yield made, receiver
 
 
 @pytest.fixture(scope="module")

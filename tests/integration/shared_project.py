@@ -71,6 +71,38 @@ STEERED: dict[str, dict[str, object]] = {
     "steered_node": {"gate": "node", "tasks": "model"},
 }
 """Pipelines whose runs are given parameters."""
+_EVERYTHING = ["model_failed", "test_failed", "test_warned", "gate_blocked", "gate_waiting", "source_stale"]
+_EVERYTHING += ["task_failed", "recovered", "deadline_missed", "report_failed", "run_finished"]
+_ALERTS: dict[str, object] = {
+    "channels": {
+        "hook": {"type": "webhook", "connection": "hook"},
+        "pager": {"type": "pagerduty", "connection": "pager"},
+        "away": {"type": "webhook", "connection": "away"},
+    },
+    "routes": [
+        {"name": "all", "channels": ["hook", "log"], "events": _EVERYTHING},
+        {"name": "night", "channels": "pager", "layers": "bronze", "urgent": True},
+        {"name": "lost", "channels": "away", "layers": "bronze", "events": "model_failed"},
+    ],
+    "runbook": "https://wiki.example.com/{pipeline}/{node}",
+}
+ALERTED: dict[str, dict[str, object]] = {
+    "alerted": {"alerts": _ALERTS, "report": {"elementary": None}},
+    "alerted_alone": {
+        "engine": "isolated",
+        "select": "+priced",
+        "alerts": _ALERTS,
+        "report": {"elementary": None},
+    },
+    "alerted_late": {
+        "gate": "node",
+        "select": "+rates",
+        "alerts": _ALERTS,
+        "deadlines": [{"node": "rates", "within": "2s"}],
+    },
+    "alerted_asks": {"alerts": _ALERTS, "gates": {"bronze": {"on_block": "ask", "ask_timeout": "10m"}}},
+}
+"""Pipelines that tell what they did."""
 OBSERVED: dict[str, dict[str, object]] = {
     "observed": {"report": {"elementary": {"days_back": 3}}},
     "observed_alone": {"engine": "isolated", "gate": "node", "select": ["+priced"], "report": {}},
@@ -271,7 +303,7 @@ def spec_of(name: str) -> dict[str, object]:
     }
     return {
         **common,
-        **{**PIPELINES, **GATED, **STEERED, **STARTED, **OBSERVED}.get(
+        **{**PIPELINES, **GATED, **STEERED, **STARTED, **OBSERVED, **ALERTED}.get(
             name, {"gate": "node", "select": "+priced"}
         ),
     }

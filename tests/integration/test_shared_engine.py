@@ -192,8 +192,8 @@ def test_a_missed_deadline_is_said_on_the_run(
     assert "05:00" not in said
     monkeypatch.setenv(API_ACCESS, lab.stack.env()[API_ACCESS])
     context = {"dag_run": {"dag_id": "strict", "dag_run_id": hanging.run.run_id}}
-    about = {"deadline": "stg_orders within 1 s", "task_id": "bronze.stg_orders.run"}
-    assert asyncio.run(missed(**about, context=context)) == ""
+    done = missed(deadline="stg_orders within 1 s", task_id="bronze.stg_orders.run", context=context)
+    assert asyncio.run(done) == ""
     assert lab.run_note(hanging.run) == said
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, time
+from functools import partial
 from typing import Any
 
 from airflow.sdk import DAG, BaseOperator, TaskGroup, get_parsing_context
 
+from goldsmith.dag.alerts import add_alerts, alert_now
 from goldsmith.dag.assets import declare_assets
 from goldsmith.dag.copies import copy_task
 from goldsmith.dag.deadlines import deadline_alerts
@@ -28,6 +30,7 @@ from goldsmith.plan.graph import nodes_by_task
 from goldsmith.plan.groups import unit_group_id
 from goldsmith.plan.model import Plan, PlannedBuild, PlannedNode
 from goldsmith.plan.stages import ALL
+from goldsmith.report.alerts import tell_waiting
 from goldsmith.settings import Settings
 from goldsmith.spec.pipeline import Pipeline
 
@@ -60,7 +63,9 @@ def render(
         max_active_runs=spec.max_active_runs,
         tags=sorted({"goldsmith", *spec.tags, *tags}),
         default_args={"owner": spec.owner},
-        deadline=None if wanted else deadline_alerts(plan, spec) or None,
+        deadline=None
+        if wanted
+        else deadline_alerts(plan, spec, here.environment or engine.site.target.target) or None,
     ) as dag:
         if wanted is None or wanted.startswith("ingest."):
             _ingest(spec)
@@ -71,6 +76,7 @@ def render(
         if isinstance(engine, SharedEngine):
             _add_builds(part, spec, engine, wanted)
         add_report(part, spec, engine.site, wanted)
+        add_alerts(spec, engine.site, wanted)
         if wanted is None:
             wire(dag, part)
             wire_report(dag)
@@ -150,7 +156,7 @@ class _Nodes:
             # The next one is a copy of this copy: what their constructor was given is then one object for all.
             self._like[node.kind, node.owner] = copy_task(like, self._dag, group, nodes=nodes, **own)
             return
-        arguments = {**own, "task_group": group, **_airflow_arguments(node, self._spec)}
+        arguments = {**own, "task_group": group, **_airflow_arguments(node, self._spec, self._engine.site)}
         task = self._engine.node_task(nodes, **arguments)
         if isinstance(self._engine, SharedEngine) and not node.operator_kwargs:
             self._like[node.kind, node.owner] = task
@@ -167,8 +173,9 @@ class _Nodes:
         return self._groups[top, unit]
 
 
-def _airflow_arguments(node: PlannedNode, spec: Pipeline) -> dict[str, Any]:
+def _airflow_arguments(node: PlannedNode, spec: Pipeline, site: Site) -> dict[str, Any]:
     return {
+        **alert_now(spec, site),
         "owner": node.owner,
         # Later selections skip what was not chosen; what lies below shall run all the same.
         "trigger_rule": "none_failed",
@@ -185,8 +192,11 @@ def _airflow_arguments(node: PlannedNode, spec: Pipeline) -> dict[str, Any]:
 def _add_gates(plan: Plan, spec: Pipeline, site: Site) -> None:
     for gate in plan.gates:
         asks = gate.layer in spec.gates and spec.gates[gate.layer].on_block == "ask"
+        given = {"on_ask": partial(tell_waiting, site, spec.alerts)} if asks and spec.alerts else {}
         make = AskingGateTask if asks else GateTask
         make(
+            **given,
+            **alert_now(spec, site),
             task_id=gate.task_id,
             task_display_name=f"gate after {gate.layer}",
             gate=gate,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 from airflow.sdk.definitions.callback import AsyncCallback
 from airflow.sdk.definitions.deadline import BaseDeadlineReference, DeadlineAlert, DeadlineReference
@@ -16,23 +18,32 @@ from goldsmith.spec.pipeline import Pipeline
 _MISSED = "goldsmith.engine.deadlines.missed"
 
 
-def deadline_alerts(plan: Plan, spec: Pipeline) -> list[DeadlineAlert]:
+def deadline_alerts(plan: Plan, spec: Pipeline, environment: str) -> list[DeadlineAlert]:
     """One alert for each deadline.
 
     Airflow knows deadlines of runs alone: those of nodes look, when their moment has come, whether the node is done.
+
+    Args:
+        plan: The plan.
+        spec: The pipeline.
+        environment: What the environment is called, for alerts.
 
     Raises:
         PlanError: A deadline is about a node that is not there.
     """
     names = {node.unique_id: node.name for node in plan.nodes}
     tasks = {node.unique_id: node.task_id for node in plan.nodes}
+    # Airflow keeps it with the deadline, as JSON: what is told then was written when the run began.
+    alerts = (
+        {"alerts": spec.alerts.model_dump(mode="json"), "environment": environment} if spec.alerts else {}
+    )
     return [
-        _alert(deadline, tasks[node_meant(deadline.node, names)] if deadline.node else "")
+        _alert(deadline, tasks[node_meant(deadline.node, names)] if deadline.node else "", alerts)
         for deadline in spec.deadlines
     ]
 
 
-def _alert(deadline: Deadline, task_id: str) -> DeadlineAlert:
+def _alert(deadline: Deadline, task_id: str, alerts: Mapping[str, Any]) -> DeadlineAlert:
     reference: BaseDeadlineReference
     if deadline.by is not None:
         reference = TimeOfDay(clock=f"{deadline.by:%H:%M}", timezone=deadline.timezone)
@@ -41,6 +52,6 @@ def _alert(deadline: Deadline, task_id: str) -> DeadlineAlert:
     return DeadlineAlert(
         reference=reference,
         interval=deadline.within or timedelta(),
-        callback=AsyncCallback(_MISSED, kwargs={"deadline": deadline.text, "task_id": task_id}),
+        callback=AsyncCallback(_MISSED, kwargs={"deadline": deadline.text, "task_id": task_id, **alerts}),
         name=deadline.text,
     )

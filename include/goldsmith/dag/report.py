@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow.sdk import DAG, BaseOperator
 
+from goldsmith.dag.alerts import ALERTS
 from goldsmith.engine.site import Site
 from goldsmith.plan.model import Plan
 from goldsmith.plan.stages import ELEMENTARY_TABLES
@@ -108,9 +109,13 @@ def _add_verdict(reports: list[BaseOperator]) -> None:
 
 
 def wire_report(dag: DAG) -> None:
-    """Put the reports below everything; their edges go straight into the tasks' sets, as those of the plan."""
+    """Put the reports below everything, and the alerts below them.
+
+    Their edges go straight into the tasks' sets, as those of the plan.
+    """
     reports = {task.task_id: task for task in dag.tasks if isinstance(task, _KINDS)}
-    after = {_MADE} & set(dag.task_dict)
+    after = {_MADE, ALERTS} & set(dag.task_dict)
+    alerts = dag.task_dict.get(ALERTS)
     rest = {
         task_id: task
         for task_id, task in dag.task_dict.items()
@@ -121,6 +126,10 @@ def wire_report(dag: DAG) -> None:
         report.upstream_task_ids.update(last)
     for task_id in last:
         rest[task_id].downstream_task_ids.update(reports)
+    if alerts is not None:
+        alerts.upstream_task_ids.update(reports or last)
+        for task_id in reports or last:
+            dag.task_dict[task_id].downstream_task_ids.add(ALERTS)
     # Before what comes before them: see `wire`.
     first = {task_id: dag.task_dict[task_id] for task_id in (*after, *reports)}
     dag.task_dict.clear()

@@ -35,6 +35,8 @@ class Node:
     description: str = ""
     owner: str = ""
     """From `meta.owner`, else the owner of its dbt group; may be empty."""
+    group: str = ""
+    """Its dbt group; may be empty."""
     materialized: str = ""
     relation: str = ""
     severity: str = ""

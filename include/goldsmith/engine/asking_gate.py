@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -32,7 +32,15 @@ _RESUMES = "execute_complete"
 
 
 class AskingGateTask(GateTask):
-    """A gate that asks a person where it blocks."""
+    """A gate that asks a person where it blocks.
+
+    Args:
+        on_ask: Called with the run and the verdict when it has begun to wait.
+    """
+
+    def __init__(self, *, on_ask: Callable[[str, Verdict], None] | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.on_ask = on_ask
 
     def execute(self, context: Context) -> dict[str, object]:
         """Judge the layer; where that blocks, ask, unless an earlier try got an answer.
@@ -54,6 +62,8 @@ class AskingGateTask(GateTask):
         store = cast("StateStore", context["task_state_store"])
         ti = context["ti"]
         store.set(_KEY, {"max_tries": ti.max_tries, "try": ti.try_number, "verdict": _packed(verdict)})
+        if self.on_ask is not None:
+            self.on_ask(context["run_id"], verdict)
         return self._ask(verdict, context)
 
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> dict[str, object]:

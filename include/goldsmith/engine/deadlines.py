@@ -5,10 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
+from goldsmith.alerts.dispatch import Dispatch
+from goldsmith.alerts.event import Event
+from goldsmith.alerts.ledger import Ledger
 from goldsmith.errors import GoldsmithError
 from goldsmith.rest.records import TaskInstance
+from goldsmith.settings import settings
+from goldsmith.spec.alerts import DEADLINE_MISSED, Alerts
 
 log = logging.getLogger(__name__)
 
@@ -17,20 +23,51 @@ _AHEAD = (None, "scheduled", "queued", "none")
 _NAMED = 5
 
 
-async def missed(*, deadline: str, task_id: str, context: Mapping[str, Any]) -> str:
+async def missed(
+    *,
+    deadline: str,
+    task_id: str,
+    context: Mapping[str, Any],
+    alerts: Mapping[str, Any] | None = None,
+    environment: str = "",
+) -> str:
     """Say that a run is late, in the triggerer's log and as a note on the run, with what it is at.
 
     Args:
         deadline: What was to be done by when.
         task_id: Of the node that it is about; empty for the whole run.
         context: Airflow's for deadlines: `dag_run`, as its REST API has it, and `deadline`.
+        alerts: The spec's, as plain values; none where nobody else is told.
+        environment: What the environment is called.
 
     Returns:
         What was said; empty where the node is done.
     """
     run = context["dag_run"]
     # Connections and the REST API are asked in a thread: the triggerer's loop is for everybody.
-    return await asyncio.to_thread(_say, deadline, task_id, str(run["dag_id"]), str(run["dag_run_id"]))
+    dag_id, run_id = str(run["dag_id"]), str(run["dag_run_id"])
+    said = await asyncio.to_thread(_say, deadline, task_id, dag_id, run_id)
+    if said and alerts is not None:
+        event = Event(
+            kind=DEADLINE_MISSED,
+            subject=f"deadline {deadline}",
+            title=f"deadline missed: {deadline}",
+            pipeline=dag_id,
+            run_id=run_id,
+            environment=environment,
+            task_id=task_id,
+            message=said,
+        )
+        await asyncio.to_thread(_tell, Alerts.model_validate(alerts), event)
+    return said
+
+
+def _tell(alerts: Alerts, event: Event) -> None:
+    try:
+        ledger = Ledger(settings().results_path, event.pipeline)
+        Dispatch(alerts=alerts, ledger=ledger, now=datetime.now(UTC)).tell_missed(event)
+    except GoldsmithError as error:
+        log.warning("That the deadline was missed could not be told: %s", error)
 
 
 def _say(deadline: str, task_id: str, dag_id: str, run_id: str) -> str:

@@ -107,6 +107,11 @@ class ReconcileTask(BaseOperator):
                 f"The run was cancelled before its layer was built: {self.build_id} is {build}, and {len(waiting)} of "
                 f"{len(mine)} nodes were skipped. Clear the run to build what is missing."
             )
+        if build == "failed" and all(states.get(node.task_id) == "success" for node in mine):
+            raise AirflowFailException(
+                f"{self.build_id} failed, although all its nodes are green: the run was cancelled at that moment, or "
+                "somebody marked it. Clear it, and it will find nothing left to build."
+            )
 
     def _refuse_without_verdict(self, run_id: str, states: States) -> None:
         """A run that was cancelled when its nodes were built and not yet judged: its gate was skipped with it."""

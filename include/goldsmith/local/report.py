@@ -28,6 +28,7 @@ _NOUNS = {
     "test": ("test", "passed"),
     "unit_test": ("test", "passed"),
 }
+ALERTS = "alerts"
 SHOWN = 10  # failures that are printed in full
 _NO_LOG = "No log: the task did not run on a worker. The scheduler's log may say why."
 # Airflow names the exception, Cosmos says that dbt failed: both before what dbt itself says.
@@ -69,6 +70,8 @@ class Report:
     """Tasks that failed and that a gate, or a person, has let pass."""
     nodes: Mapping[str, Nodes] = field(default_factory=dict)
     """Task id to its dbt nodes."""
+    alerts: Mapping[str, Any] = field(default_factory=dict)
+    """How many messages were `sent`, and which were `not_sent`; empty where the pipeline has no alerts."""
 
     @property
     def is_success(self) -> bool:
@@ -91,6 +94,7 @@ class Report:
             "failures": [asdict(failure) for failure in self.failures],
             "tolerated": [asdict(failure) for failure in self.tolerated],
             "warnings": [asdict(warned) for warned in self.warnings],
+            "alerts": dict(self.alerts),
             "tasks": [_task(task) for task in sorted(self.progress.tasks, key=lambda task: task.key)],
         }
 
@@ -121,6 +125,13 @@ class Report:
         console.print(self._verdict())
         if counted := count_nodes(self.progress.tasks, self.nodes):
             console.print(counted, highlight=False)
+        if self.alerts:
+            self._print_alerts(console)
+
+    def _print_alerts(self, console: Console) -> None:
+        console.print(f"{self.alerts['sent']} alert messages sent", highlight=False)
+        for lost in self.alerts["not_sent"]:
+            console.print(Text(f"An alert was not sent to {lost}", style="yellow"), soft_wrap=True)
 
     def _verdict(self) -> Text:
         """How the run ended, in a line."""
@@ -189,7 +200,15 @@ def make_report(
         nodes={task_id: _nodes(nodes, lasts.get(task_id, ())) for task_id, nodes in planned.items()},
         failures=described(task for task in failed if task.task_id not in let_pass),
         tolerated=described(task for task in failed if task.task_id in let_pass),
+        alerts=_alerts(airflow.api, progress),
     )
+
+
+def _alerts(api: RestClient, progress: Progress) -> Mapping[str, Any]:
+    """What became of the run's messages, as the task that sends them says it."""
+    is_told = any(task.task_id == ALERTS and task.state == "success" for task in progress.tasks)
+    found = api.xcom(progress.run.dag_id, progress.run.run_id, ALERTS) if is_told else None
+    return found if isinstance(found, Mapping) else {}
 
 
 def _let_pass(

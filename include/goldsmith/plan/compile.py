@@ -87,6 +87,7 @@ def compile_plan(pipeline: Pipeline, selected: Selected) -> Plan:
             owner=_owner(node, nodes) or pipeline.owner,
             select=selects[uid],
             docs=docs[uid],
+            dbt_group=_dbt_group(node, nodes),
             pipeline=pipeline,
         )
         for uid, node in sorted(executable.items(), key=lambda item: names[item[0]].task_id)
@@ -231,6 +232,12 @@ def _owner(node: Node, nodes: Mapping[str, Node]) -> str:
     return node.owner or (defined_on.owner if defined_on else "")
 
 
+def _dbt_group(node: Node, nodes: Mapping[str, Node]) -> str:
+    """A test belongs to the group of the node it is defined on."""
+    defined_on = nodes.get(node.attached)
+    return node.group or (defined_on.group if defined_on else "")
+
+
 def _planned(
     node: Node,
     *,
@@ -243,6 +250,7 @@ def _planned(
     owner: str,
     select: str,
     docs: str,
+    dbt_group: str,
     pipeline: Pipeline,
 ) -> PlannedNode:
     return PlannedNode(
@@ -271,6 +279,7 @@ def _planned(
         retry_errors=node.meta.retry_errors or "",
         timeout=_seconds(node.meta.timeout or pipeline.node_timeout),
         slow_after=_seconds(node.meta.slow_after or pipeline.slow_after),
+        dbt_group=dbt_group,
     )
 
 

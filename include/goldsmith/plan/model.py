@@ -54,6 +54,8 @@ class PlannedNode:
     """Seconds after which what it runs in the warehouse is cancelled; 0 for none."""
     slow_after: int = 0
     """Seconds after which somebody is told that it takes long; 0 for none."""
+    dbt_group: str = ""
+    """dbt's group of the node, or of the node that a test is about."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

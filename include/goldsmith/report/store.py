@@ -59,15 +59,15 @@ class ReportStore:
     def last_seconds(self) -> dict[str, float]:
         """Unique id to how long dbt took for a node the last time, as far as the latest reports know it."""
         found: dict[str, float] = {}
-        for summary in islice(self._earlier("", _END_OF_TIME), _LOOKED_AT):
+        for summary in islice(self.earlier("", _END_OF_TIME), _LOOKED_AT):
             found = {uid: one[1] for uid, one in summary.nodes.items() if one[1]} | found
         return found
 
     def before(self, run_id: str, started: str) -> Summary | None:
         """The run before this one, of those that began earlier."""
-        return next(self._earlier(run_id, started), None)
+        return next(self.earlier(run_id, started), None)
 
-    def _earlier(self, run_id: str, started: str) -> Iterator[Summary]:
+    def earlier(self, run_id: str, started: str) -> Iterator[Summary]:
         """Runs that began earlier, the latest first."""
         for other, began in reversed(self._runs()):
             if other != run_id and began < started:

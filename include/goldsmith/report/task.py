@@ -6,16 +6,14 @@ red run green, nor a green one red.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from airflow.sdk import BaseOperator, Context
 
 from goldsmith.engine.site import Site
-from goldsmith.engine.tolerance import tolerated_in_run
-from goldsmith.gates.verdict import Verdict
-from goldsmith.report.facts import RunFacts, run_facts
+from goldsmith.report.facts import RunFacts
 from goldsmith.report.page import counted, report_page
+from goldsmith.report.run import facts_of
 from goldsmith.report.store import PAGE, ReportStore
 from goldsmith.report.summary import Summary, changes_since
 from goldsmith.settings import airflow_url
@@ -46,32 +44,13 @@ class ReportTask(BaseOperator):
         Raises:
             EnvironmentProblem: It cannot be kept.
         """
-        run = self._facts(context)
+        run = facts_of(self.site, context)
         store = ReportStore(self.site.results_path, self.dag_id)
         self._write_page(run, store)
         where = store.location(run.run_id)
         counts = dict(counted(run))
         self.log.info("%s: %s", where, ", ".join(f"{number} {how}" for how, number in counts.items()))
         return {"report": where, "nodes": counts}
-
-    def _facts(self, context: Context) -> RunFacts:
-        plan, run_id = self.site.graph.plan, context["run_id"]
-        states = self.site.states(run_id)
-        verdicts = {
-            gate.task_id: Verdict.from_dict(values)
-            for gate in plan.gates
-            if isinstance(values := context["ti"].xcom_pull(task_ids=gate.task_id), dict)
-        }
-        return run_facts(
-            plan,
-            run_id=run_id,
-            started=context["dag_run"].start_date,
-            made=datetime.now(UTC),
-            states=states,
-            records=self.site.records(run_id, self.site.graph.tasks),
-            verdicts=verdicts,
-            tolerated=tolerated_in_run(self.site, context, states),
-        )
 
     def _write_page(self, run: RunFacts, store: ReportStore) -> None:
         summary = Summary.of(run)

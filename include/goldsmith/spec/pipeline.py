@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator, m
 
 from goldsmith.errors import SpecError
 from goldsmith.spec.after import After
+from goldsmith.spec.alerts import Alerts
 from goldsmith.spec.base import Duration, SpecModel, explain, some_time
 from goldsmith.spec.deadline import Deadline
 from goldsmith.spec.gate import Gate
@@ -120,6 +121,9 @@ class Pipeline(SpecModel):
 
     report: Report | None = Report()
     """The report of each run, its last task; none: no report."""
+
+    alerts: Alerts | None = None
+    """Who hears of what a run did; none: nobody but who looks."""
 
     asset_namespace: str | None = "goldsmith://{name}"
     """Start of the URIs of Airflow's assets, before schema and name: the pipeline's own, or such as

@@ -28,7 +28,7 @@ def test_the_defaults_are_those_of_the_readme() -> None:
     [
         ({"name": "shop", "scedule": "@daily"}, "scedule: unknown key; did you mean 'schedule'?"),
         ({"name": "shop", "retries": {"modls": 1}}, "retries.modls: unknown key; did you mean 'models'?"),
-        ({"name": "shop", "zzz": 1}, "zzz: unknown key; valid keys: after, asset_namespace"),
+        ({"name": "shop", "zzz": 1}, "zzz: unknown key; valid keys: after, "),
         ({"name": "Shop-1"}, "'Shop-1' is not a name"),
         ({"name": "dbt_shop"}, "takes for a plugin"),
         ({"name": "shop", "task_timeout": "soon"}, "'soon' is not a duration"),

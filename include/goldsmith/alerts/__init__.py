@@ -1,0 +1,1 @@
+"""From an event to whoever has to know of it."""

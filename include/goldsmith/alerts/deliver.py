@@ -1,0 +1,96 @@
+"""Send a message to its channels: a few tries each, and never an error."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from tenacity import (
+    Retrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    stop_after_delay,
+    wait_exponential_jitter,
+)
+
+from goldsmith.alerts.channels import sender
+from goldsmith.alerts.channels.request import MayPass
+from goldsmith.alerts.event import Event
+from goldsmith.alerts.message import Message
+from goldsmith.errors import GoldsmithError
+from goldsmith.spec.alerts import LOG, Alerts, Channel
+
+log = logging.getLogger(__name__)
+
+_TRIES = 4
+_WAIT, _LONGEST = 1.0, 60.0  # seconds: before the second try, and for all
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Delivery:
+    """What became of a message to a channel."""
+
+    channel: str
+    route: str
+    events: tuple[Event, ...]
+    error: str = ""
+    """Why it could not be sent; empty where it was."""
+
+
+def channels_of(alerts: Alerts) -> Mapping[str, Channel]:
+    """All channels by name, with the log."""
+    return {LOG: Channel(type="log"), **alerts.channels}
+
+
+def deliver(alerts: Alerts, name: str, route: str, events: Iterable[Event]) -> Delivery:
+    """Send events as one message to a channel.
+
+    Args:
+        alerts: The spec.
+        name: Of the channel.
+        route: By which they go.
+        events: At least one.
+    """
+    shown = tuple(event if alerts.failing_rows else event.without_rows() for event in events)
+    message = _masked(Message.of(route, shown))
+    channel = channels_of(alerts)[name]
+    try:
+        for attempt in _tries():
+            with attempt:
+                sender(channel)(channel, message)
+    except GoldsmithError as error:
+        return _not_sent(name, message, error.message)
+    except Exception as error:  # noqa: BLE001 - a channel's library may raise anything; a pipeline never fails for it
+        return _not_sent(name, message, f"{type(error).__name__}: {error}")
+    return Delivery(channel=name, route=route, events=message.events)
+
+
+def _tries() -> Retrying:
+    return Retrying(
+        retry=retry_if_exception_type(MayPass),
+        stop=stop_after_attempt(_TRIES) | stop_after_delay(_LONGEST),
+        wait=wait_exponential_jitter(multiplier=_WAIT, max=15, jitter=_WAIT),
+        before_sleep=lambda state: log.info(
+            "Not sent, and tried again: %s", state.outcome and state.outcome.exception()
+        ),
+        reraise=True,
+    )
+
+
+def _not_sent(name: str, message: Message, why: str) -> Delivery:
+    log.error("An alert could not be sent to %s: %s\nIt was: %s", name, why, message.text)
+    return Delivery(channel=name, route=message.route, events=message.events, error=why)
+
+
+def _masked(message: Message) -> Message:
+    """Without the secrets that Airflow knows."""
+    from airflow.sdk.log import redact  # type: ignore[attr-defined]  # public, but re-exported silently
+
+    def mask(event: Event) -> Event:
+        rows = event.rows
+        if rows is not None:
+            rows = replace(rows, rows=tuple(tuple(str(redact(cell)) for cell in row) for row in rows.rows))
+        return replace(event, title=str(redact(event.title)), message=str(redact(event.message)), rows=rows)
+
+    return replace(message, events=tuple(mask(event) for event in message.events))

@@ -1,0 +1,51 @@
+"""The commands `goldsmith alerts ...`: arguments, and which function they go to."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from goldsmith.settings import settings
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="See who hears of what, and try whether it arrives.",
+    epilog="Example: goldsmith alerts explain fct_transactions",
+)
+
+_Pipeline = Annotated[
+    str | None, typer.Option("--pipeline", help="Name of the pipeline; needed where there are several.")
+]
+
+
+@app.command(epilog="Example: goldsmith alerts explain fct_transactions")
+def explain(
+    node: Annotated[str, typer.Argument(help="A dbt node's name or unique id, or a task id.")],
+    *,
+    pipeline: _Pipeline = None,
+) -> None:
+    """Say which routes a failure of a node takes and where they lead, and why it does not take the others."""
+    from goldsmith.local.alerts import explained
+    from goldsmith.local.run import choose_pipeline
+
+    here = settings()
+    spec, _ = choose_pipeline(here, pipeline)
+    Console().print(explained(spec, here, node), highlight=False)
+
+
+@app.command("test", epilog="Example: goldsmith alerts test on_call")
+def send(
+    route: Annotated[str, typer.Argument(help="Name of a route.")], *, pipeline: _Pipeline = None
+) -> None:
+    """Send a sample by a route, to each of its channels. Exit code: 0 all took it, 3 one did not."""
+    from goldsmith.local.airflow import local_stack
+    from goldsmith.local.alerts import send_sample
+    from goldsmith.local.run import choose_pipeline
+
+    here = settings()
+    spec, _ = choose_pipeline(here, pipeline)
+    for line in send_sample(spec, here, route, local_stack(here).env()):
+        typer.echo(line)

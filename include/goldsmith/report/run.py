@@ -1,0 +1,38 @@
+"""What is known of the run that a task belongs to: from Airflow, the gates and the details that builds have kept."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from airflow.sdk import Context
+
+from goldsmith.engine.site import Site
+from goldsmith.engine.tolerance import tolerated_in_run
+from goldsmith.gates.verdict import Verdict
+from goldsmith.report.facts import RunFacts, run_facts
+
+
+def facts_of(site: Site, context: Context) -> RunFacts:
+    """The facts of a run.
+
+    Args:
+        site: Where its nodes were built.
+        context: Of a task of the run.
+    """
+    plan, run_id = site.graph.plan, context["run_id"]
+    states = site.states(run_id)
+    verdicts = {
+        gate.task_id: Verdict.from_dict(values)
+        for gate in plan.gates
+        if isinstance(values := context["ti"].xcom_pull(task_ids=gate.task_id), dict)
+    }
+    return run_facts(
+        plan,
+        run_id=run_id,
+        started=context["dag_run"].start_date,
+        made=datetime.now(UTC),
+        states=states,
+        records=site.records(run_id, site.graph.tasks),
+        verdicts=verdicts,
+        tolerated=tolerated_in_run(site, context, states),
+    )
