@@ -6,12 +6,14 @@ import re
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 from typer.main import get_command
 
 from goldsmith.cli import app
+from goldsmith.spec.alerts import EVENTS, Alerts, Channel, Quiet, Route
 from goldsmith.spec.ingest import Ingest
 from goldsmith.spec.pipeline import Pipeline, Profile, Retries
-from goldsmith.spec.report import Report
+from goldsmith.spec.report import Elementary, Publish, Report, Send
 
 ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "README.md", ROOT / "CHANGELOG.md", *ROOT.glob("docs/*.md"), *ROOT.glob("deploy/**/*.md"))
@@ -32,6 +34,25 @@ def test_every_key_of_the_spec_is_described() -> None:
     known |= {field.alias or name for name, field in Profile.model_fields.items()}
     described = set(re.findall(r"`([a-z_]+)`", text))
     assert known - described == set()
+
+
+@pytest.mark.parametrize(
+    ("page", "models"),
+    [("report.md", (Report, Elementary, Publish, Send)), ("alerts.md", (Alerts, Channel, Route, Quiet))],
+)
+def test_keys_with_a_page_of_their_own_are_described_there(
+    page: str, models: tuple[type[BaseModel], ...]
+) -> None:
+    """Words of the examples count: they are copied too."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    known = {name for model in models for name in model.model_fields}
+    assert {name for name in known if not re.search(rf"\b{name}\b", text)} == set()
+
+
+def test_every_event_is_described() -> None:
+    """Whoever writes a route chooses from them."""
+    text = (ROOT / "docs" / "alerts.md").read_text(encoding="utf-8")
+    assert [event for event in EVENTS if f"| `{event}` |" not in text] == []
 
 
 def test_every_command_stands_in_the_readme() -> None:

@@ -25,9 +25,10 @@ def test_the_plugin_is_registered_and_valid() -> None:
 
     assert issubclass(plugin, AirflowPlugin) or plugin.__mro__[1].__name__ == "AirflowPlugin"  # of the SDK
     plugin.validate()
-    (mounted,), (task, run, elementary) = plugin.fastapi_apps, plugin.external_views
+    (mounted,), (task, run, elementary, docs) = plugin.fastapi_apps, plugin.external_views
     prefix = mounted["url_prefix"].strip("/")
-    assert [view["destination"] for view in plugin.external_views] == ["task_instance", "dag_run", "dag_run"]
+    assert [view["destination"] for view in plugin.external_views] == ["task_instance", *["dag_run"] * 3]
+    assert docs["href"] == f"{prefix}/report/{{DAG_ID}}/{{RUN_ID}}/dbt_docs.html"
     assert elementary["href"] == f"{prefix}/report/{{DAG_ID}}/{{RUN_ID}}/elementary.html"
     assert task["href"] == f"{prefix}/task/{{DAG_ID}}/{{RUN_ID}}/{{TASK_ID}}"
     assert run["href"] == f"{prefix}/report/{{DAG_ID}}/{{RUN_ID}}/report.html"

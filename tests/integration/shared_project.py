@@ -87,7 +87,14 @@ _ALERTS: dict[str, object] = {
     "runbook": "https://wiki.example.com/{pipeline}/{node}",
 }
 ALERTED: dict[str, dict[str, object]] = {
-    "alerted": {"alerts": _ALERTS, "report": {"elementary": None}},
+    "alerted": {
+        "alerts": _ALERTS,
+        "report": {
+            "elementary": None,
+            "dbt_docs": True,
+            "publish": [{"to": "published", "keep": 1, "url": "https://reports.example.com"}],
+        },
+    },
     "alerted_alone": {
         "engine": "isolated",
         "select": "+priced",

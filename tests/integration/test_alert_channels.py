@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import email
 import json
-import socket
-import ssl
 import time
 from collections.abc import Callable, Iterator
-from email.message import EmailMessage
 from email.policy import default
 from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import AuthResult, LoginPassword
+from tests.integration.mailbox import Mailbox
 from tests.unit.alerts.receiver import Receiver
 
 from goldsmith.alerts.channels import sender
@@ -226,61 +221,17 @@ def test_apprise_knows_the_rest(service: Receiver, connection: Callable[..., str
         sender(channel)(channel, message)
 
 
-class Mailbox:
-    """A mail server that wants STARTTLS and a login, and keeps what it gets."""
-
-    def __init__(self, folder: Path) -> None:
-        self.mails: list[EmailMessage] = []
-        self.recipients: list[str] = []
-        authority = trustme.CA()
-        certificate = authority.issue_cert("localhost")
-        self.ca = folder / "ca.pem"
-        authority.cert_pem.write_to_path(self.ca)
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        certificate.configure_cert(context)
-        self.server = Controller(
-            self,
-            hostname="localhost",
-            port=self.port,
-            tls_context=context,
-            require_starttls=True,
-            auth_required=True,
-            authenticator=self._login,
-        )
-
-    def _login(self, _server: Any, _session: Any, _envelope: Any, _mechanism: str, data: Any) -> AuthResult:
-        return AuthResult(success=data == LoginPassword(b"bot", b"mail-password"), handled=False)
-
-    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name
-        """Keep a mail."""
-        self.recipients += envelope.rcpt_tos
-        self.mails.append(email.message_from_bytes(envelope.content, policy=default))
-        return "250 OK"
-
-
 @pytest.fixture
 def mailbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mailbox]:
     """The mail server, whose certificate is trusted."""
-    made = Mailbox(tmp_path)
-    monkeypatch.setenv("SSL_CERT_FILE", str(made.ca))
-    made.server.start()
-    yield made
-    made.server.stop()
+    with Mailbox(tmp_path) as made:
+        monkeypatch.setenv("SSL_CERT_FILE", str(made.ca))
+        yield made
 
 
 def smtp(mailbox: Mailbox, connection: Callable[..., str], **differing: Any) -> Channel:
     """The channel to the mail server."""
-    extra = json.dumps({"disable_ssl": True, "retry_limit": 1, "from_email": "alerts@example.com"})
-    fields = {
-        "conn_type": "smtp",
-        "host": "localhost",
-        "port": mailbox.port,
-        "login": "bot",
-        "password": "mail-password",
-    }
-    name = connection(**{**fields, "extra": extra, **differing})
+    name = connection(**{**mailbox.connection(), **differing})
     return Channel(type="email", connection=name, to=("data@example.com", "boss@example.com"))
 
 

@@ -120,6 +120,23 @@ def test_failing_rows_are_told(alerted: Alerted) -> None:
     assert len(failed["rows"]["rows"]) == 2
 
 
+def test_the_reports_are_published_with_dbts_documentation(alerted: Alerted) -> None:
+    """Under the run and as the latest; of so many runs as are to be kept."""
+    lab, _ = alerted
+    folder = lab.stack.root / "published" / "alerted"
+    for _ in range(2):
+        [seen] = lab.finished(lab.start(["alerted"], select="rates")).values()
+        assert seen.run.state == "success", seen.not_green
+        assert {seen.states[one] for one in ("report", "dbt_docs", "publish", "alerts")} == {"success"}
+    [run] = [path for path in folder.iterdir() if path.name not in ("latest", "~published")]
+    assert {path.name for path in run.iterdir()} == {"report.html", "dbt_docs.html"}
+    for name in ("report.html", "dbt_docs.html"):
+        assert (folder / "latest" / name).read_bytes() == (run / name).read_bytes()
+    assert "model.lab.rates" in (run / "dbt_docs.html").read_text()
+    files = lab.api.reports("alerted", seen.run.run_id)["files"]
+    assert set(files) == {"report.html", "dbt_docs.html"}
+
+
 def test_a_missed_deadline_is_told_when_it_passes(alerted: Alerted) -> None:
     """While the run goes on; and when it has ended well, that it has."""
     lab, receiver = alerted

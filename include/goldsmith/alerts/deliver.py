@@ -56,7 +56,7 @@ def deliver(alerts: Alerts, name: str, route: str, events: Iterable[Event]) -> D
     message = _masked(Message.of(route, shown))
     channel = channels_of(alerts)[name]
     try:
-        for attempt in _tries():
+        for attempt in tried():
             with attempt:
                 sender(channel)(channel, message)
     except GoldsmithError as error:
@@ -66,7 +66,8 @@ def deliver(alerts: Alerts, name: str, route: str, events: Iterable[Event]) -> D
     return Delivery(channel=name, route=route, events=message.events)
 
 
-def _tries() -> Retrying:
+def tried() -> Retrying:
+    """A few attempts at what may pass, within a minute."""
     return Retrying(
         retry=retry_if_exception_type(MayPass),
         stop=stop_after_attempt(_TRIES) | stop_after_delay(_LONGEST),

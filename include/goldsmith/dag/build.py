@@ -75,7 +75,7 @@ def render(
         _add_gates(part, spec, engine.site)
         if isinstance(engine, SharedEngine):
             _add_builds(part, spec, engine, wanted)
-        add_report(part, spec, engine.site, wanted)
+        add_report(part, spec, engine.site, wanted, root=here.root)
         add_alerts(spec, engine.site, wanted)
         if wanted is None:
             wire(dag, part)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from airflow.sdk import DAG, BaseOperator
@@ -11,7 +12,9 @@ from goldsmith.dag.alerts import ALERTS
 from goldsmith.engine.site import Site
 from goldsmith.plan.model import Plan
 from goldsmith.plan.stages import ELEMENTARY_TABLES
+from goldsmith.report.dbt_docs import DbtDocsTask
 from goldsmith.report.elementary import ElementaryReportTask, ElementaryTablesTask
+from goldsmith.report.publish_task import PublishTask
 from goldsmith.report.task import ReportTask
 from goldsmith.spec.pipeline import Pipeline
 from goldsmith.spec.report import Elementary, Report
@@ -19,10 +22,11 @@ from goldsmith.spec.report import Elementary, Report
 _IDS = ("report", "run_report")
 _ELEMENTARY = "elementary_report"
 _MADE = "report_made"
-_KINDS = (ReportTask, ElementaryReportTask)
+_DOCS, _PUBLISH = "dbt_docs", "publish"
+_KINDS = (ReportTask, ElementaryReportTask, DbtDocsTask)
 
 
-def add_report(plan: Plan, spec: Pipeline, site: Site, wanted: str | None) -> None:
+def add_report(plan: Plan, spec: Pipeline, site: Site, wanted: str | None, *, root: Path) -> None:
     """Add the reports that the spec wants, or the one task of them that this process is to run.
 
     Args:
@@ -30,6 +34,7 @@ def add_report(plan: Plan, spec: Pipeline, site: Site, wanted: str | None) -> No
         spec: The pipeline.
         site: Where its nodes are built.
         wanted: The one task that this process is to run; none for all.
+        root: The repository's root, from which folders are meant.
     """
     if spec.report is None:
         return
@@ -40,6 +45,13 @@ def add_report(plan: Plan, spec: Pipeline, site: Site, wanted: str | None) -> No
         reports.append(_page(wanted or _IDS[is_taken], spec, spec.report, site))
     if spec.report.elementary is not None and wanted in (None, _ELEMENTARY):
         reports.append(_elementary(spec, spec.report.elementary, site))
+    if spec.report.dbt_docs and wanted in (None, _DOCS):
+        docs = "dbt's documentation: the tab *dbt docs* of the run."
+        reports.append(
+            DbtDocsTask(task_id=_DOCS, site=site, doc_md=docs, **_arguments(spec, spec.task_timeout))
+        )
+    if (spec.report.publish or spec.report.send) and wanted in (None, _PUBLISH):
+        reports.append(_publish(spec, spec.report, site, root))
     for task in reports:
         task.as_teardown()
     if spec.report.on_report_failure == "fail" and wanted is None:
@@ -88,6 +100,25 @@ def _elementary(spec: Pipeline, wanted: Elementary, site: Site) -> BaseOperator:
     )
 
 
+def _publish(spec: Pipeline, report: Report, site: Site, root: Path) -> BaseOperator:
+    places = tuple(
+        place
+        if "://" in place.to
+        else place.model_copy(update={"to": str(root / Path(place.to).expanduser())})
+        for place in report.publish
+    )
+    # Not tried again as a whole: who was sent the reports would be sent them twice.
+    return PublishTask(
+        task_id=_PUBLISH,
+        report=report.model_copy(update={"publish": places}),
+        site=site,
+        retries=0,
+        execution_timeout=spec.task_timeout,
+        doc_md="Carries the reports to where people look. It fails where a place did not take them; the others have "
+        "them all the same.",
+    )
+
+
 def _arguments(spec: Pipeline, timeout: timedelta) -> dict[str, Any]:
     # Once more for a lost worker.
     return {"retries": 1, "retry_delay": spec.retries.build_delay, "execution_timeout": timeout}
@@ -109,28 +140,30 @@ def _add_verdict(reports: list[BaseOperator]) -> None:
 
 
 def wire_report(dag: DAG) -> None:
-    """Put the reports below everything, and the alerts below them.
+    """Put the reports below everything, publishing below them, and the alerts last.
 
     Their edges go straight into the tasks' sets, as those of the plan.
     """
-    reports = {task.task_id: task for task in dag.tasks if isinstance(task, _KINDS)}
-    after = {_MADE, ALERTS} & set(dag.task_dict)
-    alerts = dag.task_dict.get(ALERTS)
-    rest = {
-        task_id: task
+    stages = [
+        {task.task_id for task in dag.tasks if isinstance(task, _KINDS)},
+        {_PUBLISH} & set(dag.task_dict),
+        {ALERTS} & set(dag.task_dict),
+    ]
+    after = {_MADE, *(task_id for stage in stages for task_id in stage)} & set(dag.task_dict)
+    before = {
+        task_id
         for task_id, task in dag.task_dict.items()
-        if task_id not in reports and task_id not in after
+        if task_id not in after and not task.downstream_task_ids
     }
-    last = {task_id for task_id, task in rest.items() if not task.downstream_task_ids}
-    for report in reports.values():
-        report.upstream_task_ids.update(last)
-    for task_id in last:
-        rest[task_id].downstream_task_ids.update(reports)
-    if alerts is not None:
-        alerts.upstream_task_ids.update(reports or last)
-        for task_id in reports or last:
-            dag.task_dict[task_id].downstream_task_ids.add(ALERTS)
+    for stage in filter(None, stages):
+        for task_id in stage:
+            dag.task_dict[task_id].upstream_task_ids.update(before)
+        for task_id in before:
+            dag.task_dict[task_id].downstream_task_ids.update(stage)
+        before = stage
     # Before what comes before them: see `wire`.
-    first = {task_id: dag.task_dict[task_id] for task_id in (*after, *reports)}
+    last = [_MADE, *(task_id for stage in reversed(stages) for task_id in sorted(stage))]
+    first = {task_id: dag.task_dict[task_id] for task_id in last if task_id in dag.task_dict}
+    rest = {task_id: task for task_id, task in dag.task_dict.items() if task_id not in first}
     dag.task_dict.clear()
     dag.task_dict.update(first | rest)

@@ -123,16 +123,20 @@ class Site:
         """The tag of the sessions that dbt opens in the warehouse for a task."""
         return session_tag(self.target.dag_id, run_id, task_id)
 
+    def run_url(self, run_id: str) -> str:
+        """The page of a run in Airflow."""
+        return f"{airflow_url()}/dags/{quote(self.target.dag_id, safe='')}/runs/{quote(run_id, safe='')}"
+
     def named_run(self, run_id: str) -> dict[str, str]:
         """What tells dbt's packages which run it is: the variables that Elementary reads."""
-        path = f"{airflow_url()}/dags/{quote(self.target.dag_id, safe='')}"
+        pipeline = f"{airflow_url()}/dags/{quote(self.target.dag_id, safe='')}"
         return {
             "ORCHESTRATOR": "airflow",
             "JOB_ID": self.target.dag_id,
             "JOB_NAME": self.target.dag_id,
             "JOB_RUN_ID": run_id,
-            "JOB_URL": path,
-            "JOB_RUN_URL": f"{path}/runs/{quote(run_id, safe='')}",
+            "JOB_URL": pipeline,
+            "JOB_RUN_URL": self.run_url(run_id),
             "DBT_ENV": self.target.target,
         }
 

@@ -187,7 +187,7 @@ def _variables(options: RunOptions) -> list[str]:
     return ["--vars", json.dumps(options.vars)] if options.vars else []
 
 
-def take_parsed(target_folder: Path, *, cache_dir: Path | None, project_dir: Path) -> None:
+def take_parsed(target_folder: Path, *, cache_dir: Path | None, project_dir: Path | None) -> None:
     """Put what was parsed last into a fresh target folder: by a task, else by `goldsmith manifest`.
 
     The project's own file comes second, because after a developer's `dbt build` it is one that another profile made

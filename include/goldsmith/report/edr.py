@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from goldsmith.engine.workspace import keep_parsed, take_parsed
 from goldsmith.errors import ConfigurationError, EnvironmentProblem
 from goldsmith.spec.report import Elementary
 
@@ -107,6 +108,7 @@ class Edr:
         target: dbt target; shown as the environment.
         name: Shown as the project.
         wanted: What the report is to hold.
+        cache_dir: Where what edr's own dbt project parsed to is kept from one report to the next.
     """
 
     executable: str
@@ -117,6 +119,7 @@ class Edr:
     target: str
     name: str
     wanted: Elementary
+    cache_dir: Path
     _process: subprocess.Popen[str] | None = field(default=None, init=False)
 
     def run(self) -> Made:
@@ -126,6 +129,7 @@ class Edr:
             EnvironmentProblem: edr failed; with what it said.
         """
         _configure(self.work)
+        take_parsed(self._internal, cache_dir=self.cache_dir, project_dir=None)
         self._process = subprocess.Popen(
             self._command(),
             cwd=self.work,
@@ -149,7 +153,13 @@ class Edr:
                 f"edr report ended with code {self._process.returncode}:\n{_last_lines(said)}",
                 hint="Its own words are above. Memory and time are limited by `report.elementary` in the spec.",
             )
+        keep_parsed(self._internal, cache_dir=self.cache_dir)
         return self._made(said)
+
+    @property
+    def _internal(self) -> Path:
+        """The target folder of edr's own dbt project."""
+        return self.work / "internal"
 
     def stop(self) -> None:
         """End it with all it has started; for a signal handler too."""
@@ -177,7 +187,7 @@ class Edr:
         own = {
             "HOME": str(self.work),
             "DBT_PACKAGES_FOLDER": str(self.packages_dir),
-            "EDR_INTERNAL_TARGET_PATH": str(self.work / "internal"),
+            "EDR_INTERNAL_TARGET_PATH": str(self._internal),
             "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         }
         return {**base, **self.env, **own}

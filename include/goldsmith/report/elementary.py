@@ -8,29 +8,23 @@ written here, once for each manifest.
 from __future__ import annotations
 
 import json
-import logging
 import tempfile
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowSkipException
 
-from goldsmith.dbt.events import EventReader
-from goldsmith.dbt.process import DbtProcess
 from goldsmith.engine.site import Site
 from goldsmith.errors import EnvironmentProblem, GoldsmithError
+from goldsmith.report.dbt_command import DbtCommand
 from goldsmith.report.edr import PROFILE, Edr, edr_executable
 from goldsmith.report.elementary_setup import package_version, packages_dir
 from goldsmith.report.store import ELEMENTARY, ReportStore
-from goldsmith.results.record import FAILED
 from goldsmith.settings import settings
 from goldsmith.spec.report import Elementary
-from goldsmith.spec.run import RunOptions
 from goldsmith.warehouse.relations import relation_kinds, relation_of
-
-log = logging.getLogger(__name__)
 
 NOT_INSTALLED = (
     "No Elementary report: its dbt package is not in the project's manifest. goldsmith deps installs what packages.yml "
@@ -40,9 +34,6 @@ RESULTS = "model.elementary.dbt_run_results"
 _NAME = "dbt_run_results"
 _ALL = "package:elementary"
 _ARTIFACTS = "elementary.edr.dbt_artifacts"
-_SAID = 20  # lines
-# Seconds for dbt to cancel its queries; Airflow kills a task 5 seconds after it asked it to end.
-_PATIENCE = 3.0
 _TABLES_NOTE, _ARTIFACTS_NOTE = "elementary_tables", "elementary_artifacts"
 
 
@@ -67,50 +58,6 @@ class Tables:
             return None
 
 
-@dataclass(kw_only=True)
-class ElementaryDbt:
-    """dbt commands of Elementary's own models, for a task.
-
-    Args:
-        site: Where the run's nodes are built.
-        run_id: The run.
-        task_id: The task.
-    """
-
-    site: Site
-    run_id: str
-    task_id: str
-    _process: DbtProcess | None = field(default=None, init=False)
-
-    def run(self, selected: str) -> dict[str, str]:
-        """Build some of its models.
-
-        Returns:
-            Unique id to the name of the relation.
-
-        Raises:
-            EnvironmentProblem: dbt failed; with what it said.
-        """
-        reader = EventReader()
-        with self.site.workspace(self.run_id, self.task_id, RunOptions()) as space:
-            command = space.plain_command(["run", "--select", selected])
-            log.info("dbt %s", " ".join(command))
-            self._process = DbtProcess(command, cwd=self.site.target.project_dir, env=space.env)
-            finished = [one for line in self._process.lines() if (one := reader.read(line))]
-            if (code := self._process.wait()) != 0:
-                failed = [f"{one.unique_id}: {one.message}" for one in finished if one.status in FAILED]
-                said = "\n".join([*failed, *reader.errors][-_SAID:])
-                raise EnvironmentProblem(f"dbt run --select {selected} ended with code {code}:\n{said}")
-            space.keep_parsed()
-        return {one.unique_id: one.relation for one in finished}
-
-    def stop(self) -> None:
-        """End dbt, and what it runs in the warehouse; for a signal handler."""
-        if self._process is not None:
-            self._process.interrupt(patience=_PATIENCE)
-            self.site.end_sessions(self.run_id, self.task_id)
-
-
 class ElementaryTablesTask(BaseOperator):
     """Makes Elementary's tables where they are missing or of an older version of the package.
 
@@ -125,7 +72,7 @@ class ElementaryTablesTask(BaseOperator):
     def __init__(self, *, site: Site, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.site = site
-        self._dbt: ElementaryDbt | None = None
+        self._dbt: DbtCommand | None = None
 
     def execute(self, context: Context) -> str:
         """Make them.
@@ -142,9 +89,9 @@ class ElementaryTablesTask(BaseOperator):
             known = Tables.noted(store)
             if known and known.version == installed and self._are_there(known.schema):
                 return f"Elementary's tables are there, in {known.schema}"
-            self._dbt = ElementaryDbt(site=self.site, run_id=context["run_id"], task_id=self.task_id)
+            self._dbt = DbtCommand(site=self.site, run_id=context["run_id"], task_id=self.task_id)
             with self.site.only_writer(context, self.task_id):
-                relations = self._dbt.run(_ALL)
+                relations = self._dbt.run(["run", "--select", _ALL])
             schema, _ = relation_of(relations[RESULTS])
             Tables(version=installed, schema=schema).note(store)
             store.note(_ARTIFACTS_NOTE, self.site.graph.plan.manifest_checksum)  # their models write them
@@ -179,7 +126,7 @@ class ElementaryReportTask(BaseOperator):
         super().__init__(**kwargs)
         self.wanted = wanted
         self.site = site
-        self._dbt: ElementaryDbt | None = None
+        self._dbt: DbtCommand | None = None
         self._edr: Edr | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -220,6 +167,7 @@ class ElementaryReportTask(BaseOperator):
                 target=target.target,
                 name=self.dag_id,
                 wanted=self.wanted,
+                cache_dir=target.cache_dir / "edr",
             )
             made = self._edr.run()
         store.write(context["run_id"], {ELEMENTARY: made.page})
@@ -239,7 +187,7 @@ class ElementaryReportTask(BaseOperator):
         checksum = self.site.graph.plan.manifest_checksum
         if store.noted(_ARTIFACTS_NOTE) == checksum:
             return
-        self._dbt = ElementaryDbt(site=self.site, run_id=context["run_id"], task_id=self.task_id)
+        self._dbt = DbtCommand(site=self.site, run_id=context["run_id"], task_id=self.task_id)
         with self.site.only_writer(context, self.task_id):
-            self._dbt.run(_ARTIFACTS)
+            self._dbt.run(["run", "--select", _ARTIFACTS])
         store.note(_ARTIFACTS_NOTE, checksum)

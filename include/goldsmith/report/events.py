@@ -29,7 +29,7 @@ from goldsmith.spec.alerts import (
     Alerts,
 )
 
-REPORT_TASKS = frozenset({"report", "run_report", "elementary_report"})
+REPORT_TASKS = frozenset({"report", "run_report", "elementary_report", "dbt_docs", "publish"})
 _STALE = "error"  # dbt's word for a source that is too old; one that cannot be looked at is a `runtime error`
 _OVER = {DEADLINE_MISSED: "{} was missed, and the run has ended well", GATE_BLOCKED: "{} lets pass again"}
 _WENT_WELL = frozenset({GOOD, WARN})

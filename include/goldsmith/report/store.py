@@ -2,6 +2,7 @@
 
 <path>/<dag_id>/<run_id>/report.html        the page
 <path>/<dag_id>/<run_id>/elementary.html    Elementary's, where there is one
+<path>/<dag_id>/<run_id>/dbt_docs.html      dbt's documentation, where the spec wants it
 <path>/<dag_id>/<run_id>/summary.gz         what the next run is compared with
 <path>/<dag_id>/~reports/runs               the runs with a report, newest last; no run's folder begins with a tilde
 <path>/<dag_id>/~reports/elementary_*       what Elementary's tables hold already

@@ -61,12 +61,14 @@ class LocalFiles:
             raise EnvironmentProblem(f"Results cannot be written to {target}: {error}", hint=_HINT) from error
 
     def delete(self, folder: tuple[str, str], name: str) -> None:
-        """Delete a file, where it is there."""
+        """Delete a file, where it is there, and its folder with the last one."""
         path = self._root.joinpath(*folder, name)
         try:
             path.unlink(missing_ok=True)
         except OSError as error:
             raise EnvironmentProblem(f"{path} cannot be deleted: {error}", hint=_HINT) from error
+        with suppress(OSError):  # it holds others
+            path.parent.rmdir()
 
     def names(self, folder: tuple[str, str]) -> list[str]:
         """The names of the files in a folder."""

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
 _AT_ONCE = 16  # requests; each waits some 20 to 100 ms for its answer
+_PAGE = "text/html; charset=utf-8"
+_KIND = {"s3": "ContentType", "gs": "content_type"}
 _HINT = (
     "Does the URL of GOLDSMITH_RESULTS_PATH name a bucket and an Airflow connection that may read and write it, "
     "s3://connection@bucket/prefix, and is that storage's Airflow provider installed?"
@@ -64,8 +66,13 @@ class ObjectFiles:
         with _told(f"Results cannot be written to {self._url}"):
             target = self._root.joinpath(*folder)
             storage, prefix = target.fs, target.path.rstrip("/")
+
+            def put(one: tuple[str, bytes]) -> None:
+                name, content = one
+                storage.pipe_file(f"{prefix}/{name}", content, **_kind(name, storage.protocol))
+
             with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
-                list(pool.map(lambda one: storage.pipe_file(f"{prefix}/{one[0]}", one[1]), files.items()))
+                list(pool.map(put, files.items()))
 
     def delete(self, folder: tuple[str, str], name: str) -> None:
         """Delete an object, where it is there."""
@@ -87,6 +94,13 @@ class ObjectFiles:
     def prune(self, folder: str, *, keep_days: float, limit: int) -> int:  # noqa: ARG002
         """Delete nothing: a bucket's lifecycle rule does it without a request."""
         return 0
+
+
+def _kind(name: str, protocol: str | tuple[str, ...]) -> dict[str, str]:
+    """What tells a storage that a browser is to show a page and not to save it; each has a word of its own for that."""
+    names = (protocol,) if isinstance(protocol, str) else protocol
+    words = next((word for one, word in _KIND.items() if one in names), None)
+    return {words: _PAGE} if words and name.endswith(".html") else {}
 
 
 @contextmanager

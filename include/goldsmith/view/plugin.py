@@ -54,4 +54,10 @@ class GoldsmithPlugin(AirflowPlugin):
             "destination": "dag_run",
             "url_route": "elementary-report",
         },
+        {
+            "name": "dbt docs",
+            "href": f"{PREFIX.lstrip('/')}/report/{{DAG_ID}}/{{RUN_ID}}/dbt_docs.html",
+            "destination": "dag_run",
+            "url_route": "dbt-docs",
+        },
     ]
