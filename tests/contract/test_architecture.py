@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,17 @@ def test_files_and_functions_fit_a_reader(file: Path) -> None:
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             assert (node.end_lineno or 0) - node.lineno < 60, node.name
+
+
+def test_a_dag_file_is_parsed_without_what_only_tasks_need() -> None:
+    """Drivers and clients of other services cost every parse and every task process time and memory."""
+    ask = "import sys, goldsmith.dag.build; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert (
+        loaded & {"apprise", "boto3", "dbt", "elementary", "psycopg", "slack_sdk", "smtplib"}
+        == set()
+    )
 
 
 def test_one_place_imports_dbt_and_the_environment_is_read_where_processes_start() -> None:

@@ -41,7 +41,7 @@ class Dispatch:
                 route for route in routes_of(event, self.alerts) if route.urgent or event.kind in _AT_ONCE
             ]
             for channel, route in _channels(routes).items():
-                if self.ledger.was_told(event, channel):
+                if self.ledger.was_told(event, channel, at_once=True):
                     continue
                 # Noted before it is sent: Airflow may call twice for one failure, and then both at once.
                 self.ledger.note_told([event], channel, is_alone=True)
@@ -101,6 +101,7 @@ class Dispatch:
     ) -> tuple[dict[tuple[str, str], list[Event]], list[Waiting]]:
         """What is told now, by route and channel, and what waits."""
         todo: dict[tuple[str, str], list[Event]] = defaultdict(list)
+        held: dict[str, list[Event]] = defaultdict(list)
         waiting = []
         routes = {route.name: route for route in self.alerts.routes}
         for one in self.ledger.waiting():
@@ -112,17 +113,23 @@ class Dispatch:
                 todo[one.route, one.channel].append(one.event)
         for event in events:
             for channel, route in _channels(routes_of(event, self.alerts)).items():
-                if self.ledger.was_told(event, channel):
+                if self._was_told(event, channel):
                     _note_known([event], channel, incidents)
                 elif self._is_quiet(route):
                     waiting[:] = [
                         one for one in waiting if (one.channel, one.event.key) != (channel, event.key)
                     ]
                     waiting.append(Waiting(route=route.name, channel=channel, event=event))
-                    self.ledger.note_told([event], channel)
+                    held[channel].append(event)
                 else:
                     todo[route.name, channel].append(event)
+        for channel, some in held.items():
+            self.ledger.note_told(some, channel)  # so that it waits once
         return todo, waiting
+
+    def _was_told(self, event: Event, channel: str) -> bool:
+        at_once = event.kind in _AT_ONCE or any(route.urgent for route in self.alerts.routes)
+        return self.ledger.was_told(event, channel, at_once=at_once)
 
     def _recover(
         self,
@@ -141,7 +148,7 @@ class Dispatch:
             told = replace(event, since=incident.since)
             self.ledger.forget(replace(incident.event, run_id=event.run_id), incident.channels)
             for channel, route in _channels(routes_of(told, self.alerts)).items():
-                if channel in {*incident.channels} - unheard and not self.ledger.was_told(told, channel):
+                if channel in {*incident.channels} - unheard and not self._was_told(told, channel):
                     todo[route.name, channel].append(told)
         for way in [way for way, some in todo.items() if not some]:
             del todo[way]

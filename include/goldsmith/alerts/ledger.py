@@ -57,12 +57,22 @@ class Ledger:
     def __init__(self, path: str, dag_id: str) -> None:
         self._files = open_files(path)
         self._dag = folder_name(dag_id)
+        self._told: dict[str, dict[str, None]] = {}
+        """Run id to what was told, as this process has read it."""
 
-    def was_told(self, event: Event, channel: str) -> bool:
-        """Whether a channel has heard of an event of a run."""
-        run = (self._dag, folder_name(event.run_id))
+    def was_told(self, event: Event, channel: str, *, at_once: bool) -> bool:
+        """Whether a channel has heard of an event of a run.
+
+        Args:
+            event: The event.
+            channel: Its name.
+            at_once: Whether it may have been told at the moment of the failure: that costs a request more to see.
+        """
         mark = _mark(event, channel)
-        return mark in self._lines(run, _TOLD) or self._files.read(run, _own_file(mark)) is not None
+        if mark in self._known(event.run_id):
+            return True
+        run = (self._dag, folder_name(event.run_id))
+        return at_once and self._files.read(run, _own_file(mark)) is not None
 
     def note_told(self, events: Iterable[Event], channel: str, *, is_alone: bool = False) -> None:
         """Note that a channel has heard of events of a run.
@@ -72,22 +82,24 @@ class Ledger:
             channel: Its name.
             is_alone: Whether other tasks may note something at this moment: each then has a file of its own.
         """
+        told = set[str]()
         for event in events:
-            run, mark = (self._dag, folder_name(event.run_id)), _mark(event, channel)
+            mark = _mark(event, channel)
             if is_alone:
-                self._files.write(run, {_own_file(mark): b""})
+                self._files.write((self._dag, folder_name(event.run_id)), {_own_file(mark): b""})
             else:
-                known = dict.fromkeys([*self._lines(run, _TOLD), mark])
-                self._files.write(run, {_TOLD: "\n".join(known).encode()})
+                self._known(event.run_id)[mark] = None
+                told.add(event.run_id)
+        for run_id in told:
+            self._keep_told(run_id)
 
     def forget(self, event: Event, channels: Collection[str]) -> None:
         """Let an event that was over be told again, should it come back in the same run."""
         run = (self._dag, folder_name(event.run_id))
-        marks = {_mark(event, channel) for channel in channels}
-        left = [mark for mark in self._lines(run, _TOLD) if mark not in marks]
-        self._files.write(run, {_TOLD: "\n".join(left).encode()})
-        for mark in marks:
+        for mark in (_mark(event, channel) for channel in channels):
+            self._known(event.run_id).pop(mark, None)
             self._files.delete(run, _own_file(mark))
+        self._keep_told(event.run_id)
 
     def incidents(self) -> dict[str, Incident]:
         """What is wrong, by the keys of the events."""
@@ -110,8 +122,15 @@ class Ledger:
         """Keep what waits now."""
         self._keep(_WAITING, [asdict(one) for one in waiting])
 
-    def _lines(self, folder: tuple[str, str], name: str) -> list[str]:
-        return (self._files.read(folder, name) or b"").decode(errors="replace").splitlines()
+    def _known(self, run_id: str) -> dict[str, None]:
+        if run_id not in self._told:
+            content = self._files.read((self._dag, folder_name(run_id)), _TOLD) or b""
+            self._told[run_id] = dict.fromkeys(content.decode(errors="replace").splitlines())
+        return self._told[run_id]
+
+    def _keep_told(self, run_id: str) -> None:
+        content = "\n".join(self._told[run_id]).encode()
+        self._files.write((self._dag, folder_name(run_id)), {_TOLD: content})
 
     def _document(self, name: str) -> Any:
         try:

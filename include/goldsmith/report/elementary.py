@@ -24,7 +24,6 @@ from goldsmith.report.elementary_setup import package_version, packages_dir
 from goldsmith.report.store import ELEMENTARY, ReportStore
 from goldsmith.settings import settings
 from goldsmith.spec.report import Elementary
-from goldsmith.warehouse.relations import relation_kinds, relation_of
 
 NOT_INSTALLED = (
     "No Elementary report: its dbt package is not in the project's manifest. goldsmith deps installs what packages.yml "
@@ -83,6 +82,8 @@ class ElementaryTablesTask(BaseOperator):
         Raises:
             AirflowSkipException: They cannot be made.
         """
+        from goldsmith.warehouse.relations import relation_of
+
         store = ReportStore(self.site.results_path, self.dag_id)
         installed = package_version(self.site.target.project_dir)
         try:
@@ -108,6 +109,8 @@ class ElementaryTablesTask(BaseOperator):
             self._dbt.stop()
 
     def _are_there(self, schema: str) -> bool:
+        from goldsmith.warehouse.relations import relation_kinds
+
         catalog = str(self.site.target.profile_args.get("catalog", ""))
         return bool(relation_kinds(self.site.target.connection, [(schema, _NAME)], catalog=catalog))
 

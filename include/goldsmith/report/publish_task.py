@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, Context
 
 from goldsmith.engine.site import Site
 from goldsmith.errors import EnvironmentProblem, GoldsmithError
-from goldsmith.report.publish import RunReports, put, send
 from goldsmith.report.run import facts_of
 from goldsmith.report.store import FILES, PAGE, ReportStore
 from goldsmith.settings import airflow_url
 from goldsmith.spec.report import Report
+
+if TYPE_CHECKING:
+    from goldsmith.report.publish import RunReports
 
 _NAMES = {PAGE: "report", "elementary.html": "Elementary", "dbt_docs.html": "dbt docs"}
 
@@ -44,6 +46,8 @@ class PublishTask(BaseOperator):
         Raises:
             EnvironmentProblem: A place did not take them.
         """
+        from goldsmith.report.publish import put, send
+
         reports, is_red = self._reports(context)
         errors: list[str] = []
         placed: dict[str, str] = {}
@@ -62,6 +66,8 @@ class PublishTask(BaseOperator):
         return {"published": placed}
 
     def _reports(self, context: Context) -> tuple[RunReports, bool]:
+        from goldsmith.report.publish import RunReports
+
         run_id = context["run_id"]
         store = ReportStore(self.site.results_path, self.dag_id)
         files = {name: content for name in FILES if (content := store.read(run_id, name)) is not None}
