@@ -30,10 +30,7 @@ def test_a_dag_file_is_parsed_without_what_only_tasks_need() -> None:
     ask = "import sys, goldsmith.dag.build; print(*sorted({name.split('.')[0] for name in sys.modules}))"
     done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.splitlines()[-1].split())
-    assert (
-        loaded & {"apprise", "boto3", "dbt", "elementary", "psycopg", "slack_sdk", "smtplib"}
-        == set()
-    )
+    assert loaded & {"apprise", "boto3", "dbt", "elementary", "psycopg", "slack_sdk", "smtplib"} == set()
 
 
 def test_one_place_imports_dbt_and_the_environment_is_read_where_processes_start() -> None:

@@ -23,6 +23,7 @@ from tests.integration.shared_project import (
     REFUSED,
     STARTED,
     STEERED,
+    WATCHED,
     make_gated_project,
     make_observed_project,
     make_projects,
@@ -94,6 +95,17 @@ def alerted(
             environment.setenv(f"AIRFLOW_CONN_{name.upper()}", json.dumps(connection))
         with _started(root, settings_for(root), ALERTED) as made:
             yield made, receiver
+
+
+@pytest.fixture(scope="module")
+def watched(
+    tmp_path_factory: pytest.TempPathFactory, settings_for: Callable[[Path], Settings]
+) -> Iterator[Lab]:
+    """Pipelines for the journeys of an operator."""
+    root = tmp_path_factory.mktemp("watched")
+    make_projects(root)
+    with _started(root, settings_for(root), WATCHED) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -110,6 +110,11 @@ ALERTED: dict[str, dict[str, object]] = {
     "alerted_asks": {"alerts": _ALERTS, "gates": {"bronze": {"on_block": "ask", "ask_timeout": "10m"}}},
 }
 """Pipelines that tell what they did."""
+WATCHED: dict[str, dict[str, object]] = {
+    "watched": {"gate": "node", "tasks": "model", "report": {}},
+    "asked": {"gates": {"bronze": {"on_block": "ask", "ask_timeout": "10m"}}},
+}
+"""Pipelines that somebody watches in a browser."""
 OBSERVED: dict[str, dict[str, object]] = {
     "observed": {"report": {"elementary": {"days_back": 3}}},
     "observed_alone": {"engine": "isolated", "gate": "node", "select": ["+priced"], "report": {}},
@@ -310,7 +315,7 @@ def spec_of(name: str) -> dict[str, object]:
     }
     return {
         **common,
-        **{**PIPELINES, **GATED, **STEERED, **STARTED, **OBSERVED, **ALERTED}.get(
+        **{**PIPELINES, **GATED, **STEERED, **STARTED, **OBSERVED, **ALERTED, **WATCHED}.get(
             name, {"gate": "node", "select": "+priced"}
         ),
     }

@@ -13,6 +13,7 @@ import pytest
 from tests.integration.shared_lab import Lab, Seen
 from tests.integration.shared_project import REFUSED, STEERED
 
+from goldsmith.rest import Run
 from goldsmith.rest.transport import run_path
 
 pytestmark = pytest.mark.integration
@@ -307,9 +308,15 @@ def test_airflows_own_backfill_passes_each_window_to_dbt(steered: Lab) -> None:
         "max_active_runs": 1,
     }
     steered.api.send("POST", "/api/v2/backfills", body=body)
-    steered.until(lambda: len(steered.api.runs("windowed", limit=5)) == 2, "two runs of `windowed`")
-    runs = {run.run_id: run for run in steered.api.runs("windowed", limit=5)}
-    said = "".join(steered.log(seen.run, seen.tasks["build"]) for seen in steered.finished(runs).values())
+
+    def backfilled() -> dict[str, Run]:
+        return {
+            run.run_id: run for run in steered.api.runs("windowed", limit=9) if run.run_type == "backfill"
+        }
+
+    steered.until(lambda: len(backfilled()) == 2, "two runs of `windowed`")
+    ended = steered.finished(backfilled())
+    said = "".join(steered.log(seen.run, seen.tasks["build"]) for seen in ended.values())
     for day in (1, 2):
         window = f"--event-time-start 2026-11-0{day}T00:00:00 --event-time-end 2026-11-0{day + 1}T00:00:00"
         assert window in said
