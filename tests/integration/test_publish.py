@@ -52,6 +52,8 @@ def test_a_folder_has_the_latest_run_and_the_last_few(tmp_path: Path) -> None:
     kept = {path.parent.name for path in (tmp_path / "shop").glob("scheduled*/report.html")}
     assert kept == {"scheduled__2026-11-02T00_00_00_00_00", run}
     assert (tmp_path / "shop" / "latest" / "elementary.html").read_bytes() == LARGE
+    put(reports(4, files={"report.html": PAGE}), target)
+    assert [path.name for path in (tmp_path / "shop" / "latest").iterdir()] == ["report.html"]
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:

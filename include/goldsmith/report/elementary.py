@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from airflow.sdk import BaseOperator, Context
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowSkipException, AirflowTaskTimeout
 
 from goldsmith.engine.site import Site
-from goldsmith.errors import EnvironmentProblem, GoldsmithError
+from goldsmith.errors import EnvironmentProblem
 from goldsmith.report.dbt_command import DbtCommand
 from goldsmith.report.edr import PROFILE, Edr, edr_executable
 from goldsmith.report.elementary_setup import package_version, packages_dir
@@ -44,15 +44,15 @@ class Tables:
     """Of the package."""
     schema: str
 
-    def note(self, store: ReportStore) -> None:
-        """Keep it for later runs."""
-        store.note(_TABLES_NOTE, json.dumps(asdict(self)))
+    def note(self, store: ReportStore, target: str) -> None:
+        """Keep it for later runs with this dbt target."""
+        store.note(f"{_TABLES_NOTE}.{target}", json.dumps(asdict(self)))
 
     @classmethod
-    def noted(cls, store: ReportStore) -> Tables | None:
+    def noted(cls, store: ReportStore, target: str) -> Tables | None:
         """What was kept; none where there is nothing, or nothing that can be read."""
         try:
-            return cls(**json.loads(store.noted(_TABLES_NOTE)))
+            return cls(**json.loads(store.noted(f"{_TABLES_NOTE}.{target}")))
         except (ValueError, TypeError):
             return None
 
@@ -85,19 +85,22 @@ class ElementaryTablesTask(BaseOperator):
         from goldsmith.warehouse.relations import relation_of
 
         store = ReportStore(self.site.results_path, self.dag_id)
-        installed = package_version(self.site.target.project_dir)
+        installed, target = package_version(self.site.target.project_dir), self.site.target.target
         try:
-            known = Tables.noted(store)
+            known = Tables.noted(store, target)
             if known and known.version == installed and self._are_there(known.schema):
                 return f"Elementary's tables are there, in {known.schema}"
             self._dbt = DbtCommand(site=self.site, run_id=context["run_id"], task_id=self.task_id)
             with self.site.only_writer(context, self.task_id):
                 relations = self._dbt.run(["run", "--select", _ALL])
             schema, _ = relation_of(relations[RESULTS])
-            Tables(version=installed, schema=schema).note(store)
-            store.note(_ARTIFACTS_NOTE, self.site.graph.plan.manifest_checksum)  # their models write them
-        except GoldsmithError as error:
-            self.log.warning("%s", error)
+            Tables(version=installed, schema=schema).note(store, target)
+            store.note(
+                f"{_ARTIFACTS_NOTE}.{target}", self.site.graph.plan.manifest_checksum
+            )  # their models write them
+        except (Exception, AirflowTaskTimeout) as error:
+            # With `engine: isolated` models wait for it: whatever it is, it must not hold them back.
+            self.log.warning("%s: %s", type(error).__name__, error)
             raise AirflowSkipException(
                 "Elementary's tables could not be made; the run goes on without them."
             ) from error
@@ -153,7 +156,7 @@ class ElementaryReportTask(BaseOperator):
             self.log.warning("The report may not know the project's latest changes: %s", error)
         target = self.site.target
         # Where its models were built last: the schema in the manifest is that of whoever parsed the project.
-        known = Tables.noted(store)
+        known = Tables.noted(store, target.target)
         profile = target.profile(
             name=PROFILE, schema=known.schema if known else self.site.graph.plan.elementary
         )
@@ -187,10 +190,13 @@ class ElementaryReportTask(BaseOperator):
 
     def _upload(self, context: Context, store: ReportStore) -> None:
         """By one writer at a time: several at once leave rows twice."""
-        checksum = self.site.graph.plan.manifest_checksum
-        if store.noted(_ARTIFACTS_NOTE) == checksum:
+        checksum, note = (
+            self.site.graph.plan.manifest_checksum,
+            f"{_ARTIFACTS_NOTE}.{self.site.target.target}",
+        )
+        if store.noted(note) == checksum:
             return
         self._dbt = DbtCommand(site=self.site, run_id=context["run_id"], task_id=self.task_id)
         with self.site.only_writer(context, self.task_id):
             self._dbt.run(["run", "--select", _ARTIFACTS])
-        store.note(_ARTIFACTS_NOTE, checksum)
+        store.note(note, checksum)

@@ -72,6 +72,9 @@ class Events:
         found = {}
         for key, incident in incidents.items():
             before = incident.event
+            if before.name and before.subject not in nodes:
+                found[key] = self._over(before, "{} is no longer in the project")
+                continue
             if before.subject in nodes:
                 is_well = nodes[before.subject].condition in _WENT_WELL
             elif before.kind == DEADLINE_MISSED:
@@ -81,7 +84,7 @@ class Events:
             else:
                 is_well = states.get(before.task_id or before.subject) == "success"
             if is_well:
-                found[key] = self._over(before)
+                found[key] = self._over(before, _OVER.get(before.kind, "{} is green again"))
         return found
 
     def of_node(self, facts: NodeFacts) -> Event | None:
@@ -175,11 +178,11 @@ class Events:
             links=self._links(task_id, name=subject, owner=""),
         )
 
-    def _over(self, before: Event) -> Event:
+    def _over(self, before: Event, title: str) -> Event:
         return Event(
             kind=RECOVERED,
             subject=before.subject,
-            title=_OVER.get(before.kind, "{} is green again").format(before.name or before.subject),
+            title=title.format(before.name or before.subject),
             pipeline=before.pipeline,
             run_id=self.run_id,
             environment=self.environment,

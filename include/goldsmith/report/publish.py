@@ -22,6 +22,7 @@ from goldsmith.alerts.channels.slack import bot, channels_of, is_bot, problem
 from goldsmith.alerts.deliver import tried
 from goldsmith.errors import ConfigurationError
 from goldsmith.pages.page import Pages
+from goldsmith.report.store import FILES
 from goldsmith.results.store import open_files
 from goldsmith.spec.report import Publish, Send
 
@@ -64,9 +65,10 @@ def put(reports: RunReports, target: Publish) -> dict[str, str]:
         files.write((reports.dag_id, place), reports.files)
     known = _published(files.read((reports.dag_id, _LIST[0]), _LIST[1]))
     runs = sorted({**known, folder: reports.started}.items(), key=lambda one: one[1])
-    for old, _ in runs[: -target.keep]:
-        for name in reports.files:
-            files.delete((reports.dag_id, old), name)
+    gone = [(old, name) for old, _ in runs[: -target.keep] for name in FILES]
+    gone += [(_LATEST, name) for name in FILES if name not in reports.files]  # of an earlier run
+    for place, name in gone:
+        files.delete((reports.dag_id, place), name)
     files.write((reports.dag_id, _LIST[0]), {_LIST[1]: json.dumps(runs[-target.keep :]).encode()})
     if target.url:
         base = f"{target.url.rstrip('/')}/{reports.dag_id}/{folder}"

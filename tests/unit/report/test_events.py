@@ -115,6 +115,9 @@ def test_what_runs_again_and_is_green_has_recovered(
         "ingest.orders.load": "ingest.orders.load is green again",
     }
     assert {one.run_id for one in found.values()} == {"manual__2"}
+    without = make_run((ORDERS, UNIQUE, REVENUE), [], {}, {}, run_id="manual__3")
+    gone = events("manual__3").recovered(without, {}, incidents)
+    assert "lake is no longer in the project" in {one.title for one in gone.values()}
 
 
 def test_the_last_green_run_is_the_latest_in_which_a_node_was_well() -> None:
