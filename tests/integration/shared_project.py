@@ -87,8 +87,11 @@ _ALERTS: dict[str, object] = {
     "runbook": "https://wiki.example.com/{pipeline}/{node}",
 }
 ALERTED: dict[str, dict[str, object]] = {
-    "alerted": {
-        "alerts": _ALERTS,
+    "alerted": {"alerts": _ALERTS, "report": {"elementary": None}},
+    "alerted_rows": {"gate": "node", "select": "+people", "alerts": _ALERTS},
+    "published": {
+        "gate": "node",
+        "select": "+rates",
         "report": {
             "elementary": None,
             "dbt_docs": True,

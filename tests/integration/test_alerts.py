@@ -113,7 +113,7 @@ def test_a_red_test_comes_with_its_rows_and_recovers_in_the_next_run(alerted: Al
 def test_failing_rows_are_told(alerted: Alerted) -> None:
     """As a table of text."""
     lab, receiver = alerted
-    seen = failed_run(lab, "alerted", unknown=2)
+    seen = failed_run(lab, "alerted_rows", unknown=2)
     [failed] = [one for one in sent(receiver, seen.run.run_id) if one["kind"] == "test_failed"]
     assert failed["name"].startswith("not_null_people_customer")
     assert "customer" in failed["rows"]["columns"]
@@ -123,18 +123,17 @@ def test_failing_rows_are_told(alerted: Alerted) -> None:
 def test_the_reports_are_published_with_dbts_documentation(alerted: Alerted) -> None:
     """Under the run and as the latest; of so many runs as are to be kept."""
     lab, _ = alerted
-    folder = lab.stack.root / "published" / "alerted"
+    folder = lab.stack.root / "published" / "published"
     for _ in range(2):
-        [seen] = lab.finished(lab.start(["alerted"], select="rates")).values()
+        [seen] = lab.finished(lab.start(["published"])).values()
         assert seen.run.state == "success", seen.not_green
-        assert {seen.states[one] for one in ("report", "dbt_docs", "publish", "alerts")} == {"success"}
+        assert {seen.states[one] for one in ("report", "dbt_docs", "publish")} == {"success"}
     [run] = [path for path in folder.iterdir() if path.name not in ("latest", "~published")]
     assert {path.name for path in run.iterdir()} == {"report.html", "dbt_docs.html"}
     for name in ("report.html", "dbt_docs.html"):
         assert (folder / "latest" / name).read_bytes() == (run / name).read_bytes()
     assert "model.lab.rates" in (run / "dbt_docs.html").read_text()
-    files = lab.api.reports("alerted", seen.run.run_id)["files"]
-    assert set(files) == {"report.html", "dbt_docs.html"}
+    assert set(lab.api.reports("published", seen.run.run_id)["files"]) == {"report.html", "dbt_docs.html"}
 
 
 def test_a_missed_deadline_is_told_when_it_passes(alerted: Alerted) -> None:
