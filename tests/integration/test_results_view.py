@@ -119,7 +119,8 @@ def test_the_tab_is_offered_on_task_instances(kept: Kept) -> None:
     with kept.stack.api() as api:
         (plugin,) = (p for p in api.send("GET", "/api/v2/plugins")["plugins"] if p["name"] == "goldsmith")
     offered = {(view["destination"], view["url_route"]) for view in plugin["external_views"]}
-    assert offered == {("task_instance", "dbt-result"), ("dag_run", "dbt-report")}
+    reports = ("dbt-report", "elementary-report", "dbt-docs")
+    assert offered == {("task_instance", "dbt-result"), *(("dag_run", name) for name in reports)}
 
 
 @pytest.mark.parametrize(
