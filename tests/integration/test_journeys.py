@@ -35,6 +35,7 @@ def page(watched: Lab) -> Iterator[Page]:
             base_url=f"http://localhost:{watched.stack.port}", viewport={"width": 1500, "height": 950}
         )
         made.set_default_timeout(_PATIENCE)
+        expect.set_options(timeout=_PATIENCE)
         made.goto("/auth/login")
         made.fill("input[name=username]", "admin")
         made.fill("input[name=password]", passwords["admin"])
