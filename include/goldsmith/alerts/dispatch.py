@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,8 +12,6 @@ from goldsmith.alerts.event import Event
 from goldsmith.alerts.ledger import Incident, Ledger, Waiting
 from goldsmith.alerts.routing import routes_of
 from goldsmith.spec.alerts import GATE_WAITING, RECOVERED, Alerts, Route
-
-log = logging.getLogger(__name__)
 
 _AT_ONCE = (GATE_WAITING,)
 

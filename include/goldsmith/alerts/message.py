@@ -149,14 +149,7 @@ def event_text(event: Event) -> str:
 
 def rows_text(event: Event) -> str:
     """The failing rows, columns side by side."""
-    if event.rows is None:
-        return ""
-    table = [event.rows.columns, *event.rows.rows]
-    widths = [max(len(row[at]) for row in table) for at in range(len(event.rows.columns))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in table
-    )
+    return event.rows.text if event.rows is not None else ""
 
 
 def _some(names: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from typing import Protocol
 from goldsmith.engine.batch import MISSING, SKIPPED
 from goldsmith.errors import GoldsmithError
 from goldsmith.plan.model import PlannedNode
-from goldsmith.results.record import GOOD, FailingRows, NodeResult
+from goldsmith.results.record import GOOD, NodeResult
 
 _NAMED = 20  # failed nodes in the message of one task
 
@@ -152,16 +152,4 @@ def _write(result: NodeResult, log: Log) -> None:
     if result.compiled_sql:
         log.info("Compiled SQL:\n%s", result.compiled_sql)
     if result.failing_rows is not None:
-        log.info(
-            "Failing rows, the first %d:\n%s", len(result.failing_rows.rows), _table(result.failing_rows)
-        )
-
-
-def _table(rows: FailingRows) -> str:
-    """Columns side by side."""
-    lines = [rows.columns, *rows.rows]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(rows.columns))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    )
+        log.info("Failing rows, the first %d:\n%s", len(result.failing_rows.rows), result.failing_rows.text)

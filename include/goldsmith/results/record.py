@@ -19,6 +19,16 @@ class FailingRows:
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
+    @property
+    def text(self) -> str:
+        """The columns side by side."""
+        lines = [self.columns, *self.rows]
+        widths = [max(len(line[column]) for line in lines) for column in range(len(self.columns))]
+        return "\n".join(
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+            for line in lines
+        )
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NodeResult:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from goldsmith.spec.base import SpecModel
+from goldsmith.spec.base import SpecModel, Timezone
 from goldsmith.spec.deadline import Clock
 
 MODEL_FAILED, TEST_FAILED, TEST_WARNED = "model_failed", "test_failed", "test_warned"
@@ -81,16 +81,7 @@ class Quiet(SpecModel):
 
     after: Clock
     until: Clock
-    timezone: str = "UTC"
-
-    @field_validator("timezone")
-    @classmethod
-    def _known_timezone(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (KeyError, ValueError, OSError) as error:
-            raise ValueError(f"{name!r} is no time zone; write such as Europe/Berlin, or UTC") from error
-        return name
+    timezone: Timezone = "UTC"
 
     def holds(self, moment: datetime) -> bool:
         """Whether it is quiet at a moment (with a time zone); the end does not belong to it."""

@@ -6,8 +6,9 @@ import re
 from datetime import timedelta
 from difflib import get_close_matches
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, ValidationError
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -40,6 +41,18 @@ def _seconds(value: timedelta) -> str:
 
 Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(_seconds, return_type=str)]
 """A length of time, written as `45s`, `30m`, `2h` or `1d`."""
+
+
+def _timezone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError(f"{name!r} is no time zone; write such as Europe/Berlin, or UTC") from error
+    return name
+
+
+Timezone = Annotated[str, AfterValidator(_timezone)]
+"""An IANA name of a time zone."""
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from datetime import time, timedelta
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, field_validator, model_validator
 
-from goldsmith.spec.base import Duration, SpecModel, some_time
+from goldsmith.spec.base import Duration, SpecModel, Timezone, some_time
 
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 
@@ -41,21 +40,12 @@ class Deadline(SpecModel):
     """Name of a model, seed, snapshot or test; none: the whole run."""
     by: Clock | None = None
     """The first such time of day after the run was to begin."""
-    timezone: str = "UTC"
+    timezone: Timezone = "UTC"
     """Of `by`."""
     within: Duration | None = None
     """Counted from when the run was queued."""
 
     _some_time = field_validator("within")(some_time)
-
-    @field_validator("timezone")
-    @classmethod
-    def _known_timezone(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (KeyError, ValueError, OSError) as error:
-            raise ValueError(f"{name!r} is no time zone; write such as Europe/Berlin, or UTC") from error
-        return name
 
     @model_validator(mode="after")
     def _one_moment(self) -> Deadline:
