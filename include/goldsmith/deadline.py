@@ -6,11 +6,9 @@ what is left of the run's time: a late one fails at its start, a long one is sto
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
-from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
+from airflow.sdk.exceptions import AirflowFailException
 
 
 def bounded(
@@ -36,32 +34,6 @@ def bounded(
             "this task is not started. Raise run_timeout in the pipeline spec, or start a new run."
         )
     return min(own, left)
-
-
-@contextmanager
-def no_late_retry(
-    delay: timedelta, *, run_started: datetime | None, run_timeout: timedelta
-) -> Iterator[None]:
-    """Let a failure be final where its retry would come after the run's time.
-
-    Args:
-        delay: Until the retry.
-        run_started: Start of the DAG run; none where it has not started.
-        run_timeout: The run's limit, from its start.
-
-    Raises:
-        AirflowFailException: In place of a failure that comes too late to be tried again.
-    """
-    try:
-        yield
-    except AirflowFailException:
-        raise
-    except (Exception, AirflowTaskTimeout) as error:
-        if is_over(delay, run_started=run_started, run_timeout=run_timeout):
-            raise AirflowFailException(
-                f"{error}\nNot tried again: the run's time limit of {run_timeout} comes before that."
-            ) from error
-        raise
 
 
 def is_over(

@@ -198,7 +198,7 @@ def test_an_asset_waits_for_the_tests_that_read_it_and_not_for_others_of_their_t
 
 def run(task: NodeTask, instance: FakeInstance, store: Store | None = None) -> str:
     """Let a task report; it fails the test where it would build."""
-    return task._execute(
+    return task.execute(
         cast(
             "Any",
             {

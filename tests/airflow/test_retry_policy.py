@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.sdk import RetryAction
+from airflow.sdk.exceptions import AirflowTaskTimeout
 from tests.airflow.joint_tasks import NODES
 
 from goldsmith.engine.report import NodeFailed, failure_of
@@ -15,6 +16,7 @@ from goldsmith.spec.pipeline import Retries
 
 MODEL, TEST = NODES[2], NODES[3]
 TRANSIENT, PERMANENT, UNKNOWN = "deadlock detected", "division by zero", "something else"
+RUN_TIMEOUT = timedelta(hours=2)
 RETRIES = 2
 """Of the tasks here."""
 
@@ -24,14 +26,23 @@ def decide(
     retries: Retries,
     tries: tuple[int, int] = (1, RETRIES),
     nodes: Any = NODES[2:],
+    left: timedelta = RUN_TIMEOUT,
 ) -> Any:
     """What the policy says of a task whose nodes failed: node, status and message of each."""
     error = NodeFailed(
         "text", failed=[failure_of(nodes, one, status=status, message=text) for one, status, text in failed]
     )
     number, most = tries
-    context: Any = {"task": SimpleNamespace(retries=RETRIES)}
-    return NodeRetryPolicy(retries).evaluate(error, number, most, context)
+    return NodeRetryPolicy(retries, RUN_TIMEOUT).evaluate(error, number, most, context(left))
+
+
+def context(left: timedelta) -> Any:
+    """Airflow's context of a task, in a run that has some time left."""
+    began = datetime.now(UTC) - RUN_TIMEOUT + left
+    return {
+        "task": SimpleNamespace(retries=RETRIES, retry_delay=timedelta(minutes=5)),
+        "dag_run": SimpleNamespace(start_date=began),
+    }
 
 
 @pytest.mark.parametrize(
@@ -103,5 +114,28 @@ def test_a_transient_error_is_tried_again_soon_and_later_each_time() -> None:
 
 def test_other_exceptions_are_airflows_business() -> None:
     """A time limit, a warehouse that is away before dbt began."""
-    decision = NodeRetryPolicy(Retries()).evaluate(RuntimeError("deadlock detected"), 1, 2, None)
-    assert decision.action == RetryAction.DEFAULT
+    policy = NodeRetryPolicy(Retries(), RUN_TIMEOUT)
+    for given in (None, context(RUN_TIMEOUT)):
+        assert policy.evaluate(RuntimeError("deadlock"), 1, 2, given).action == RetryAction.DEFAULT
+
+
+@pytest.mark.parametrize(
+    ("text", "minutes", "expected"),
+    [
+        (TRANSIENT, 4, RetryAction.RETRY),  # its retry comes in seconds
+        (TRANSIENT, 0.01, RetryAction.FAIL),
+        (UNKNOWN, 6, RetryAction.DEFAULT),  # Airflow's delay, of 5 minutes
+        (UNKNOWN, 4, RetryAction.FAIL),
+    ],
+)
+def test_a_retry_that_would_come_after_the_runs_time_is_not_waited_for(
+    text: str, minutes: float, expected: RetryAction
+) -> None:
+    """The run ends at its limit; what is tried again soon is measured by its own delay."""
+    left = timedelta(minutes=minutes)
+    decision = decide((MODEL, "error", text), retries=Retries(build_delay="10s"), left=left)
+    assert decision.action == expected
+    if expected == RetryAction.FAIL:
+        assert decision.reason == "not tried again: the run's time limit of 2:00:00 comes before that"
+    late = NodeRetryPolicy(Retries(), RUN_TIMEOUT).evaluate(AirflowTaskTimeout("late"), 1, 2, context(left))
+    assert (late.action == RetryAction.FAIL) == (minutes < 5)

@@ -27,6 +27,9 @@ from airflow.sdk import DAG, Asset
 from goldsmith import Pipeline, build_dag
 
 alone = build_dag(Pipeline(name="alone", report=None, engine="isolated", retries={"models": 0}))
+limited = build_dag(
+    Pipeline(name="limited", report=None, engine="isolated", select=["+regions"], node_timeout="20s")
+)
 together = build_dag(Pipeline(name="together", report=None, retries={"models": 0}))
 at_once = build_dag(Pipeline(name="at_once", report=None, gate="node", retries={"models": 0}))
 with DAG("reader", schedule=[Asset("goldsmith://at_once/shop_silver/orders")]) as reader:
@@ -37,7 +40,7 @@ SLOW = f"create or replace view shop_lake.currencies as {CURRENCIES} where pg_sl
 FAST = f"create or replace view shop_lake.currencies as {CURRENCIES}"
 OURS = """
     select count(*) from pg_stat_activity
-    where application_name like 'goldsmith alone%regions%' and state = 'active'
+    where application_name like 'goldsmith {}%regions%' and state = 'active'
 """
 NODE = "silver.regions.run"
 
@@ -54,6 +57,10 @@ class Shop:
         with psycopg.connect(self.stack.server.conninfo("warehouse"), autocommit=True) as connection:
             cursor = connection.execute(statement)
             return cursor.fetchall() if cursor.description else None
+
+    def running(self, dag_id: str) -> int:
+        """How many queries a pipeline's node has in the warehouse."""
+        return int(self.sql(OURS.format(dag_id))[0][0])
 
     def until(self, is_so: Callable[[], bool], *, limit: float = LIMIT) -> float:
         """Wait for something; give the seconds it took."""
@@ -131,12 +138,32 @@ def test_what_dbt_said_is_kept_and_a_cancelled_query_ends(shop_airflow: Shop) ->
 
     shop_airflow.sql(SLOW)
     shop_airflow.api.clear("alone", run.run_id, [NODE])
-    shop_airflow.until(lambda: shop_airflow.sql(OURS) == [(1,)])
+    shop_airflow.until(lambda: shop_airflow.running("alone") == 1)
     path = f"/api/v2/dags/alone/dagRuns/{run.run_id}"
     shop_airflow.api.send("PATCH", path, body={"state": "failed"})
-    assert shop_airflow.until(lambda: shop_airflow.sql(OURS) == [(0,)]) < 10
+    assert shop_airflow.until(lambda: shop_airflow.running("alone") == 0) < 10
     assert shop_airflow.api.run("alone", run.run_id).state == "failed"
     shop_airflow.sql(FAST)
+
+
+def test_a_node_over_its_limit_is_cancelled_in_the_warehouse_and_not_tried_again(shop_airflow: Shop) -> None:
+    """Its record says why: dbt itself only has an exception of Airflow's to tell of, and no result of the node."""
+    run = shop_airflow.green_run("limited")
+    shop_airflow.sql(SLOW)
+    shop_airflow.api.clear("limited", run.run_id, [NODE])
+    shop_airflow.finished(run)
+    assert shop_airflow.running("limited") == 0
+    shop_airflow.sql(FAST)
+    [good, late] = shop_airflow.api.node_results("limited", run.run_id, NODE)["records"]
+    assert (good["status"], late["status"]) == ("success", "error")
+    assert late["message"] == (
+        "Its task's time limit of 0:00:20 was over: its query was cancelled in the warehouse."
+    )
+    assert 0 < late["seconds"] < 40
+    task = _task(shop_airflow, run, NODE)
+    assert (task.state, task.try_number) == ("failed", 2)
+    said = [line.text for line in shop_airflow.api.logs("limited", run.run_id, task)]
+    assert "not tried again: regions (cancelled)" in said
 
 
 def test_assets_are_declared_and_updated_when_built_and_never_otherwise(shop_airflow: Shop) -> None:

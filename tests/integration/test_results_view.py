@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -112,6 +112,24 @@ def test_a_task_that_was_marked_and_never_ran_has_its_page(kept: Kept) -> None:
     assert "column &lt;b&gt;amount&lt;/b&gt; does not exist" in answer.text
     assert answer.headers["content-security-policy"].startswith("default-src 'none'")
     assert answer.headers["cache-control"] == "no-store"
+
+
+def test_a_tasks_page_tells_how_long_it_took_in_the_runs_before(kept: Kept) -> None:
+    """Of those that are kept and can be read."""
+    body = {"logical_date": None, "run_after": "2026-01-01T00:00:00Z", "dag_run_id": "before~1"}
+    with kept.stack.api() as api:
+        api.send("POST", "/api/v2/dags/shop/dagRuns", body=body)
+        api.send("POST", "/api/v2/dags/shop/dagRuns", body={**body, "dag_run_id": "unreadable"})
+    (latest, *_) = kept.store.read("shop", kept.run_id, NODE)[::-1]
+    kept.store.write("shop", "before~1", [replace(latest, seconds=75.0, rows=0)], append=False)
+    kept.store.write("shop", "unreadable", [latest], append=False)
+    Path(kept.store.location("shop", "unreadable", NODE)).write_text("{")
+    page = kept.get("task", NODE).text
+    assert "In the runs before" in page
+    row = page[page.index("before~1") :]
+    assert "<td>1 min 15 s</td><td>0</td>" in row[: row.index("</tr>")]
+    assert "unreadable" not in page
+    assert "In the runs before" not in kept.get("task", NODE, run_id="before~1").text
 
 
 def test_the_tab_is_offered_on_task_instances(kept: Kept) -> None:

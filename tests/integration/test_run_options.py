@@ -228,6 +228,9 @@ def test_the_command_line_says_what_a_selection_means(steered: Lab, first: dict[
         assert "matches nothing: fct_ordes" in wrong.stderr
     unknown = call(steered, "run", "steered", "--select", "summry")
     assert "Did you mean summary" in unknown.stderr
+    absent = call(steered, "plan", "steered", "--select", "state:modified")
+    assert absent.returncode == 2
+    assert "manifest.json, which is not there" in absent.stderr
     assert [run.run_id for run in steered.api.runs("steered", limit=1)] == runs
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, time
 from functools import partial
 from typing import Any
@@ -26,11 +26,15 @@ from goldsmith.engine.retry_policy import NodeRetryPolicy
 from goldsmith.engine.shared import SharedEngine
 from goldsmith.engine.site import Site
 from goldsmith.engine.workspace import DbtTarget
-from goldsmith.plan.graph import nodes_by_task
+from goldsmith.plan.graph import PlanGraph, nodes_by_task
 from goldsmith.plan.groups import unit_group_id
 from goldsmith.plan.model import Plan, PlannedBuild, PlannedNode
+from goldsmith.plan.priority import priorities
 from goldsmith.plan.stages import ALL
 from goldsmith.report.alerts import tell_waiting
+from goldsmith.report.pace import measured_seconds
+from goldsmith.report.store import ReportStore
+from goldsmith.results.objects import is_object_storage
 from goldsmith.settings import Settings
 from goldsmith.spec.pipeline import Pipeline
 
@@ -71,7 +75,8 @@ def render(
             _ingest(spec)
         part = plan.part(wanted) if wanted else plan
         add_elementary_tables(part, spec, engine.site, wanted)
-        _Nodes(dag, part, spec, engine).add()
+        weights = _weights(part, spec, engine, here) if wanted is None else {}
+        _Nodes(dag, part, spec, engine, weights).add()
         _add_gates(part, spec, engine.site)
         if isinstance(engine, SharedEngine):
             _add_builds(part, spec, engine, wanted)
@@ -125,6 +130,18 @@ def _engine(spec: Pipeline, project: DbtProject, here: Settings, load_plan: Call
     return SharedEngine(site=site)
 
 
+def _weights(plan: Plan, spec: Pipeline, engine: Engine, here: Settings) -> dict[str, int]:
+    """Task id to weight, where each node waits for a slot of its own: the shared engine's nodes wait for none.
+
+    From a folder alone: a DAG file is not to wait for object storage whenever it is parsed.
+    """
+    if isinstance(engine, SharedEngine):
+        return {}
+    is_near = not is_object_storage(here.results_path)
+    store = ReportStore(here.results_path, spec.name) if is_near else None
+    return priorities(PlanGraph(plan), measured_seconds(store) if store else {})
+
+
 class _Nodes:
     """The tasks of the nodes, and the groups they are shown in, made on first use.
 
@@ -132,10 +149,13 @@ class _Nodes:
     elsewhere.
     """
 
-    def __init__(self, dag: DAG, plan: Plan, spec: Pipeline, engine: Engine) -> None:
+    def __init__(
+        self, dag: DAG, plan: Plan, spec: Pipeline, engine: Engine, weights: Mapping[str, int]
+    ) -> None:
         self._dag = dag
         self._spec = spec
         self._engine = engine
+        self._weights = weights
         self._tasks = nodes_by_task(plan.nodes)
         self._names = {task_id: nodes[0].name for task_id, nodes in self._tasks.items()}
         self._groups: dict[tuple[str, str], TaskGroup] = {}
@@ -157,6 +177,8 @@ class _Nodes:
             self._like[node.kind, node.owner] = copy_task(like, self._dag, group, nodes=nodes, **own)
             return
         arguments = {**own, "task_group": group, **_airflow_arguments(node, self._spec, self._engine.site)}
+        if weight := self._weights.get(node.task_id):
+            arguments |= {"priority_weight": weight, "weight_rule": "absolute"}
         task = self._engine.node_task(nodes, **arguments)
         if isinstance(self._engine, SharedEngine) and not node.operator_kwargs:
             self._like[node.kind, node.owner] = task
@@ -181,7 +203,7 @@ def _airflow_arguments(node: PlannedNode, spec: Pipeline, site: Site) -> dict[st
         "trigger_rule": "none_failed",
         # As many as any node may have, for when the task is lost; what failed is judged by the policy.
         "retries": max(spec.retries.models, spec.retries.tests),
-        "retry_policy": NodeRetryPolicy(spec.retries),
+        "retry_policy": NodeRetryPolicy(spec.retries, spec.run_timeout),
         "retry_delay": spec.retries.delay,
         "retry_exponential_backoff": True,
         "max_retry_delay": spec.retries.max_delay,

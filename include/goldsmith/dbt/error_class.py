@@ -32,6 +32,9 @@ def _permanent(name: str, *texts: str) -> ErrorClass:
     return ErrorClass(name=name, is_transient=False, texts=re.compile("|".join(texts), re.IGNORECASE))
 
 
+CANCELLED = "its query was cancelled in the warehouse."
+"""What is said of a node that took longer than it may."""
+
 # The first that is found counts: what is said while connecting names the server too, and a clash in the catalogue is
 # a violated constraint as well.
 ERROR_CLASSES: tuple[ErrorClass, ...] = (
@@ -103,7 +106,9 @@ ERROR_CLASSES: tuple[ErrorClass, ...] = (
         r"REQUEST_LIMIT_EXCEEDED",
         r"RESOURCE_EXHAUSTED",
     ),
-    _permanent("cancelled", r"canceling statement due to (statement timeout|user request)"),
+    _permanent(
+        "cancelled", r"canceling statement due to (statement timeout|user request)", re.escape(CANCELLED)
+    ),
     _permanent("disk full", r"No space left on device", r"could not extend file"),
     _permanent(
         "permission denied",

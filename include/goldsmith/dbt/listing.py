@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+from goldsmith.errors import SelectionError
 
 LIST = ("ls", "--output", "json", "--output-keys", "unique_id")
 _NO_MATCH = "NoNodesForSelectionCriteria"
@@ -23,6 +26,23 @@ class Listing:
 def selection_arguments(select: Sequence[str], exclude: Sequence[str]) -> list[str]:
     """A selection as dbt's command line takes it."""
     return [*(("--select", *select) if select else ()), *(("--exclude", *exclude) if exclude else ())]
+
+
+def manifest_to_compare(named: Path | None) -> Path:
+    """The manifest that `state:` in a selection means.
+
+    Args:
+        named: What the pipeline spec names.
+
+    Raises:
+        SelectionError: It names none, or it is not there.
+    """
+    hint = "`state_manifest` in the pipeline spec: the path of the manifest.json of what runs in production."
+    if named is None:
+        raise SelectionError("`state:` compares with a manifest, and the pipeline names none.", hint=hint)
+    if not named.is_file():
+        raise SelectionError(f"`state:` compares with {named}, which is not there.", hint=hint)
+    return named
 
 
 def read_listing(lines: Iterable[str]) -> Listing:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow.sdk import BaseOperator, Context
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
 from cosmos.constants import InvocationMode
 from cosmos.exceptions import CosmosDbtRunError
 from cosmos.operators.local import (
@@ -27,12 +27,12 @@ from cosmos.operators.local import (
 )
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random
 
-from goldsmith.deadline import bounded, no_late_retry
+from goldsmith.deadline import bounded
 from goldsmith.engine.assets import updated_alone
 from goldsmith.engine.freshness import by_policy
 from goldsmith.engine.marks import WARN
 from goldsmith.engine.report import NodeFailed, failure_of
-from goldsmith.engine.runner import Listener, result_of
+from goldsmith.engine.runner import Listener, result_at_limit, result_of
 from goldsmith.engine.site import Site
 from goldsmith.engine.workspace import SESSION_VARIABLE, keep_parsed, take_parsed
 from goldsmith.errors import EnvironmentProblem
@@ -91,17 +91,14 @@ class NodeTask(DbtLocalBaseOperator):
 
         Raises:
             NodeFailed: dbt says that the node failed, or failed itself.
-            AirflowFailException: The same, and the run's time is over before it could be tried again.
         """
         limit = self.site.run_timeout
         self._ends = time.monotonic() + (self.execution_timeout or limit).total_seconds()
-        started = context["dag_run"].start_date
-        with no_late_retry(self.retry_delay, run_started=started, run_timeout=limit):
-            with self.site.only_writer(context, self.task_id, is_alone=False):
-                for attempt in self._tried_after_clashes():
-                    with attempt, self._named_failure():
-                        super().execute(context, **kwargs)
-            self._update_asset()
+        with self.site.only_writer(context, self.task_id, is_alone=False):
+            for attempt in self._tried_after_clashes():
+                with attempt, self._named_failure():
+                    super().execute(context, **kwargs)
+        self._update_asset()
 
     def _tried_after_clashes(self) -> Retrying:
         """Start dbt again where it came to no node because another task made the same schema at that moment.
@@ -122,10 +119,20 @@ class NodeTask(DbtLocalBaseOperator):
         try:
             yield
         except CosmosDbtRunError as error:
-            said = self._found.message if self._found else str(error)
-            status = self._found.status if self._found else "error"
+            said, status = str(error), "error"
+            if self._found:
+                said, status = self._found.message, self._found.status
             failed = failure_of([self.node], self.node, status=status, message=said)
-            raise NodeFailed(str(error), failed=[failed]) from error
+            raise NodeFailed(
+                f"{self.node.unique_id}: {status}\n{said}",
+                hint=f"Run it again by hand: {self._by_hand}",
+                failed=[failed],
+            ) from error
+
+    @property
+    def _by_hand(self) -> str:
+        """The dbt command that does the same on a laptop."""
+        return f"dbt {' '.join(self.base_cmd)} --select {self.node.select} --target {self.site.target.target}"
 
     def _update_asset(self) -> None:
         """Unless a gate is still to say that the layer is good."""
@@ -181,8 +188,12 @@ class NodeTask(DbtLocalBaseOperator):
             ending.cancel()
 
     def _keep(self, outcome: Any, said: Listener) -> None:
-        again = f"{' '.join(self.base_cmd)} --select {self.node.select} --target {self.site.target.target}"
-        found = result_of(outcome, said, node=self.node, task_id=self.task_id, command=f"dbt {again}")
+        about: dict[str, Any] = {"node": self.node, "task_id": self.task_id, "command": self._by_hand}
+        found: NodeResult | None
+        if isinstance(outcome.exception, AirflowTaskTimeout):  # dbt takes it for a failure of its own
+            found = result_at_limit(said, limit=self.execution_timeout or self.site.run_timeout, **about)
+        else:
+            found = result_of(outcome, said, **about)
         if found is None:
             self._found = None
             return

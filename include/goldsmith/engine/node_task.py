@@ -14,7 +14,7 @@ from uuid import UUID
 from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from goldsmith.deadline import bounded, no_late_retry
+from goldsmith.deadline import bounded
 from goldsmith.engine.assets import updated_alone
 from goldsmith.engine.batch import SKIPPED, Batch
 from goldsmith.engine.build import left_by
@@ -68,19 +68,8 @@ class NodeTask(BaseOperator):
 
         Raises:
             NodeFailed: dbt says that a node failed.
-            AirflowFailException: It cannot be known, or a retry would come after the run's time, or is not to be.
+            AirflowFailException: It cannot be known.
         """
-        started = context["dag_run"].start_date
-        with no_late_retry(self.retry_delay, run_started=started, run_timeout=self.site.run_timeout):
-            return self._execute(context)
-
-    def on_kill(self) -> None:
-        """Let dbt cancel its queries, and end what is left of them in the warehouse."""
-        if self._dbt is not None:
-            self._dbt.stop()
-            self.site.end_sessions(self._run_id, self.task_id)
-
-    def _execute(self, context: Context) -> str:
         options = options_of(context, self.site)
         build = self._build(context)
         if options.is_selective:
@@ -101,6 +90,12 @@ class NodeTask(BaseOperator):
             if BuildState.load(store) is not None:
                 BuildState.forget(store)
             raise
+
+    def on_kill(self) -> None:
+        """Let dbt cancel its queries, and end what is left of them in the warehouse."""
+        if self._dbt is not None:
+            self._dbt.stop()
+            self.site.end_sessions(self._run_id, self.task_id)
 
     def _skip_unless_chosen(self, context: Context, build: BuildState) -> None:
         """Where tasks cannot be marked, each that the run leaves out skips itself; one that was cleared is wanted."""

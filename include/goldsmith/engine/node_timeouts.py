@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from goldsmith.dbt.error_class import CANCELLED
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.plan.model import PlannedNode
 
@@ -67,8 +68,8 @@ class NodeTimeouts:
         if ran is None:
             return message
         return (
-            f"It had run for {timedelta(seconds=round(ran))} and its limit is {timedelta(seconds=limit)}: its query "
-            f"was cancelled in the warehouse.\n{message}"
+            f"It had run for {timedelta(seconds=round(ran))} and its limit is {timedelta(seconds=limit)}: "
+            f"{CANCELLED}\n{message}"
         )
 
     def _cancel(self, unique_id: str, ran: float, limit: int) -> None:

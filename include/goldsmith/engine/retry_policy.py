@@ -1,4 +1,4 @@
-"""Whether a node that failed is tried again, and how soon: by the class of its error.
+"""Whether a node that failed is tried again, and how soon: by the class of its error, and the time that is left.
 
 Airflow asks a task's retry policy where the task failed by an exception. A task that was lost with its worker is tried
 again without it, as often as the task has retries.
@@ -12,9 +12,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from airflow.sdk import Context, RetryDecision, RetryPolicy
+from airflow.sdk import Context, RetryAction, RetryDecision, RetryPolicy
 
 from goldsmith.dbt.error_class import error_class
+from goldsmith.deadline import is_over
 from goldsmith.engine.report import Failed, NodeFailed
 from goldsmith.spec.pipeline import Retries
 
@@ -30,9 +31,11 @@ class NodeRetryPolicy(RetryPolicy):
 
     Args:
         retries: The spec's.
+        run_timeout: The run's time limit, from its start.
     """
 
     retries: Retries
+    run_timeout: timedelta
 
     def evaluate(
         self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
@@ -45,7 +48,23 @@ class NodeRetryPolicy(RetryPolicy):
             max_tries: Retries that the task had so far, those before a clear included.
             context: Airflow's, with the task.
         """
-        if context is None or not isinstance(exception, NodeFailed) or not exception.failed:
+        if context is None:
+            return RetryDecision.default()
+        decision = self._by_error(exception, try_number, max_tries, context)
+        delay = decision.retry_delay or context["task"].retry_delay
+        started = context["dag_run"].start_date
+        if decision.action != RetryAction.FAIL and is_over(
+            delay, run_started=started, run_timeout=self.run_timeout
+        ):
+            return RetryDecision.fail(
+                _logged(f"not tried again: the run's time limit of {self.run_timeout} comes before that")
+            )
+        return decision
+
+    def _by_error(
+        self, exception: BaseException, try_number: int, max_tries: int, context: Context
+    ) -> RetryDecision:
+        if not isinstance(exception, NodeFailed) or not exception.failed:
             return RetryDecision.default()
         done = try_number - (max_tries - (context["task"].retries or 0))
         ahead = [one for one in exception.failed if done <= self._number(one)]

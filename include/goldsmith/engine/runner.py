@@ -5,9 +5,10 @@ dbt is not imported here: what comes are its objects, `dbtRunnerResult` and its 
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from goldsmith.dbt.error_class import CANCELLED
 from goldsmith.plan.model import PlannedNode
 from goldsmith.results.record import NodeResult
 
@@ -25,6 +26,7 @@ class Listener:
     def __init__(self, unique_id: str) -> None:
         self.unique_id = unique_id
         self.invocation_id = ""
+        self.began = datetime.now(UTC)
         self.lines: list[str] = []
         """dbt's own lines about the node."""
 
@@ -77,6 +79,40 @@ def result_of(
         materialized=str(getattr(one.node.config, "materialized", "") or ""),
         lines=tuple(said.lines),
         compiled_sql=str(getattr(one.node, "compiled_code", None) or "").strip(),
+    )
+
+
+def result_at_limit(
+    said: Listener, *, limit: timedelta, node: PlannedNode, task_id: str, command: str
+) -> NodeResult:
+    """The details of a node that dbt was at when its task's time was over.
+
+    Args:
+        said: What dbt said until then.
+        limit: The task's time limit.
+        node: The node.
+        task_id: The task that ran it.
+        command: The dbt command line that runs it again by hand.
+    """
+    ended = datetime.now(UTC)
+    return NodeResult(
+        unique_id=node.unique_id,
+        task_id=task_id,
+        kind=node.kind,
+        status="error",
+        message=f"Its task's time limit of {timedelta(seconds=round(limit.total_seconds()))} was over: {CANCELLED}",
+        invocation_id=said.invocation_id,
+        command=command,
+        built_by=task_id,
+        started=said.began.isoformat(),
+        ended=ended.isoformat(),
+        seconds=(ended - said.began).total_seconds(),
+        rows=None,
+        failures=None,
+        relation="",
+        materialized="",
+        lines=tuple(said.lines),
+        compiled_sql="",
     )
 
 

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowFailException
 
-from goldsmith.dbt.listing import LIST, read_listing, selection_arguments
+from goldsmith.dbt.listing import LIST, manifest_to_compare, read_listing, selection_arguments
 from goldsmith.dbt.process import DbtProcess
 from goldsmith.engine.access import airflow_api
 from goldsmith.engine.marks import Marker
@@ -100,7 +100,7 @@ def _asked(site: Site, context: Context, options: RunOptions, task_id: str) -> f
         if any("result:" in term for term in terms):
             space.write_results(_results_before(site, context))
         if any("state:" in term for term in terms):
-            space.copy_manifest(site.state_manifest)
+            space.copy_manifest(manifest_to_compare(site.compared_with))
         wanted = [*LIST, *selection_arguments(options.select, options.exclude)]
         log.info("dbt %s", " ".join(wanted))
         process = DbtProcess(space.plain_command(wanted), cwd=site.target.project_dir, env=space.env)

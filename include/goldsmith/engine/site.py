@@ -6,7 +6,6 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -22,10 +21,9 @@ from goldsmith.engine.invocation import DbtStopped, Invocations
 from goldsmith.engine.marks import States
 from goldsmith.engine.node_timeouts import NodeTimeouts
 from goldsmith.engine.workspace import SESSION_VARIABLE, DbtTarget, Workspace, workspace
-from goldsmith.errors import EnvironmentProblem, GoldsmithError, SelectionError
+from goldsmith.errors import EnvironmentProblem, GoldsmithError
 from goldsmith.plan.graph import PlanGraph
 from goldsmith.plan.model import Plan, PlannedNode
-from goldsmith.results.objects import is_object_storage
 from goldsmith.results.record import NodeResult
 from goldsmith.results.store import ResultStore
 from goldsmith.settings import airflow_url
@@ -47,7 +45,6 @@ _PRUNED_AT_ONCE = 5  # runs; a build is not to wait for more
 _END_TIME = 1.2
 _LEFTOVERS_TIME = 20.0
 _LOOK_EVERY = 2.0
-_READ_AT_ONCE = 16  # details, from object storage
 _SAMPLES = 20  # tests of one build whose failing rows are fetched
 _SAMPLE_TIME = 10.0
 _RED = {"fail", "warn"}
@@ -95,24 +92,6 @@ class Site:
     def can_tolerate(self) -> bool:
         """Whether a run may end green although something in it is red."""
         return bool(self.gates) or self.freshness == "skip"
-
-    @property
-    def state_manifest(self) -> Path:
-        """The manifest that `state:` means.
-
-        Raises:
-            SelectionError: The pipeline names none, or it is not there.
-        """
-        hint = (
-            "`state_manifest` in the pipeline spec: the path of the manifest.json of what runs in production."
-        )
-        if self.compared_with is None:
-            raise SelectionError("`state:` compares with a manifest, and the pipeline names none.", hint=hint)
-        if not self.compared_with.is_file():
-            raise SelectionError(
-                f"`state:` compares with {self.compared_with}, which is not there.", hint=hint
-            )
-        return self.compared_with
 
     @cached_property
     def results(self) -> ResultStore:
@@ -283,22 +262,10 @@ class Site:
         return {one.unique_id: one for records in kept.values() for one in records}
 
     def records(self, run_id: str, tasks: Iterable[str]) -> dict[str, tuple[NodeResult, ...]]:
-        """Task id to all that dbt said about its nodes, oldest first; from object storage several are read at once."""
+        """Task id to all that dbt said about its nodes, oldest first; empty where that cannot be read."""
         task_ids = list(tasks)
-        read = partial(self._records, run_id)
-        at_once = len(task_ids) > 1 and is_object_storage(self.results_path)
-        kept = [read(task_id) for task_id in (task_ids[:1] if at_once else task_ids)]
-        if at_once:  # the first one has asked Airflow for the storage's connection
-            with ThreadPoolExecutor(max_workers=_READ_AT_ONCE) as pool:
-                kept += pool.map(read, task_ids[1:])
+        kept = self.results.read_many(self.target.dag_id, [(run_id, task_id) for task_id in task_ids])
         return dict(zip(task_ids, kept, strict=True))
-
-    def _records(self, run_id: str, task_id: str) -> tuple[NodeResult, ...]:
-        try:
-            return self.results.read(self.target.dag_id, run_id, task_id)
-        except EnvironmentProblem as error:
-            log.warning("%s", error)
-            return ()
 
     def states(self, run_id: str, task_ids: list[str] | None = None) -> States:
         """The states of all tasks of a run, or of some; what has not started has none."""

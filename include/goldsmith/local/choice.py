@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -12,7 +13,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from goldsmith.dbt.listing import LIST, read_listing, selection_arguments
+from goldsmith.dbt.listing import LIST, manifest_to_compare, read_listing, selection_arguments
 from goldsmith.dbt.project import DbtProject, dbt_command, dbt_environment
 from goldsmith.errors import ConfigurationError, SelectionError
 from goldsmith.plan.chosen import chosen_tasks
@@ -119,20 +120,15 @@ def _chosen(
     project: DbtProject, options: RunOptions, *, target: str, compared_with: Path | None
 ) -> tuple[frozenset[str], tuple[str, ...]]:
     selection = selection_arguments(options.select, options.exclude)
+    terms = (*options.select, *options.exclude)
+    manifest = manifest_to_compare(compared_with) if any("state:" in term for term in terms) else None
     flags = ["--log-format", "json", "--log-level", "debug", "--log-level-file", "none"]
     with tempfile.TemporaryDirectory() as folder:
-        state = ["--state", str(compared_with.parent)] if compared_with else []
-        command = [
-            *dbt_command(),
-            *flags,
-            *LIST,
-            *selection,
-            *state,
-            "--target",
-            target,
-            "--target-path",
-            folder,
-        ]
+        there = ["--target", target, "--target-path", str(Path(folder) / "target")]
+        if manifest:
+            shutil.copyfile(manifest, Path(folder) / "manifest.json")
+            there += ["--state", folder]
+        command = [*dbt_command(), *flags, *LIST, *selection, *there]
         done = subprocess.run(
             command, cwd=project.path, env=dbt_environment(), capture_output=True, text=True, check=False
         )

@@ -54,7 +54,7 @@ class PlanGraph:
     @cached_property
     def position(self) -> Mapping[str, int]:
         """Task id to its place in an order in which every task comes after what it waits for."""
-        return {task_id: place for place, task_id in enumerate(topological_order(self._parents))}
+        return {task_id: place for place, task_id in enumerate(topological_order(self.parents))}
 
     def groups_of(self, task_id: str) -> tuple[str, ...]:
         """The task groups that a task stands in; gates and builds stand in none."""
@@ -81,7 +81,8 @@ class PlanGraph:
         return _reach(task_ids, self._children)
 
     @cached_property
-    def _parents(self) -> Mapping[str, tuple[str, ...]]:
+    def parents(self) -> Mapping[str, tuple[str, ...]]:
+        """Id of each nodes' task, gate and build to the ids of all tasks right before it."""
         parents = {**self.upstream}
         parents |= {gate.task_id: gate.upstream for gate in self.plan.gates}
         return parents | {build.task_id: build.upstream for build in self.plan.builds}

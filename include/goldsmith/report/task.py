@@ -12,6 +12,7 @@ from airflow.sdk import BaseOperator, Context
 
 from goldsmith.engine.site import Site
 from goldsmith.report.facts import RunFacts
+from goldsmith.report.pace import renew_pace
 from goldsmith.report.page import counted, report_page
 from goldsmith.report.run import facts_of
 from goldsmith.report.store import PAGE, ReportStore
@@ -64,3 +65,5 @@ class ReportTask(BaseOperator):
         # What could hold a secret was masked when it was kept; in a page a secret may be a word of the markup.
         store.write(run.run_id, {PAGE: page.encode()})
         store.add(summary, keep=self.report.keep)
+        if not self.site.graph.plan.builds:
+            renew_pace(store, summary.nodes, now=run.made)

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 GOOD = frozenset({"success", "pass", "warn"})
+"""dbt's statuses of a node that is done."""
 FAILED = frozenset({"error", "fail", "runtime error"})
 """dbt's statuses of what did not go well, or found rows."""
-"""dbt statuses of a node that is done."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

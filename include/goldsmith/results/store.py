@@ -10,8 +10,10 @@ replaced whole: a reader sees the old file or the new one, never a part. A run h
 from __future__ import annotations
 
 import json
+import logging
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from goldsmith.errors import EnvironmentProblem
@@ -20,6 +22,9 @@ from goldsmith.results.names import file_name, folder_name, task_of
 from goldsmith.results.objects import ObjectFiles, is_object_storage
 from goldsmith.results.record import NodeResult
 
+log = logging.getLogger(__name__)
+
+_READ_AT_ONCE = 16
 _TEXTS = ("message", "command", "lines", "compiled_sql", "failing_rows")
 """Where a secret could stand."""
 
@@ -104,6 +109,26 @@ class ResultStore:
                 f"{self._files.location(folder, name)} is damaged, or a later Goldsmith wrote it: {error!r}",
                 hint="Clear the task: its next run adds a record in a new file.",
             ) from error
+
+    def read_many(self, dag_id: str, tasks: Sequence[tuple[str, str]]) -> list[tuple[NodeResult, ...]]:
+        """What dbt said about the nodes of several tasks, each a run id and a task id; in their order.
+
+        From object storage several are read at once. What cannot be read is logged, and empty.
+        """
+
+        def read(task: tuple[str, str]) -> tuple[NodeResult, ...]:
+            try:
+                return self.read(dag_id, *task)
+            except EnvironmentProblem as error:
+                log.warning("%s", error)
+                return ()
+
+        at_once = len(tasks) > 1 and is_object_storage(self.path)
+        kept = [read(task) for task in (tasks[:1] if at_once else tasks)]
+        if at_once:  # the first one has asked Airflow for the storage's connection
+            with ThreadPoolExecutor(max_workers=_READ_AT_ONCE) as pool:
+                kept += pool.map(read, tasks[1:])
+        return kept
 
     def task_ids(self, dag_id: str, run_id: str) -> tuple[str, ...]:
         """The tasks of a run of which something is kept, in alphabetical order."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import requires_access_dag
+from airflow.models.dagrun import DagRun
 from airflow.models.taskinstance import TaskInstance
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, status
 from fastapi.responses import HTMLResponse, JSONResponse
@@ -25,6 +27,8 @@ HEADERS = {
     "Cache-Control": "no-store",  # rows of the warehouse are nothing for a cache
 }
 
+_EARLIER_RUNS = 10
+
 router = APIRouter(dependencies=[Depends(requires_access_dag("GET", DagAccessEntity.TASK_LOGS))])
 
 
@@ -35,7 +39,7 @@ def task_page(dag_id: str, run_id: str, task_id: str, session: SessionDep) -> HT
     if found is None:
         return HTMLResponse(missing_page(dag_id, run_id, task_id), status.HTTP_404_NOT_FOUND, HEADERS)
     try:
-        shown = _shown(found)
+        shown = _with_earlier_runs(_shown(found), session)
     except GoldsmithError as error:
         return HTMLResponse(failed_page(error, found), status.HTTP_503_SERVICE_UNAVAILABLE, HEADERS)
     return HTMLResponse(result_page(shown), headers=HEADERS)
@@ -86,11 +90,16 @@ def _task(dag_id: str, run_id: str, task_id: str, session: SessionDep) -> Shown 
 def _shown(task: Shown) -> Shown:
     """Add what is kept of it."""
     store = ResultStore(settings().results_path)
-    return Shown(
-        dag_id=task.dag_id,
-        run_id=task.run_id,
-        task_id=task.task_id,
-        state=task.state,
-        path=store.location(task.dag_id, task.run_id, task.task_id),
-        records=store.read(task.dag_id, task.run_id, task.task_id),
-    )
+    ids = task.dag_id, task.run_id, task.task_id
+    return replace(task, path=store.location(*ids), records=store.read(*ids))
+
+
+def _with_earlier_runs(shown: Shown, session: SessionDep) -> Shown:
+    """Add what is kept of the task in the runs before."""
+    mine = (DagRun.dag_id == shown.dag_id, DagRun.run_id == shown.run_id)
+    this = select(DagRun.run_after).where(*mine).scalar_subquery()
+    before = select(DagRun.run_id).where(DagRun.dag_id == shown.dag_id, DagRun.run_after < this)
+    runs = session.scalars(before.order_by(DagRun.run_after.desc()).limit(_EARLIER_RUNS)).all()
+    store = ResultStore(settings().results_path)
+    kept = store.read_many(shown.dag_id, [(run_id, shown.task_id) for run_id in runs])
+    return replace(shown, before=tuple(zip(runs, kept, strict=True)))

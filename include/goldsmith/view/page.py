@@ -28,6 +28,13 @@ class Shown:
     path: str = ""
     """The file or object that was looked at."""
     records: tuple[NodeResult, ...] = ()
+    before: tuple[tuple[str, tuple[NodeResult, ...]], ...] = ()
+    """Runs before this one, the latest first, each with what is kept of the task."""
+
+    def runs_before(self, unique_id: str) -> tuple[tuple[str, NodeResult], ...]:
+        """Of those runs that built a node: the run's id and what dbt said last."""
+        lasts = ((run_id, {one.unique_id: one for one in records}) for run_id, records in self.before)
+        return tuple((run_id, found[unique_id]) for run_id, found in lasts if unique_id in found)
 
 
 def result_page(shown: Shown) -> str:

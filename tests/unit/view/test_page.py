@@ -6,6 +6,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -87,6 +88,22 @@ def test_a_node_that_ran_twice_shows_both_times(result: Make) -> None:
     assert "Failing rows, 1 of 31" in text
     assert "1 min 15 s" in text
     assert "2026-11-20 13:00:00 UTC" in text
+
+
+def test_the_runs_before_stand_below_each_node_that_was_in_them(result: Make) -> None:
+    """What another node of the task did is no news of this one."""
+    before = (
+        ("r<3>", (result(seconds=3.5), result(status="error", rows=None, seconds=75.0))),
+        ("empty", ()),
+        ("other", (result(unique_id="model.shop.another_one"),)),
+    )
+    shown = replace(_shown(result()), before=before)
+    text = Elements(result_page(shown)).text
+    assert "In the runs before" in text
+    assert "r<3>error2026-11-20 13:00:00 UTC1 min 15 s" in text
+    assert "empty" not in text
+    assert "other" not in text
+    assert "In the runs before" not in result_page(_shown(result()))
 
 
 @pytest.mark.parametrize(
