@@ -1,8 +1,8 @@
 r"""What Elementary adds to a run: `python benchmarks/elementary.py --packages FOLDER --models 100,300 --json FILE`.
 
 FOLDER holds the dbt packages `elementary` and `dbt_utils`, exported from their repositories. For each number of models
-the same project is built without the package, with it as Goldsmith wants it (`disable_dbt_artifacts_autoupload`), and
-with it as it is out of the box. The variants take turns on one PostgreSQL; dbt's parser cache is warm. Per variant:
+the same project is built without the package, with it as Goldsmith wants it (`disable_dbt_artifacts_autoupload`, and
+the sample's macro that writes rows), and with it as it is out of the box. The variants take turns on one PostgreSQL; dbt's parser cache is warm. Per variant:
 
     build_s, build_cpu_s   `dbt build` of the whole project: what a run of the shared engine pays, once for each build
     one_s, one_cpu_s       `dbt run` of one model: what each task of the isolated engine pays
@@ -45,11 +45,7 @@ packages:
   - {package: elementary-data/elementary, version: 0.25.1}
   - {package: dbt-labs/dbt_utils, version: 1.4.1}
 """
-_MACRO = """\
-{% materialization test, default %}
-    {{ return(elementary.materialize_test(dbt.materialization_test_default)) }}
-{% endmaterialization %}
-"""
+_MACROS = Path(__file__).parents[1] / "dbt_project" / "macros"
 _MUTE = "vars: {disable_dbt_artifacts_autoupload: true}\n"
 _SCHEMA = "  elementary: {+schema: elementary}\n"
 _ONE = "gold_0"
@@ -98,7 +94,8 @@ def _add_elementary(project: Path, packages: Path, *, is_muted: bool) -> None:
     shutil.copytree(packages, project / "dbt_packages")
     (project / "packages.yml").write_text(_PACKAGES)
     (project / "macros").mkdir()
-    (project / "macros" / "test.sql").write_text(_MACRO)
+    for name in ("test_materialization", *(["elementary_insert_rows"] if is_muted else [])):
+        shutil.copy(_MACROS / f"{name}.sql", project / "macros")
     config = project / "dbt_project.yml"
     config.write_text(config.read_text().rstrip() + "\n" + _SCHEMA + (_MUTE if is_muted else ""))
 

@@ -65,10 +65,10 @@ def refuse_prod_from_here(spec: Pipeline, here: Settings) -> None:
     """Keep a developer's machine from writing production.
 
     Raises:
-        ConfigurationError: The pipeline would write `prod` of a database that is not the local stack's own.
+        ConfigurationError: The pipeline would write `prod`, or load raw files, in a database that is not the local
+            stack's own.
     """
-    is_local = here.embedded is not None and here.airflow is None
-    if not is_local or spec.connection == here.embedded or here.may_write_prod:
+    if not here.is_foreign(spec.connection) or here.may_write_prod:
         return
     if (spec.target or here.target) == PROD:
         raise ConfigurationError(
@@ -76,6 +76,13 @@ def refuse_prod_from_here(spec: Pipeline, here: Settings) -> None:
             "stack's own database.",
             hint="Build into schemas of your own: export GOLDSMITH_TARGET=dev. If production is meant: "
             "export GOLDSMITH_ALLOW_PROD=yes",
+        )
+    if spec.ingest:
+        raise ConfigurationError(
+            f"{spec.name} would load files into {', '.join(one.source for one in spec.ingest)} of the connection "
+            f"{spec.connection}, which is not the local stack's own database; all targets read these tables.",
+            hint="Leave that out: an environment with `ingest: []` in the spec, and GOLDSMITH_ENVIRONMENT. If it is "
+            "meant: export GOLDSMITH_ALLOW_PROD=yes",
         )
 
 

@@ -21,7 +21,9 @@ GOLDSMITH_AIRFLOW_TOKEN       bearer token there, instead of a login    none
 
 from __future__ import annotations
 
+import getpass
 import os
+import re
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,6 +68,15 @@ class Settings:
     """Elementary's command, where it is not that of this environment."""
     may_write_prod: bool = False
     """Whether pipelines of the local stack may write the target `prod` of another database."""
+
+    def is_foreign(self, connection: str) -> bool:
+        """Whether this is a developer's machine, and a connection leads to another database than its own."""
+        return self.embedded is not None and self.airflow is None and connection != self.embedded
+
+
+def developer_schema() -> str:
+    """A schema of the developer's own: the name of the account, in characters that need no quotes."""
+    return re.sub(r"[^a-z0-9_]", "_", getpass.getuser().lower())
 
 
 def settings() -> Settings:

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from airflow.sdk.definitions.deadline import DeadlineReference
 from airflow.serialization.decoders import decode_deadline_alert
 from airflow.serialization.encoders import encode_deadline_alert
+from tests.airflow.joint_tasks import NODES
 
+from goldsmith.alerts.ledger import Ledger
 from goldsmith.dag.clock import TimeOfDay
 from goldsmith.dag.deadlines import deadline_alerts
 from goldsmith.dbt.project import DbtProject
-from goldsmith.engine.deadlines import whereabouts
+from goldsmith.engine.deadlines import missed, whereabouts
+from goldsmith.errors import NoApiAccess
 from goldsmith.pipeline import load_plan
+from goldsmith.report.alerts import tell_slow
 from goldsmith.rest import TaskInstance
 from goldsmith.settings import Settings
+from goldsmith.spec.alerts import Alerts
 from goldsmith.spec.pipeline import Pipeline
 
 
@@ -39,6 +48,53 @@ def test_a_time_of_day_is_the_first_one_after_the_run_was_to_begin(
     """In its own time zone, summer time included."""
     found = TimeOfDay(clock="06:00", timezone=timezone).after(datetime.fromisoformat(begin))
     assert found.astimezone(UTC) == datetime.fromisoformat(due)
+
+
+@pytest.mark.parametrize(
+    ("begin", "due"),
+    [
+        ("2026-10-25T00:00+00:00", "2026-10-25T00:45+00:00"),
+        ("2026-10-25T00:50+00:00", "2026-10-25T01:45+00:00"),
+        ("2026-10-25T01:30+00:00", "2026-10-25T01:45+00:00"),
+        ("2026-10-25T01:50+00:00", "2026-10-26T01:45+00:00"),
+    ],
+)
+def test_an_hour_that_comes_twice_is_met_twice(begin: str, due: str) -> None:
+    """02:45 in Berlin, in the night in which its clocks go back; never before the run was to begin."""
+    found = TimeOfDay(clock="02:45", timezone="Europe/Berlin").after(datetime.fromisoformat(begin))
+    assert found.astimezone(UTC) == datetime.fromisoformat(due)
+
+
+@pytest.mark.parametrize(
+    ("task_id", "told"), [("gold.orders.run", ""), ("", "How far the run is cannot be told")]
+)
+def test_a_node_that_may_be_done_is_not_called_late(
+    monkeypatch: pytest.MonkeyPatch, task_id: str, told: str
+) -> None:
+    """Where Airflow cannot be asked; that the run goes on is known."""
+
+    def away() -> Any:
+        raise NoApiAccess("no connection")
+
+    monkeypatch.setattr("goldsmith.engine.access.airflow_api", away)
+    context = {"dag_run": {"dag_id": "shop", "dag_run_id": "r1"}}
+    said = asyncio.run(missed(deadline="by 06:00", task_id=task_id, context=context))
+    assert told in said
+    assert bool(said) == bool(told)
+
+
+def test_a_slow_node_is_told_as_a_missed_deadline(tmp_path: Path) -> None:
+    """To the routes that its owner, group and tags lead to."""
+    site: Any = SimpleNamespace(
+        results_path=str(tmp_path), target=SimpleNamespace(dag_id="shop", target="prod")
+    )
+    node = replace(NODES[2], slow_after=90, owner="finance")
+    alerts = Alerts.model_validate({"routes": [{"owners": ["finance"], "events": ["deadline_missed"]}]})
+    tell_slow(site, alerts, "r1", node, "Slow: it runs")
+    [incident] = Ledger(str(tmp_path), "shop").incidents().values()
+    event = incident.event
+    assert (event.kind, event.layer, event.message) == ("deadline_missed", "silver", "Slow: it runs")
+    assert event.title == f"deadline missed: {node.name} within 0:01:30"
 
 
 def test_deadlines_survive_what_airflow_does_to_a_dag(

@@ -25,7 +25,7 @@ from goldsmith.plan.model import Plan
 from goldsmith.report.pace import renew_pace
 from goldsmith.report.store import ReportStore
 from goldsmith.report.summary import Summary
-from goldsmith.settings import Settings
+from goldsmith.settings import Settings, developer_schema
 from goldsmith.spec.pipeline import Pipeline
 from goldsmith.spec.run import RunOptions
 
@@ -363,6 +363,25 @@ def test_the_dag_files_are_short_and_found_by_airflow(repository: Path) -> None:
         assert "airflow" in text.lower()
         assert "dag" in text.lower()
         assert f"{file.stem} = " in text
+
+
+def test_a_developer_builds_into_a_schema_of_ones_own(
+    plan: Plan, spec: Pipeline, sample: DbtProject, here: Settings
+) -> None:
+    """In a database that is not the local stack's, unless it is production that is meant, or the spec names one."""
+    foreign, local = replace(here, embedded="embedded", target="dev"), replace(here, embedded=spec.connection)
+    named = Pipeline.parse({"name": "shop", "profile": {"schema": "team"}})
+    unnamed = spec.model_copy(update={"target": None})
+    for pipeline, settings, schema in (
+        (unnamed, foreign, developer_schema()),
+        (unnamed, replace(foreign, target="prod"), "analytics"),
+        (unnamed, local, "analytics"),
+        (unnamed, here, "analytics"),
+        (named, foreign, "team"),
+    ):
+        dag = render(plan, pipeline, sample, settings, load_plan=lambda: plan)
+        report: Any = dag.get_task("report")
+        assert report.site.schema == schema
 
 
 def test_the_isolated_engine_starts_first_what_is_followed_by_the_longest_way(

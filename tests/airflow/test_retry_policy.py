@@ -40,7 +40,12 @@ def context(left: timedelta) -> Any:
     """Airflow's context of a task, in a run that has some time left."""
     began = datetime.now(UTC) - RUN_TIMEOUT + left
     return {
-        "task": SimpleNamespace(retries=RETRIES, retry_delay=timedelta(minutes=5)),
+        "task": SimpleNamespace(
+            retries=RETRIES,
+            retry_delay=timedelta(minutes=5),
+            retry_exponential_backoff=True,
+            max_retry_delay=timedelta(minutes=12),
+        ),
         "dag_run": SimpleNamespace(start_date=began),
     }
 
@@ -50,7 +55,7 @@ def context(left: timedelta) -> Any:
     [
         (MODEL, "error", TRANSIENT, RetryAction.RETRY),
         (MODEL, "error", PERMANENT, RetryAction.FAIL),
-        (MODEL, "error", UNKNOWN, RetryAction.DEFAULT),
+        (MODEL, "error", UNKNOWN, RetryAction.RETRY),
         (TEST, "fail", "Got 1 result, configured to fail if != 0", RetryAction.FAIL),
         (TEST, "error", TRANSIENT, RetryAction.RETRY),
         (TEST, "error", PERMANENT, RetryAction.FAIL),
@@ -93,14 +98,14 @@ def test_what_failed_is_tried_again_as_often_as_its_kind_is(
 def test_the_spec_and_a_node_may_ask_for_a_retry_after_any_error() -> None:
     """And a node may take that back; its own number of retries counts for the task that is named after it."""
     failed = (MODEL, "error", PERMANENT)
-    assert decide(failed, retries=Retries(errors="any")).action == RetryAction.DEFAULT
+    assert decide(failed, retries=Retries(errors="any")).action == RetryAction.RETRY
     asking = replace(MODEL, retry_errors="any")
-    assert decide((asking, *failed[1:]), retries=Retries()).action == RetryAction.DEFAULT
+    assert decide((asking, *failed[1:]), retries=Retries()).action == RetryAction.RETRY
     quiet = replace(MODEL, retry_errors="transient")
     assert decide((quiet, *failed[1:]), retries=Retries(errors="any")).action == RetryAction.FAIL
     own = replace(MODEL, operator_kwargs={"retries": 2})
     unknown = ("error", UNKNOWN)
-    assert decide((own, *unknown), retries=Retries(models=0), nodes=[own, TEST]).action == RetryAction.DEFAULT
+    assert decide((own, *unknown), retries=Retries(models=0), nodes=[own, TEST]).action == RetryAction.RETRY
     assert decide((TEST, *unknown), retries=Retries(models=0), nodes=[own, TEST]).action == RetryAction.FAIL
 
 
@@ -115,8 +120,13 @@ def test_a_transient_error_is_tried_again_soon_and_later_each_time() -> None:
 def test_other_exceptions_are_airflows_business() -> None:
     """A time limit, a warehouse that is away before dbt began."""
     policy = NodeRetryPolicy(Retries(), RUN_TIMEOUT)
-    for given in (None, context(RUN_TIMEOUT)):
-        assert policy.evaluate(RuntimeError("deadlock"), 1, 2, given).action == RetryAction.DEFAULT
+    assert policy.evaluate(RuntimeError("deadlock"), 1, 2, None).action == RetryAction.DEFAULT
+    for number, most, minutes in ((1, 2, 5), (2, 2, 10), (3, 4, 5), (4, 4, 10), (3, 2, 12)):
+        decision = policy.evaluate(RuntimeError("deadlock"), number, most, context(RUN_TIMEOUT))
+        assert decision.action == RetryAction.RETRY
+        assert decision.retry_delay == timedelta(minutes=minutes), (
+            "doubling, from the first try after a clear"
+        )
 
 
 @pytest.mark.parametrize(
@@ -124,7 +134,7 @@ def test_other_exceptions_are_airflows_business() -> None:
     [
         (TRANSIENT, 4, RetryAction.RETRY),  # its retry comes in seconds
         (TRANSIENT, 0.01, RetryAction.FAIL),
-        (UNKNOWN, 6, RetryAction.DEFAULT),  # Airflow's delay, of 5 minutes
+        (UNKNOWN, 6, RetryAction.RETRY),  # the task's delay, of 5 minutes
         (UNKNOWN, 4, RetryAction.FAIL),
     ],
 )

@@ -290,11 +290,14 @@ def make_observed_project(root: Path, packages: Path) -> None:
     listed = "packages:\n" + "".join(f"  - {{package: {name}, version: 0.25.1}}\n" for name in names)
     observed = _PROJECT.replace("seeds:", "  elementary: {+schema: elementary}\nseeds:")
     observed += "vars: {disable_dbt_artifacts_autoupload: true}\n"
-    macro = Path(__file__).parents[2] / "dbt_project" / "macros" / "test_materialization.sql"
+    macros = Path(__file__).parents[2] / "dbt_project" / "macros"
     files = {
         "dbt_project.yml": observed,
         "packages.yml": listed,
-        "macros/test_materialization.sql": macro.read_text(),
+        **{
+            f"macros/{name}.sql": (macros / f"{name}.sql").read_text()
+            for name in ("test_materialization", "elementary_insert_rows")
+        },
     }
     _make(folder, {**_FILES, **files})
 

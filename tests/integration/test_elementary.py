@@ -15,14 +15,30 @@ from typing import Any
 import elementary
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 from tests.integration.shared_lab import Lab, Seen
 
+from goldsmith.dbt.project import dbt_command, dbt_environment
 from goldsmith.rest.transport import run_path
 
 pytestmark = pytest.mark.integration
 
 REPORT, TABLES = "elementary_report", "elementary_tables"
 ENGINES = ("observed", "observed_alone")
+MADE = """
+    create schema written;
+    create table written.ours (
+        name text, numbers float, is_good boolean, document text, at_time varchar(4096), created_at timestamp
+    );
+    create table written.theirs (like written.ours)
+"""
+BOTH_WAYS = """
+{% macro both_ways(rows) %}
+    {% do elementary.insert_rows(api.Relation.create(schema='written', identifier='ours'), rows) %}
+    {% do elementary.default__insert_rows(api.Relation.create(schema='written', identifier='theirs'), rows) %}
+    {% do adapter.commit() %}
+{% endmacro %}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -135,13 +151,52 @@ def test_tables_that_somebody_dropped_are_made_again(observed: Lab, first: dict[
     assert first
     observed.sql("alter schema observed_elementary rename to elsewhere")
     try:
-        [seen] = observed.finished(observed.start(["observed"], dry_run=True)).values()
+        [seen] = observed.finished(observed.start(["observed"], select="rates")).values()
         assert rows(observed, "observed", "select count(*) > 0 from {schema}.dbt_models") == [(True,)]
     finally:
         observed.sql("drop schema if exists observed_elementary cascade")
         observed.sql("alter schema elsewhere rename to observed_elementary")
     assert seen.run.state == "success"
     assert seen.states[TABLES] == seen.states[REPORT] == "success"
+
+
+def test_rows_are_written_as_the_package_writes_them(observed: Lab, tmp_path: Path) -> None:
+    """By the project's macro, which is much faster: whatever stands in them, and more than one statement holds."""
+    project = tmp_path / "dbt_project"
+    shutil.copytree(observed.stack.root / "dbt_project", project)
+    (project / "macros" / "both_ways.sql").write_text(BOTH_WAYS)
+    observed.sql(MADE)
+    nasty = {
+        "name": """it's "quoted" \\n {{ x }} 100% é \n\ttwo lines \\ -- ;""",
+        "numbers": 1.5,
+        "is_good": True,
+        "document": {"a": ["x'y", None]},
+        "at_time": "2026-11-28T21:00:00.123456Z",
+        "unknown_column": 1,
+    }
+    written = [nasty, {"name": None}, *({"name": f"row {number}"} for number in range(600))]
+    arguments = json.dumps({"rows": written}, ensure_ascii=False)
+    parts = conninfo_to_dict(observed.stack.server.conninfo("warehouse"))
+    login = {"type": "postgres", "dbname": "warehouse", "schema": "lab", "password": "", "threads": 1}
+    login |= {"host": parts["host"], "port": int(str(parts["port"])), "user": parts["user"]}
+    (project / "profiles.yml").write_text(json.dumps({"lab": {"target": "dev", "outputs": {"dev": login}}}))
+    done = subprocess.run(
+        [*dbt_command(), "run-operation", "both_ways", "--args", arguments],
+        cwd=project,
+        env=dbt_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    with psycopg.connect(observed.stack.server.conninfo("warehouse")) as session:
+        columns = "name, numbers, is_good, document, at_time, created_at is not null"
+        [ours, theirs] = [
+            session.execute(f"select {columns} from written.{name} order by name".encode()).fetchall()
+            for name in ("ours", "theirs")
+        ]
+    assert len(ours) == len(written)
+    assert ours == theirs
 
 
 def test_a_report_that_cannot_be_made_fails_its_task_and_not_the_run(observed: Lab) -> None:

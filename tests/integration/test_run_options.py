@@ -118,8 +118,11 @@ def test_a_dry_run_builds_nothing_and_says_what_it_would(steered: Lab, first: di
         assert built(seen) == set()
         assert {seen.states[task] for task in steered.nodes(pipeline)} == {"skipped"}
         log = first_log(steered, seen)
-        assert f"would build {ORDERS}" in log
-        assert "would build silver.customers.run" not in log
+        [line] = [line for line in log.splitlines() if line.startswith(ORDERS)]
+        assert line.split()[1:4] == ["model", "run", "selected"]
+        assert {seen.states.get(task, "skipped") for task in ("report", "elementary_report")} == {"skipped"}
+        [line] = [line for line in log.splitlines() if line.startswith("silver.customers.run")]
+        assert line.split()[1:5] == ["model", "skip", "not", "selected"]
 
 
 def test_parameters_reach_dbt(steered: Lab, first: dict[str, Seen]) -> None:
@@ -151,6 +154,7 @@ def test_parameters_reach_dbt(steered: Lab, first: dict[str, Seen]) -> None:
         ({"select": "ordrs"}, "The selection matches nothing: ordrs."),
         ({"select": "orders", "exclude": "orders"}, "The selection leaves nothing of steered to build."),
         ({"select": "method:orders"}, "'method' is not a valid method name"),
+        ({"exclude": "ordrs"}, "The selection matches nothing: ordrs."),
         ({"select": "state:modified"}, "which is not there"),
         ({"selct": "orders"}, "did you mean 'select'?"),
         ({"full_refresh": True}, "full_refresh_approved"),
@@ -176,6 +180,8 @@ def test_result_means_the_run_before(steered: Lab, first: dict[str, Seen]) -> No
     [broken] = steered.finished(steered.start(["steered"])).values()
     steered.control(["steered"], divisor=1)
     assert broken.run.state == "failed"
+    for nothing in ({"select": "result:error+", "dry_run": True}, {"selct": "orders"}):
+        steered.finished(steered.start(["steered"], **nothing))
     [seen] = steered.finished(steered.start(["steered"], select="result:error+")).values()
     assert seen.run.state == "success", seen.not_green
     below = steered.graph("steered").below([RATES])
@@ -218,7 +224,7 @@ def test_the_command_line_says_what_a_selection_means(steered: Lab, first: dict[
     shown = call(steered, "plan", "steered", "--select", "orders")
     assert shown.returncode == 0, shown.stderr
     [line] = [line for line in shown.stdout.splitlines() if line.startswith(ORDERS)]
-    assert line.split()[1:3] == ["model", "selected"]
+    assert line.split()[1:4] == ["model", "run", "selected"]
     assert line.endswith(" s")
     assert "2 run, " in shown.stdout
     runs = [run.run_id for run in steered.api.runs("steered", limit=1)]
@@ -228,6 +234,8 @@ def test_the_command_line_says_what_a_selection_means(steered: Lab, first: dict[
         assert "matches nothing: fct_ordes" in wrong.stderr
     unknown = call(steered, "run", "steered", "--select", "summry")
     assert "Did you mean summary" in unknown.stderr
+    left_out = call(steered, "run", "steered", "--exclude", "tag:loud,summry")
+    assert "Did you mean summary" in left_out.stderr
     absent = call(steered, "plan", "steered", "--select", "state:modified")
     assert absent.returncode == 2
     assert "manifest.json, which is not there" in absent.stderr
@@ -241,6 +249,7 @@ def test_the_command_goes_on_with_a_run_that_failed(steered: Lab, first: dict[st
     [broken] = steered.finished(steered.start(["steered_node"])).values()
     steered.control(["steered_node"], divisor=1)
     assert broken.run.state == "failed"
+    steered.finished(steered.start(["steered_node"], dry_run=True))
     done = call(steered, "run", "steered_node", "--failed")
     assert done.returncode == 0, done.stderr + done.stdout
     after = steered.see(broken.run)

@@ -68,6 +68,17 @@ def test_a_laptop_does_not_write_production(repository_of_two: Path) -> None:
     assert "would write" not in allowed.stderr
 
 
+def test_a_laptop_does_not_load_files_into_a_database_that_is_not_its_own(repository_of_two: Path) -> None:
+    """Whatever the target: raw tables are the same for all."""
+    file = repository_of_two / "dags" / "orders.py"
+    ingest = '[{"file": "a.csv", "source": "lake.a", "key": ["id"], "columns": ["id"]}]'
+    file.write_text(file.read_text().replace("name='orders'", f"name='orders', ingest={ingest}"))
+    connection = {"AIRFLOW_CONN_WAREHOUSE": '{"conn_type": "postgres", "host": "db.example.com"}'}
+    done = goldsmith("run", "orders", cwd=repository_of_two, GOLDSMITH_TARGET="dev", **connection)
+    assert done.returncode == 2, done.stderr
+    assert "orders would load files into lake.a of the connection warehouse" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "exit_code", "said"),
     [

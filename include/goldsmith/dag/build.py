@@ -31,12 +31,13 @@ from goldsmith.plan.groups import unit_group_id
 from goldsmith.plan.model import Plan, PlannedBuild, PlannedNode
 from goldsmith.plan.priority import priorities
 from goldsmith.plan.stages import ALL
-from goldsmith.report.alerts import tell_waiting
+from goldsmith.report.alerts import tell_slow, tell_waiting
 from goldsmith.report.pace import measured_seconds
 from goldsmith.report.store import ReportStore
 from goldsmith.results.objects import is_object_storage
-from goldsmith.settings import Settings
+from goldsmith.settings import Settings, developer_schema
 from goldsmith.spec.pipeline import Pipeline
+from goldsmith.spec.run import PROD
 
 
 def render(
@@ -72,7 +73,7 @@ def render(
         else deadline_alerts(plan, spec, here.environment or engine.site.target.target) or None,
     ) as dag:
         if wanted is None or wanted.startswith("ingest."):
-            _ingest(spec)
+            _ingest(spec, engine.site)
         part = plan.part(wanted) if wanted else plan
         add_elementary_tables(part, spec, engine.site, wanted)
         weights = _weights(part, spec, engine, here) if wanted is None else {}
@@ -91,7 +92,7 @@ def render(
     return dag
 
 
-def _ingest(spec: Pipeline) -> None:
+def _ingest(spec: Pipeline, site: Site) -> None:
     if spec.ingest:
         from goldsmith.ingest.task_group import ingest_group
 
@@ -100,6 +101,7 @@ def _ingest(spec: Pipeline) -> None:
             connection=spec.connection,
             task_timeout=spec.task_timeout,
             run_timeout=spec.run_timeout,
+            target=site.target.target,
         )
 
 
@@ -110,7 +112,7 @@ def _engine(spec: Pipeline, project: DbtProject, here: Settings, load_plan: Call
         profile_name=project.profile,
         target=spec.target or here.target,
         connection=spec.connection,
-        profile_args=spec.profile.for_dbt(),
+        profile_args=_profile_args(spec, here),
     )
     site = Site(
         load_plan=load_plan,
@@ -122,12 +124,22 @@ def _engine(spec: Pipeline, project: DbtProject, here: Settings, load_plan: Call
         freshness=spec.freshness,
         compared_with=here.root / spec.state_manifest if spec.state_manifest else None,
         window=spec.window,
+        lasted=ReportStore(here.results_path, spec.name).last_seconds,
     )
+    if spec.alerts:
+        site.on_slow = partial(tell_slow, site, spec.alerts)
     if spec.engine == "isolated":
         from goldsmith.engine.isolated import IsolatedEngine  # and with it Cosmos's operators
 
         return IsolatedEngine(site=site)
     return SharedEngine(site=site)
+
+
+def _profile_args(spec: Pipeline, here: Settings) -> dict[str, str | int | bool]:
+    """On a developer's machine another database gets a schema of the developer's, unless the spec names one."""
+    is_named = "schema_" in spec.profile.model_fields_set
+    is_own = here.is_foreign(spec.connection) and (spec.target or here.target) != PROD and not is_named
+    return spec.profile.for_dbt() | ({"schema": developer_schema()} if is_own else {})
 
 
 def _weights(plan: Plan, spec: Pipeline, engine: Engine, here: Settings) -> dict[str, int]:

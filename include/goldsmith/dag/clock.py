@@ -6,7 +6,7 @@ It is loaded with the plugin, in every process of Airflow, so it imports nothing
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -46,9 +46,11 @@ class TimeOfDay(BaseDeadlineReference):
             begin: When the run was to begin, with its time zone.
         """
         zone = ZoneInfo(self.timezone)
-        local, clock = begin.astimezone(zone), time.fromisoformat(self.clock)
-        today = datetime.combine(local.date(), clock, zone)
-        return today if today >= local else datetime.combine(local.date() + timedelta(days=1), clock, zone)
+        day, clock = begin.astimezone(zone).date(), time.fromisoformat(self.clock)
+        days = (day, day + timedelta(days=1))
+        # An hour that comes twice is met twice; and wall clocks are compared as moments, not as they look.
+        shown = [datetime.combine(one, clock, zone).replace(fold=fold) for one in days for fold in (0, 1)]
+        return min(one.astimezone(UTC) for one in shown if one.astimezone(UTC) >= begin).astimezone(zone)
 
     def _evaluate_with(self, *, session: Session, **kwargs: Any) -> datetime | None:
         """Asked by the scheduler or the API server when the run is made; none for a backfill, which is late anyhow."""

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from airflow.sdk import Context, Param
-from airflow.sdk.exceptions import TaskAwaitingInput
+from airflow.sdk.exceptions import AirflowFailException, TaskAwaitingInput
 from airflow.sdk.execution_time.hitl import upsert_hitl_detail
 
 from goldsmith.deadline import bounded
@@ -56,12 +56,15 @@ class AskingGateTask(GateTask):
         verdict = self.judged(context)
         if verdict.verdict != BLOCK:
             return self.conclude(verdict, context)
+        if self._time(context) is None:
+            return self._too_late(verdict, context)
         for line in verdict.lines():
             self.log.info("%s", line)
         context["ti"].xcom_push(key="return_value", value=verdict.to_dict())  # to be seen while it waits
         store = cast("StateStore", context["task_state_store"])
         ti = context["ti"]
-        store.set(_KEY, {"max_tries": ti.max_tries, "try": ti.try_number, "verdict": _packed(verdict)})
+        kept = {"max_tries": ti.max_tries, "try": ti.try_number, "verdict": _packed(verdict)}
+        store.set(_KEY, kept | {"waits": str(self._time(context) or "")})
         if self.on_ask is not None:
             self.on_ask(context["run_id"], verdict)
         return self._ask(verdict, context)
@@ -76,7 +79,8 @@ class AskingGateTask(GateTask):
         kept = cast("StateStore", context["task_state_store"]).get(_KEY)
         verdict = _unpacked(kept["verdict"])
         if "error" in event:
-            override: Override | None = unanswered(datetime.now(UTC), str(self.limits.ask_timeout))
+            waited = f"no answer within {kept.get('waits') or self.limits.ask_timeout}"
+            override: Override | None = unanswered(datetime.now(UTC), waited)
         else:
             override = override_of(
                 event.get("chosen_options") or (),
@@ -89,7 +93,23 @@ class AskingGateTask(GateTask):
             return self._ask(verdict, context)
         return self.conclude(verdict.decided(override), context)
 
+    def _time(self, context: Context) -> timedelta | None:
+        """How long it may wait for an answer; None where the run's time is over."""
+        started, limit = context["dag_run"].start_date, self.site.run_timeout
+        try:
+            time = bounded(self.limits.ask_timeout, run_started=started, run_timeout=limit)
+        except AirflowFailException:
+            return None
+        return timedelta(seconds=round(time.total_seconds()))
+
+    def _too_late(self, verdict: Verdict, context: Context) -> dict[str, object]:
+        why = f"nobody was asked: the run's time limit of {self.site.run_timeout} is over"
+        return self.conclude(verdict.decided(unanswered(datetime.now(UTC), why)), context)
+
     def _ask(self, verdict: Verdict, context: Context) -> dict[str, object]:
+        time = self._time(context)
+        if time is None:
+            return self._too_late(verdict, context)
         reason = Param("", type="string", minLength=1, title="Reason", description="Kept with the verdict.")
         upsert_hitl_detail(
             ti_id=context["ti"].id,
@@ -97,11 +117,6 @@ class AskingGateTask(GateTask):
             subject=subject_of(verdict, self.site.target.dag_id),
             body=body_of(verdict),
             params={REASON: reason.serialize()},
-        )
-        time = bounded(
-            self.limits.ask_timeout,
-            run_started=context["dag_run"].start_date,
-            run_timeout=self.site.run_timeout,
         )
         self._say_how(context, time)
         raise TaskAwaitingInput(method_name=_RESUMES, timeout=time)

@@ -178,14 +178,19 @@ class NodeTask(DbtLocalBaseOperator):
             self.site.end_sessions,
             (self._run_id, self.task_id),
         )
-        ending.daemon = True
-        ending.start()
+        slow = float(self.node.slow_after)
+        telling = threading.Timer(slow, self.site.tell_slow, (self._run_id, self.node, slow))
+        timers = (ending, telling) if slow else (ending,)
+        for timer in timers:
+            timer.daemon = True
+            timer.start()
         self._is_dbt_running = True
         try:
             yield
         finally:
             self._is_dbt_running = False
-            ending.cancel()
+            for timer in timers:
+                timer.cancel()
 
     def _keep(self, outcome: Any, said: Listener) -> None:
         about: dict[str, Any] = {"node": self.node, "task_id": self.task_id, "command": self._by_hand}

@@ -11,6 +11,7 @@ import random
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from airflow.sdk import Context, RetryAction, RetryDecision, RetryPolicy
 
@@ -50,23 +51,21 @@ class NodeRetryPolicy(RetryPolicy):
         """
         if context is None:
             return RetryDecision.default()
-        decision = self._by_error(exception, try_number, max_tries, context)
-        delay = decision.retry_delay or context["task"].retry_delay
-        started = context["dag_run"].start_date
-        if decision.action != RetryAction.FAIL and is_over(
-            delay, run_started=started, run_timeout=self.run_timeout
-        ):
+        task = context["task"]
+        done = max(1, try_number - (max_tries - (task.retries or 0)))
+        decision = self._by_error(exception, done)
+        if decision.action == RetryAction.FAIL:
+            return decision
+        delay = decision.retry_delay or _airflows(task, done)
+        if is_over(delay, run_started=context["dag_run"].start_date, run_timeout=self.run_timeout):
             return RetryDecision.fail(
                 _logged(f"not tried again: the run's time limit of {self.run_timeout} comes before that")
             )
-        return decision
+        return RetryDecision.retry(delay, decision.reason)
 
-    def _by_error(
-        self, exception: BaseException, try_number: int, max_tries: int, context: Context
-    ) -> RetryDecision:
+    def _by_error(self, exception: BaseException, done: int) -> RetryDecision:
         if not isinstance(exception, NodeFailed) or not exception.failed:
             return RetryDecision.default()
-        done = try_number - (max_tries - (context["task"].retries or 0))
         ahead = [one for one in exception.failed if done <= self._number(one)]
         if not ahead:
             return RetryDecision.fail(_logged(f"not tried again: {_said(exception.failed)}"))
@@ -91,6 +90,17 @@ class NodeRetryPolicy(RetryPolicy):
         """
         delay: timedelta = min(self.retries.build_delay * 2 ** (done - 1), self.retries.max_delay)
         return delay * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
+
+
+def _airflows(task: Any, done: int) -> timedelta:
+    """As long as Airflow would wait; but that depends on tries before a clear, and on chance.
+
+    Args:
+        task: The task.
+        done: Tries so far.
+    """
+    delay: timedelta = task.retry_delay * (2 ** (done - 1) if task.retry_exponential_backoff else 1)
+    return min(delay, task.max_retry_delay or delay)
 
 
 def _is_transient(one: Failed) -> bool:

@@ -7,20 +7,32 @@ builds and the nodes' own tasks find in XCom what was chosen.
 from __future__ import annotations
 
 import base64
+import io
 import json
 import logging
 import zlib
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Sequence
 
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowFailException
+from rich.console import Console
 
-from goldsmith.dbt.listing import LIST, manifest_to_compare, read_listing, selection_arguments
+from goldsmith.dbt.listing import (
+    LIST,
+    NOTHING,
+    Listing,
+    manifest_to_compare,
+    read_listing,
+    selection_arguments,
+)
 from goldsmith.dbt.process import DbtProcess
 from goldsmith.engine.access import airflow_api
 from goldsmith.engine.marks import Marker
 from goldsmith.engine.site import Site
-from goldsmith.errors import ConfigurationError, EnvironmentProblem, SelectionError
+from goldsmith.engine.workspace import Workspace
+from goldsmith.errors import EnvironmentProblem, SelectionError
+from goldsmith.parameters import run_options
+from goldsmith.plan.choices import Choice, choices_table, explained
 from goldsmith.plan.chosen import chosen_tasks
 from goldsmith.spec.run import RunOptions
 
@@ -28,6 +40,7 @@ log = logging.getLogger(__name__)
 
 XCOM_KEY = "chosen"
 _SHOWN = 200
+_WIDTH = 160  # characters
 _RUNS = 20
 
 
@@ -37,19 +50,7 @@ def options_of(context: Context, site: Site) -> RunOptions:
     Raises:
         AirflowFailException: It cannot be done, or is no parameter of a run.
     """
-    run = context["dag_run"]
-    window = _window(run.partition_date, site.window)
-    try:
-        return RunOptions.parse({**window, **(run.conf or {})}, target=site.target.target)
-    except ConfigurationError as error:
-        raise AirflowFailException(str(error)) from error
-
-
-def _window(start: datetime | None, length: timedelta | None) -> dict[str, datetime]:
-    """The window of a run that Airflow started for one."""
-    if start is None or length is None:
-        return {}
-    return {"event_time_start": start, "event_time_end": start + length}
+    return run_options(context, target=site.target.target, window=site.window)
 
 
 def choose(site: Site, context: Context, options: RunOptions, task_id: str) -> frozenset[str] | None:
@@ -73,12 +74,15 @@ def choose(site: Site, context: Context, options: RunOptions, task_id: str) -> f
     if task_id != first and (kept := left_by_first(site, context)) is not None:
         return kept
     try:
-        chosen = _asked(site, context, options, task_id)
+        chosen, choices = _asked(site, context, options, task_id)
     except SelectionError as error:
         raise AirflowFailException(str(error)) from error
-    _say(site, chosen, options)
+    log.info("%d of %d tasks are chosen; the others are skipped", len(chosen), len(site.graph.tasks))
     if options.dry_run:
+        log.info("A dry run: nothing is built. It would build:\n%s", _shown(choices))
         chosen = frozenset()
+    elif len(chosen) <= _SHOWN:
+        log.info("%s", ", ".join(sorted(chosen)))
     if task_id == first:
         context["ti"].xcom_push(key=XCOM_KEY, value=_packed(chosen))
         _skip(site, context["run_id"], chosen)
@@ -91,28 +95,49 @@ def left_by_first(site: Site, context: Context) -> frozenset[str] | None:
     return _unpacked(packed) if packed else None
 
 
-def _asked(site: Site, context: Context, options: RunOptions, task_id: str) -> frozenset[str]:
+def _asked(
+    site: Site, context: Context, options: RunOptions, task_id: str
+) -> tuple[frozenset[str], list[Choice]]:
+    """The ids of the tasks, and what becomes of each node."""
     plan = site.graph.plan
+    lasted = site.lasted() if options.dry_run else {}
     if not options.select and not options.exclude:
-        return frozenset(node.task_id for node in plan.nodes)
+        everything = frozenset(site.graph.task_of)
+        tasks = frozenset(site.graph.tasks)
+        return tasks, explained(plan, tasks, everything, left_out=(), lasted=lasted)
     terms = (*options.select, *options.exclude)
     with site.workspace(context["run_id"], task_id, options) as space:
         if any("result:" in term for term in terms):
             space.write_results(_results_before(site, context))
         if any("state:" in term for term in terms):
             space.copy_manifest(manifest_to_compare(site.compared_with))
-        wanted = [*LIST, *selection_arguments(options.select, options.exclude)]
-        log.info("dbt %s", " ".join(wanted))
-        process = DbtProcess(space.plain_command(wanted), cwd=site.target.project_dir, env=space.env)
-        found = read_listing(process.lines())
-        if (code := process.wait()) != 0:
-            # Killed it may be the machine's fault, and worth another try; what dbt itself refuses is not.
-            kind = EnvironmentProblem if code < 0 else SelectionError
-            raise kind(
-                "dbt could not say what the selection means:\n" + "\n".join(found.errors[-12:]),
-                hint=f"Try it: dbt ls {' '.join(selection_arguments(options.select, options.exclude))}",
-            )
-    return chosen_tasks(plan, found.unique_ids, unmatched=found.unmatched, select=options.select)
+        found = _listed(site, space, options.select, options.exclude)
+        # dbt does not say of what is to be left out that there is nothing like it.
+        left_out = _listed(site, space, options.exclude, ()) if options.exclude else NOTHING
+    unmatched = (*found.unmatched, *left_out.unmatched)
+    tasks = chosen_tasks(plan, found.unique_ids, unmatched=unmatched, terms=terms)
+    return tasks, explained(plan, tasks, found.unique_ids, left_out=left_out.unique_ids, lasted=lasted)
+
+
+def _listed(site: Site, space: Workspace, select: Sequence[str], exclude: Sequence[str]) -> Listing:
+    """Ask dbt for the nodes of a selection.
+
+    Raises:
+        SelectionError: It is none.
+        EnvironmentProblem: dbt was killed.
+    """
+    wanted = selection_arguments(select, exclude)
+    log.info("dbt %s", " ".join([*LIST, *wanted]))
+    process = DbtProcess(space.plain_command([*LIST, *wanted]), cwd=site.target.project_dir, env=space.env)
+    found = read_listing(process.lines())
+    if (code := process.wait()) != 0:
+        # Killed it may be the machine's fault, and worth another try; what dbt itself refuses is not.
+        kind = EnvironmentProblem if code < 0 else SelectionError
+        raise kind(
+            "dbt could not say what the selection means:\n" + "\n".join(found.errors[-12:]),
+            hint=f"Try it: dbt ls {' '.join(wanted)}",
+        )
+    return found
 
 
 def _results_before(site: Site, context: Context) -> dict[str, str]:
@@ -123,14 +148,20 @@ def _results_before(site: Site, context: Context) -> dict[str, str]:
     """
     dag_id, run_id = site.target.dag_id, context["run_id"]
     with airflow_api() as api:
-        before = [run for run in api.runs(dag_id, limit=_RUNS) if run.is_finished and run.run_id != run_id]
-    if not before:
-        raise SelectionError(
-            "`result:` means the run before, and there is none that has ended.", hint="Run without it first."
-        )
-    log.info("`result:` means the run %s", before[0].run_id)
-    last = site.last_results(before[0].run_id, site.graph.plan.nodes)
-    return {uid: "error" if one.status == "runtime error" else one.status for uid, one in last.items()}
+        runs = api.runs(dag_id, limit=_RUNS)
+    ids = [run.run_id for run in runs]
+    older = runs[ids.index(run_id) + 1 :] if run_id in ids else runs
+    for run in older:
+        # Not of one that built nothing: a dry run, or one whose parameters were refused.
+        if run.is_finished and (last := site.last_results(run.run_id, site.graph.plan.nodes)):
+            log.info("`result:` means the run %s", run.run_id)
+            return {
+                uid: "error" if one.status == "runtime error" else one.status for uid, one in last.items()
+            }
+    raise SelectionError(
+        "`result:` means the run before, and there is none that has ended and built something.",
+        hint="Run without it first.",
+    )
 
 
 def _skip(site: Site, run_id: str, chosen: frozenset[str]) -> None:
@@ -142,16 +173,11 @@ def _skip(site: Site, run_id: str, chosen: frozenset[str]) -> None:
         marker.close()
 
 
-def _say(site: Site, chosen: frozenset[str], options: RunOptions) -> None:
-    """Which tasks the run is about; of a dry run all of them, for that is what it is for."""
-    total = len(site.graph.tasks)
-    log.info("%d of %d tasks are chosen; the others are skipped", len(chosen), total)
-    if options.dry_run:
-        for task in sorted(chosen, key=site.graph.position.__getitem__):
-            log.info("would build %s", task)
-        log.info("A dry run: nothing is built")
-    elif len(chosen) <= _SHOWN:
-        log.info("%s", ", ".join(sorted(chosen)))
+def _shown(choices: Iterable[Choice]) -> str:
+    """The same table as `goldsmith plan` prints."""
+    text = io.StringIO()
+    Console(file=text, width=_WIDTH).print(choices_table(choices))
+    return text.getvalue().rstrip()
 
 
 def _packed(chosen: frozenset[str]) -> str:

@@ -64,6 +64,8 @@ class Site:
         freshness: What a stale source does: `block`, `warn` or `skip`.
         compared_with: The manifest that `state:` in a run's selection means.
         window: Length of time that each run by the clock covers.
+        lasted: Gives unique id to how long dbt took for a node the last time, in seconds.
+        on_slow: Called with a run's id, a node that takes longer than it should, and what is said of it.
     """
 
     load_plan: Callable[[], Plan]
@@ -75,6 +77,8 @@ class Site:
     freshness: str = "block"
     compared_with: Path | None = None
     window: timedelta | None = None
+    lasted: Callable[[], Mapping[str, float]] = dict
+    on_slow: Callable[[str, PlannedNode, str], None] | None = None
     _writer: Writer | None = field(default=None, init=False)
     _looked: float = field(default=0.0, init=False)
 
@@ -194,12 +198,12 @@ class Site:
                 freshness=self.freshness,
                 timeouts=NodeTimeouts(
                     cancel=partial(cancel_node, self.target.connection, space.env[SESSION_VARIABLE]),
-                    tell=partial(self._tell_slow, run_id),
+                    tell=partial(self.tell_slow, run_id),
                 ),
             )
 
-    def _tell_slow(self, run_id: str, node: PlannedNode, seconds: float) -> None:
-        """Say in the log and as a note on the run that a node takes long."""
+    def tell_slow(self, run_id: str, node: PlannedNode, seconds: float) -> None:
+        """Say in the log, as a note on the run and to whoever has alerts that a node takes long."""
         from goldsmith.engine.access import airflow_api
 
         limit = timedelta(seconds=node.slow_after)
@@ -210,6 +214,8 @@ class Site:
                 api.note_on_run(self.target.dag_id, run_id, text)
         except GoldsmithError as error:
             log.info("No note was put on the run: %s", error)
+        if self.on_slow is not None:
+            self.on_slow(run_id, node, text)
 
     def _must_be_writer(self, *, is_last: bool = False) -> None:
         """Ask the warehouse once in a while whether this task is still the writer.

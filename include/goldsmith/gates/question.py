@@ -57,11 +57,11 @@ def override_of(
     )
 
 
-def unanswered(at: datetime, waited: str) -> Override:
+def unanswered(at: datetime, why: str) -> Override:
     """Nobody answered in time, which is a no."""
     return Override(
         decision=UNANSWERED,
         by="",
         at=at.isoformat(timespec="seconds"),
-        reason=f"no answer within {waited}",
+        reason=why,
     )

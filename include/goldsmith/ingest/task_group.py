@@ -24,6 +24,7 @@ from goldsmith.ingest.load import load
 from goldsmith.ingest.merge import merge
 from goldsmith.ingest.results import Chunk, Loaded
 from goldsmith.ingest.tables import Connect, prepare
+from goldsmith.parameters import skip_dry_run
 from goldsmith.settings import settings
 from goldsmith.spec.ingest import Ingest
 
@@ -40,6 +41,7 @@ def ingest_group(
     group_id: str = "ingest",
     task_timeout: timedelta = timedelta(minutes=30),
     run_timeout: timedelta = timedelta(hours=2),
+    target: str = "",
 ) -> Mapping[str, Any]:
     """Add the task group of a pipeline's ingests to the current DAG.
 
@@ -51,11 +53,13 @@ def ingest_group(
         group_id: Name of the group.
         task_timeout: The limit of each task, from its start.
         run_timeout: The run's limit, from its start; a task takes no more than what is left of it.
+        target: dbt target of a pipeline, whose runs have parameters; those are checked before anything is loaded, and
+            nothing is in a dry run.
 
     Returns:
         For every source the task after which its table holds the file.
     """
-    settled = _settled(task_timeout, run_timeout)
+    settled = _settled(task_timeout, run_timeout, target)
     with TaskGroup(group_id=group_id, tooltip="Raw files into tables"):
         return {
             ingest.source: _ingest_tasks(
@@ -65,7 +69,7 @@ def ingest_group(
         }
 
 
-def _settled(task_timeout: timedelta, run_timeout: timedelta) -> dict[str, Any]:
+def _settled(task_timeout: timedelta, run_timeout: timedelta, target: str) -> dict[str, Any]:
     """Retries and time limits, which all tasks of an ingest have in common."""
     return {
         "retries": RETRIES,
@@ -76,21 +80,25 @@ def _settled(task_timeout: timedelta, run_timeout: timedelta) -> dict[str, Any]:
             rules=[RetryRule(exception=GoldsmithError, action=RetryAction.FAIL)]
         ),
         "execution_timeout": task_timeout,
-        "pre_execute": partial(bound_by_run, own=task_timeout, run_timeout=run_timeout),
+        "pre_execute": partial(before, own=task_timeout, run_timeout=run_timeout, target=target),
     }
 
 
-def bound_by_run(context: Any, *, own: timedelta, run_timeout: timedelta) -> None:
-    """Cut the time limit of a task that is about to start to what is left of the run's.
+def before(context: Any, *, own: timedelta, run_timeout: timedelta, target: str) -> None:
+    """Cut the time limit of a task that is about to start to what is left of the run's, and heed its parameters.
 
     Args:
         context: What Airflow gives the task.
         own: The task's own limit.
         run_timeout: The run's limit, from its start.
+        target: dbt target of the pipeline; empty where there is none.
 
     Raises:
-        AirflowFailException: Nothing is left.
+        AirflowFailException: Nothing is left, or the parameters cannot be done.
+        AirflowSkipException: It is a dry run.
     """
+    if target:
+        skip_dry_run(context, target=target)
     started = context["dag_run"].start_date
     # Airflow reads the limit off this object once the hook is done.
     context["ti"].task.execution_timeout = bounded(own, run_started=started, run_timeout=run_timeout)

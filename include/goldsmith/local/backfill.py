@@ -49,6 +49,7 @@ def windows(start: str, end: str, every: str) -> list[Window]:
         raise SpecError(
             f"--from {start} is not before --to {end}.", hint="The end does not belong to the last window."
         )
+    length = min(length, last - first)
     number = -(-(last - first) // length)
     if number > _MOST:
         raise SpecError(

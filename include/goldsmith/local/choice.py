@@ -5,35 +5,26 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-from rich.table import Table
-from rich.text import Text
-
-from goldsmith.dbt.listing import LIST, manifest_to_compare, read_listing, selection_arguments
+from goldsmith.dbt.listing import (
+    LIST,
+    NOTHING,
+    Listing,
+    manifest_to_compare,
+    read_listing,
+    selection_arguments,
+)
 from goldsmith.dbt.project import DbtProject, dbt_command, dbt_environment
 from goldsmith.errors import ConfigurationError, SelectionError
+from goldsmith.plan.choices import Choice, explained
 from goldsmith.plan.chosen import chosen_tasks
-from goldsmith.plan.model import Plan, PlannedNode
+from goldsmith.plan.model import Plan
 from goldsmith.spec.run import RunOptions
 
-RUN, SKIP = "run", "skip"
 _LATER = "result:"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Choice:
-    """A node, and what a run would do with it."""
-
-    node: PlannedNode
-    action: str
-    """`run` or `skip`."""
-    why: str
-    seconds: float | None
-    """How long dbt took the last time; None where it is not known."""
 
 
 def is_known_before(options: RunOptions) -> bool:
@@ -69,59 +60,21 @@ def choose_nodes(
             "`result:` means the results of the run before: Airflow has them.",
             hint="goldsmith run --dry-run --select …",
         )
-    chosen = _chosen(project, options, target=target, compared_with=compared_with)
-    tasks = chosen_tasks(plan, chosen[0], unmatched=chosen[1], select=options.select)
-    return [
-        Choice(
-            node=node,
-            action=RUN if node.task_id in tasks else SKIP,
-            why=_why(node, tasks, chosen[0]),
-            seconds=lasted.get(node.unique_id),
-        )
-        for node in plan.nodes
-    ]
-
-
-def choices_table(choices: Iterable[Choice]) -> Table:
-    """The nodes that would be built, and how many not, for people."""
-    found = list(choices)
-    runs = [one for one in found if one.action == RUN]
-    table = Table(box=None, pad_edge=False)
-    for head in ("task", "kind", "why"):
-        table.add_column(head, overflow="fold")
-    table.add_column("last time", justify="right")
-    for one in runs:
-        seconds = "" if one.seconds is None else f"{one.seconds:.1f} s"
-        table.add_row(Text(one.node.task_id), one.node.kind.replace("_", " "), Text(one.why), seconds)
-    known = [one.seconds for one in runs if one.seconds is not None]
-    total = f"{sum(known):.1f} s" if known else ""
-    table.add_row(f"{len(runs)} run, {len(found) - len(runs)} are skipped", "", "", total, style="bold")
-    return table
-
-
-def choices_listing(plan: Plan, choices: Iterable[Choice]) -> dict[str, Any]:
-    """The JSON document of `goldsmith plan --select ... --json`."""
-    return {
-        "pipeline": plan.pipeline,
-        "nodes": [
-            {
-                "unique_id": one.node.unique_id,
-                "task_id": one.node.task_id,
-                "action": one.action,
-                "why": one.why,
-                "seconds": one.seconds,
-            }
-            for one in choices
-        ],
-    }
-
-
-def _chosen(
-    project: DbtProject, options: RunOptions, *, target: str, compared_with: Path | None
-) -> tuple[frozenset[str], tuple[str, ...]]:
-    selection = selection_arguments(options.select, options.exclude)
     terms = (*options.select, *options.exclude)
     manifest = manifest_to_compare(compared_with) if any("state:" in term for term in terms) else None
+    listed = partial(_listed, project, target=target, manifest=manifest)
+    found = listed(options.select, options.exclude)
+    # dbt does not say of what is to be left out that there is nothing like it.
+    left_out = listed(options.exclude, ()) if options.exclude else NOTHING
+    unmatched = (*found.unmatched, *left_out.unmatched)
+    tasks = chosen_tasks(plan, found.unique_ids, unmatched=unmatched, terms=terms)
+    return explained(plan, tasks, found.unique_ids, left_out=left_out.unique_ids, lasted=lasted)
+
+
+def _listed(
+    project: DbtProject, select: Sequence[str], exclude: Sequence[str], *, target: str, manifest: Path | None
+) -> Listing:
+    selection = selection_arguments(select, exclude)
     flags = ["--log-format", "json", "--log-level", "debug", "--log-level-file", "none"]
     with tempfile.TemporaryDirectory() as folder:
         there = ["--target", target, "--target-path", str(Path(folder) / "target")]
@@ -138,10 +91,4 @@ def _chosen(
             "dbt cannot say what the selection means:\n" + "\n".join([*found.errors, done.stderr][-12:]),
             hint=f"Try it yourself: cd {project.path} && dbt ls {' '.join(selection)}",
         )
-    return found.unique_ids, found.unmatched
-
-
-def _why(node: PlannedNode, tasks: frozenset[str], unique_ids: frozenset[str]) -> str:
-    if node.unique_id in unique_ids:
-        return "selected"
-    return "shares a task with what is selected" if node.task_id in tasks else "not selected"
+    return found

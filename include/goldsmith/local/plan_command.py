@@ -22,9 +22,9 @@ def plan(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Show the tasks a pipeline becomes: layers, nodes, tests and gates; with a selection, what a run of it builds."""
-    from goldsmith.local.choice import choices_listing, choices_table
     from goldsmith.local.run import choose_pipeline, chosen_nodes
     from goldsmith.pipeline import load_plan, project_of
+    from goldsmith.plan.choices import choices_listing, choices_table
     from goldsmith.plan.show import plan_tree
 
     here = settings()

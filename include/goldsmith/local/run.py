@@ -11,7 +11,7 @@ from pathlib import Path
 from goldsmith.dbt.project import make_manifest
 from goldsmith.errors import ConfigurationError, EnvironmentProblem, GoldsmithError, SelectionError
 from goldsmith.local.airflow import Airflow, local_stack
-from goldsmith.local.choice import Choice, choose_nodes, is_known_before
+from goldsmith.local.choice import choose_nodes, is_known_before
 from goldsmith.local.environment import RESULTS
 from goldsmith.local.follow import follow
 from goldsmith.local.names import nearest
@@ -19,6 +19,7 @@ from goldsmith.local.report import Report, make_report
 from goldsmith.local.said import Said
 from goldsmith.local.session import Watch
 from goldsmith.pipeline import load_plan, pipelines_in, project_of, refuse_prod_from_here
+from goldsmith.plan.choices import Choice
 from goldsmith.plan.model import Plan
 from goldsmith.report.store import ReportStore
 from goldsmith.rest import Dag, ImportFailure, RestClient, Run
@@ -149,7 +150,7 @@ def resume_run(
         raise ConfigurationError(
             f"--failed goes on with a run that has its parameters already: leave out {', '.join(asked.conf())}."
         )
-    runs = airflow.api.runs(spec.name, limit=1)
+    runs = [run for run in airflow.api.runs(spec.name) if not run.is_dry]
     if not runs:
         raise ConfigurationError(f"{spec.name} has not run yet.", hint=f"goldsmith run {spec.name}")
     last = runs[0]

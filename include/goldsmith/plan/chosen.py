@@ -13,20 +13,20 @@ _NAME = re.compile(r"^(?:\d*[+@]|@)?(?P<name>[\w.*-]+)(?:\+\d*)?$")
 
 
 def chosen_tasks(
-    plan: Plan, unique_ids: Collection[str], *, unmatched: Iterable[str], select: Sequence[str]
+    plan: Plan, unique_ids: Collection[str], *, unmatched: Iterable[str], terms: Sequence[str]
 ) -> frozenset[str]:
     """The ids of the tasks that a selection means: those with a node that dbt has chosen.
 
     Args:
         plan: The pipeline.
         unique_ids: What dbt has chosen, in the whole project.
-        unmatched: Terms of the selection that match nothing.
-        select: The selection.
+        unmatched: Terms that match nothing.
+        terms: Those of the selection, and of what is left out of it.
 
     Raises:
         SelectionError: A term matches nothing, or nothing of the pipeline is chosen; names what is meant most likely.
     """
-    missing = [term for term in unmatched if term in select]
+    missing = [term for term in unmatched if term in terms]
     if missing:
         raise SelectionError(
             f"The selection matches nothing: {', '.join(missing)}.",
@@ -48,7 +48,8 @@ def _nearest(terms: Iterable[str], plan: Plan) -> str:
     names = {node.name for node in plan.nodes}
     tags = {f"tag:{tag}" for node in plan.nodes for tag in node.tags}
     near: list[str] = []
-    for term in terms:
-        match = _NAME.match(term)
-        near += get_close_matches(match["name"] if match else term, sorted(names | tags), n=3)
+    for part in ",".join(terms).split(","):
+        match = _NAME.match(part)
+        if part not in names | tags:
+            near += get_close_matches(match["name"] if match else part, sorted(names | tags), n=3)
     return f"Did you mean {' or '.join(dict.fromkeys(near))}?" if near else ""

@@ -22,21 +22,25 @@ def nodes_docs(
         selects: Unique id to the dbt selection of that node alone.
     """
     tests: dict[str, list[str]] = defaultdict(list)
-    for node in executable.values():
-        for parent in node.parents if node.kind in _TESTS else ():
-            tests[parent].append(node.name)
+    readers: dict[str, list[str]] = defaultdict(list)
+    for node in nodes.values():
+        for parent in node.parents:
+            (tests if node.kind in _TESTS else readers)[parent].append(node.name)
     return {
         uid: _node_docs(
             node,
             select=selects[uid],
             reads=[nodes[parent].name for parent in node.parents if parent in nodes],
+            readers=sorted(readers.get(uid, ())),
             tests=sorted(tests.get(uid, ())),
         )
         for uid, node in executable.items()
     }
 
 
-def _node_docs(node: Node, *, select: str, reads: Sequence[str], tests: Sequence[str]) -> str:
+def _node_docs(
+    node: Node, *, select: str, reads: Sequence[str], readers: Sequence[str], tests: Sequence[str]
+) -> str:
     """Description, facts, the command that does the same on a laptop, and columns."""
     verb = "source freshness" if node.kind == "source" else "build"
     facts = {
@@ -48,6 +52,7 @@ def _node_docs(node: Node, *, select: str, reads: Sequence[str], tests: Sequence
         "tags": ", ".join(node.tags),
         "file": f"`{node.file}`",
         "reads": _named(reads),
+        "read by": _named(readers),
         "tests": _named(tests),
         "on a laptop": f"`dbt {verb} --select {select}`",
     }

@@ -9,11 +9,11 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from airflow.sdk import BaseOperator, Context
+from airflow.sdk import Context
 
 from goldsmith.alerts.deliver import Delivery
 from goldsmith.alerts.dispatch import Dispatch
@@ -23,19 +23,20 @@ from goldsmith.engine.site import Site
 from goldsmith.errors import GoldsmithError
 from goldsmith.gates.verdict import Verdict
 from goldsmith.plan.model import PlannedNode
+from goldsmith.report.around import AroundRun
 from goldsmith.report.events import Events, is_blocked_itself, last_greens
 from goldsmith.report.run import facts_of
 from goldsmith.report.store import ReportStore
 from goldsmith.results.record import FAILED
 from goldsmith.settings import airflow_url, settings
-from goldsmith.spec.alerts import Alerts
+from goldsmith.spec.alerts import DEADLINE_MISSED, Alerts
 
 log = logging.getLogger(__name__)
 
 _LOOKED_AT = 20  # earlier runs, for when a node was green last
 
 
-class AlertsTask(BaseOperator):
+class AlertsTask(AroundRun):
     """Tells what its run did, one message for each route and channel.
 
     Args:
@@ -46,9 +47,8 @@ class AlertsTask(BaseOperator):
     ui_color = "#efe3d8"
 
     def __init__(self, *, alerts: Alerts, site: Site, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(site=site, **kwargs)
         self.alerts = alerts
-        self.site = site
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Tell it.
@@ -132,6 +132,30 @@ def tell_waiting(site: Site, alerts: Alerts, run_id: str, verdict: Verdict) -> N
         Dispatch(alerts=alerts, ledger=ledger, now=datetime.now(UTC)).tell_at_once([event])
     except GoldsmithError as error:
         log.warning("That the gate waits could not be told: %s", error)
+
+
+def tell_slow(site: Site, alerts: Alerts, run_id: str, node: PlannedNode, said: str) -> None:
+    """Tell that a node takes longer than it should, as a deadline that was missed."""
+    limit = f"{node.name} within {timedelta(seconds=node.slow_after)}"
+    event = Event(
+        kind=DEADLINE_MISSED,
+        subject=f"deadline {limit}",
+        title=f"deadline missed: {limit}",
+        pipeline=site.target.dag_id,
+        run_id=run_id,
+        environment=settings().environment or site.target.target,
+        task_id=node.task_id,
+        layer=node.layer,
+        owner=node.owner,
+        group=node.dbt_group,
+        tags=node.tags,
+        message=said,
+    )
+    try:
+        ledger = Ledger(site.results_path, site.target.dag_id)
+        Dispatch(alerts=alerts, ledger=ledger, now=datetime.now(UTC)).tell_missed(event)
+    except GoldsmithError as error:
+        log.warning("That %s is slow could not be told: %s", node.name, error)
 
 
 def _events(site: Site, alerts: Alerts, run_id: str) -> Events:

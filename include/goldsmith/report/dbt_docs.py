@@ -5,27 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import BaseOperator, Context
+from airflow.sdk import Context
 
 from goldsmith.engine.site import Site
+from goldsmith.report.around import AroundRun
 from goldsmith.report.dbt_command import DbtCommand
 from goldsmith.report.store import DOCS, ReportStore
 
 _PAGE = "static_index.html"
 
 
-class DbtDocsTask(BaseOperator):
+class DbtDocsTask(AroundRun):
     """Makes the documentation, with the catalog of what is in the warehouse now.
 
     Args:
         site: Where the run's nodes were built.
     """
 
-    ui_color = "#dfe9dc"
-
     def __init__(self, *, site: Site, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.site = site
+        super().__init__(site=site, **kwargs)
         self._dbt: DbtCommand | None = None
 
     def execute(self, context: Context) -> dict[str, str]:

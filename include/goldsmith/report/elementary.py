@@ -13,11 +13,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import BaseOperator, Context
+from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException, AirflowTaskTimeout
 
 from goldsmith.engine.site import Site
 from goldsmith.errors import EnvironmentProblem
+from goldsmith.report.around import AroundRun
 from goldsmith.report.dbt_command import DbtCommand
 from goldsmith.report.edr import PROFILE, Edr, edr_executable
 from goldsmith.report.elementary_setup import package_version, packages_dir
@@ -57,7 +58,7 @@ class Tables:
             return None
 
 
-class ElementaryTablesTask(BaseOperator):
+class ElementaryTablesTask(AroundRun):
     """Makes Elementary's tables where they are missing or of an older version of the package.
 
     Nothing waits for its success: a run is right without them, its report only knows less.
@@ -66,11 +67,8 @@ class ElementaryTablesTask(BaseOperator):
         site: Where the run's nodes are built.
     """
 
-    ui_color = "#dfe9dc"
-
     def __init__(self, *, site: Site, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.site = site
+        super().__init__(site=site, **kwargs)
         self._dbt: DbtCommand | None = None
 
     def execute(self, context: Context) -> str:
@@ -118,7 +116,7 @@ class ElementaryTablesTask(BaseOperator):
         return bool(relation_kinds(self.site.target.connection, [(schema, _NAME)], catalog=catalog))
 
 
-class ElementaryReportTask(BaseOperator):
+class ElementaryReportTask(AroundRun):
     """Makes Elementary's report after a run.
 
     Args:
@@ -126,12 +124,9 @@ class ElementaryReportTask(BaseOperator):
         site: Where the run's nodes were built.
     """
 
-    ui_color = "#dfe9dc"
-
     def __init__(self, *, wanted: Elementary, site: Site, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(site=site, **kwargs)
         self.wanted = wanted
-        self.site = site
         self._dbt: DbtCommand | None = None
         self._edr: Edr | None = None
 

@@ -14,6 +14,7 @@ from goldsmith.report.edr import edr_version
 
 _MUTED = "disable_dbt_artifacts_autoupload"
 _TEST_MACRO = "materialization_test_"
+_ROWS_MACRO = "postgres__insert_rows"
 
 
 def packages_dir(project_dir: Path) -> Path:
@@ -45,10 +46,18 @@ def setup_faults(project: DbtProject, *, edr: str) -> Iterator[str]:
             f"dbt_project.yml does not set the variable {_MUTED}: true, so every dbt command writes the whole project "
             "into Elementary's tables, several at once leave rows twice"
         )
-    if not _has_test_macro(project):
+    manifest = json.loads(project.manifest_path.read_bytes())
+    macros = manifest.get("macros") or {}
+    if not _has_test_macro(macros, project.name):
         yield (
             "the project has no `materialization test` of its own that calls elementary.materialize_test, so failing "
             "rows will be missing in the report"
+        )
+    is_postgres = (manifest.get("metadata") or {}).get("adapter_type") == "postgres"
+    if is_postgres and f"macro.{project.name}.{_ROWS_MACRO}" not in macros:
+        yield (
+            f"the project has no macro {_ROWS_MACRO} of its own, so that each dbt command takes long to write its "
+            "results: docs/report.md has one"
         )
 
 
@@ -65,11 +74,10 @@ def _is_muted(variables: dict[str, Any], project: str) -> bool:
     )
 
 
-def _has_test_macro(project: DbtProject) -> bool:
-    manifest = json.loads(project.manifest_path.read_bytes())
+def _has_test_macro(macros: dict[str, Any], project: str) -> bool:
     return any(
-        uid.startswith(f"macro.{project.name}.{_TEST_MACRO}") and "elementary" in str(macro.get("macro_sql"))
-        for uid, macro in (manifest.get("macros") or {}).items()
+        uid.startswith(f"macro.{project}.{_TEST_MACRO}") and "elementary" in str(macro.get("macro_sql"))
+        for uid, macro in macros.items()
     )
 
 

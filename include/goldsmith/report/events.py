@@ -69,6 +69,14 @@ class Events:
         """What was wrong and is no longer, by the key of the incident; what did not run is not known to be well."""
         nodes = {node.node.unique_id: node for node in run.nodes}
         gates = {layer.verdict.layer: layer.verdict for layer in run.layers if layer.verdict}
+        built = {node.node.build: None for node in run.nodes if node.condition in _WENT_WELL}
+        layers = {node.node.layer for node in run.nodes if node.condition in _WENT_WELL}
+        idle = {
+            task_id
+            for build in self.graph.plan.builds
+            if build.task_id not in built
+            for task_id in (build.task_id, build.reconcile_id)
+        }
         found = {}
         for key, incident in incidents.items():
             before = incident.event
@@ -78,11 +86,12 @@ class Events:
             if before.subject in nodes:
                 is_well = nodes[before.subject].condition in _WENT_WELL
             elif before.kind == DEADLINE_MISSED:
-                is_well = not run.is_red
+                is_well = not run.is_red and bool(layers)
             elif before.kind == GATE_BLOCKED:
-                is_well = before.layer in gates and gates[before.layer].verdict != BLOCK
+                is_well = before.layer in gates.keys() & layers and gates[before.layer].verdict != BLOCK
             else:
-                is_well = states.get(before.task_id or before.subject) == "success"
+                task_id = before.task_id or before.subject
+                is_well = states.get(task_id) == "success" and task_id not in idle
             if is_well:
                 found[key] = self._over(before, _OVER.get(before.kind, "{} is green again"))
         return found

@@ -7,10 +7,11 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator, Context
+from airflow.sdk import Context
 
 from goldsmith.engine.site import Site
 from goldsmith.errors import EnvironmentProblem, GoldsmithError
+from goldsmith.report.around import AroundRun
 from goldsmith.report.run import facts_of
 from goldsmith.report.store import FILES, PAGE, ReportStore
 from goldsmith.settings import airflow_url
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 _NAMES = {PAGE: "report", "elementary.html": "Elementary", "dbt_docs.html": "dbt docs"}
 
 
-class PublishTask(BaseOperator):
+class PublishTask(AroundRun):
     """Publishes the reports of its run.
 
     Args:
@@ -30,12 +31,9 @@ class PublishTask(BaseOperator):
         site: Where the run's nodes were built.
     """
 
-    ui_color = "#dfe9dc"
-
     def __init__(self, *, report: Report, site: Site, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(site=site, **kwargs)
         self.report = report
-        self.site = site
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Carry the reports to each place; where one refuses, the others get them all the same.

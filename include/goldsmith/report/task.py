@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.sdk import BaseOperator, Context
+from airflow.sdk import Context
 
 from goldsmith.engine.site import Site
+from goldsmith.report.around import AroundRun
 from goldsmith.report.facts import RunFacts
 from goldsmith.report.pace import renew_pace
 from goldsmith.report.page import counted, report_page
@@ -21,7 +22,7 @@ from goldsmith.settings import airflow_url
 from goldsmith.spec.report import Report
 
 
-class ReportTask(BaseOperator):
+class ReportTask(AroundRun):
     """Makes the report of its run.
 
     Args:
@@ -29,12 +30,9 @@ class ReportTask(BaseOperator):
         site: Where the run's nodes were built.
     """
 
-    ui_color = "#dfe9dc"
-
     def __init__(self, *, report: Report, site: Site, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(site=site, **kwargs)
         self.report = report
-        self.site = site
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Make the page and keep it.

@@ -34,6 +34,8 @@ class Run:
     started: datetime | None
     ended: datetime | None
     note: str = ""
+    is_dry: bool = False
+    """Whether it was to build nothing."""
 
     @property
     def is_finished(self) -> bool:
@@ -127,6 +129,7 @@ def read_run(found: dict[str, Any]) -> Run:
         started=read_time(found.get("start_date")),
         ended=read_time(found.get("end_date")),
         note=found.get("note") or "",
+        is_dry=bool((found.get("conf") or {}).get("dry_run")),
     )
 
 

@@ -25,7 +25,10 @@ def _duration(value: Any) -> Any:
     match = re.fullmatch(r"(\d+)\s*([smhd])", str(value).strip())
     if not match:
         raise ValueError(f"{value!r} is not a duration: write a number and s, m, h or d, such as 30m or 2h")
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+    try:
+        return timedelta(**{_UNITS[match[2]]: int(match[1])})
+    except OverflowError as error:
+        raise ValueError(f"{value!r} is longer than any time there is") from error
 
 
 def some_time(limit: timedelta | None) -> timedelta | None:

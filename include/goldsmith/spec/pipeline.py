@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
+from croniter import croniter
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from goldsmith.errors import SpecError
@@ -27,6 +29,10 @@ DEFAULT_LAYERS: dict[str, tuple[str, ...]] = {
     "silver": ("path:models/silver/",),
     "gold": ("path:models/gold/",),
 }
+_PRESETS = ("@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly", "@once", "@continuous")
+_QUARTERLY = "0 0 1 */3 *"
+_UNSTEADY = ("@once", "@continuous")
+_TICKS = 30
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _NAMESPACE = re.compile(
     r"(?!airflow:)[a-z][a-z0-9+.-]*://[^\s@?#]{1,500}"
@@ -68,6 +74,13 @@ class Retries(SpecModel):
     """Until a build that was lost or that dbt could not begin is tried again, and a node whose error was transient."""
     errors: RetriedErrors = "transient"
     """Which errors are worth a retry: all that are not known to be permanent, or any."""
+
+
+def _steps(cron: str) -> set[timedelta]:
+    """The lengths of time between the runs of a schedule, in its next few."""
+    ticks = croniter(_QUARTERLY if cron == "@quarterly" else cron, datetime(2026, 1, 1, tzinfo=UTC))
+    times = [ticks.get_next(datetime) for _ in range(_TICKS)]
+    return {after - before for before, after in pairwise(times)}
 
 
 class Pipeline(SpecModel):
@@ -181,6 +194,15 @@ class Pipeline(SpecModel):
         some_time
     )
 
+    @field_validator("schedule")
+    @classmethod
+    def _times_there_are(cls, schedule: str | None) -> str | None:
+        if schedule is None or schedule in _PRESETS or croniter.is_valid(schedule):
+            return schedule
+        raise ValueError(
+            f"{schedule!r} is no schedule: write five fields of cron, such as '0 6 * * *', or {', '.join(_PRESETS)}"
+        )
+
     @model_validator(mode="after")
     def _after_others(self) -> Pipeline:
         own = f"{(self.asset_namespace or '').replace('{name}', self.name).rstrip('/')}/"
@@ -190,7 +212,7 @@ class Pipeline(SpecModel):
             raise ValueError(
                 f"`after` names {mine[0]}, which {self.name} updates itself: it would run forever"
             )
-        if self.after and self.times in ("@once", "@continuous"):
+        if self.after and self.times in _UNSTEADY:
             raise ValueError(
                 f"`schedule: {self.times}` and `after` do not go together; write a cron expression"
             )
@@ -209,6 +231,13 @@ class Pipeline(SpecModel):
         if self.times is not None and self.after is not None:
             raise ValueError(
                 "with both `schedule` and `after` a run has no one `window`; leave one of the three out"
+            )
+        if self.times in _UNSTEADY:
+            raise ValueError(f"runs of `schedule: {self.times}` cover no `window`; write a cron expression")
+        if self.times is not None and (other := sorted(_steps(self.times) - {self.window})):
+            raise ValueError(
+                f"a run of `schedule: {self.times}` comes {other[0]} after the one before, and `window: {self.window}` "
+                "is another length: windows would overlap or leave gaps; make them the same"
             )
         return self
 

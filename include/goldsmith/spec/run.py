@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
@@ -39,17 +39,20 @@ def _moment(value: Any) -> Any:
         return None
     if isinstance(value, str):
         try:
-            return datetime.fromisoformat(value)
+            value = datetime.fromisoformat(value)
         except ValueError as error:
             raise ValueError(
                 f"{value!r} is no date or time; write such as 2026-11-01 or 2026-11-01T06:00"
             ) from error
+    if isinstance(value, datetime) and value.tzinfo is None:
+        return value.replace(tzinfo=UTC)  # as dbt takes it
     return value
 
 
 Terms = Annotated[tuple[str, ...], BeforeValidator(_terms)]
 """A dbt selection as on dbt's command line: terms with spaces between, of which a node has to match one."""
 Moment = Annotated[datetime | None, BeforeValidator(_moment)]
+"""ISO 8601; without a time zone UTC is meant."""
 
 
 class RunOptions(SpecModel):
@@ -82,13 +85,8 @@ class RunOptions(SpecModel):
         start, end = self.event_time_start, self.event_time_end
         if (start is None) != (end is None):
             raise ValueError("`event_time_start` and `event_time_end` go together")
-        if start is not None and end is not None:
-            if (start.tzinfo is None) != (end.tzinfo is None):
-                raise ValueError(
-                    "one of `event_time_start` and `event_time_end` has a time zone; give both one, or none"
-                )
-            if start >= end:
-                raise ValueError(f"`event_time_start` {start} is not before `event_time_end` {end}")
+        if start is not None and end is not None and start >= end:
+            raise ValueError(f"`event_time_start` {start} is not before `event_time_end` {end}")
         return self
 
     @classmethod
@@ -96,21 +94,22 @@ class RunOptions(SpecModel):
         """Check what somebody asks of a run.
 
         Args:
-            values: By name; what is not there keeps its default.
+            values: By name; what is not there, or none, keeps its default.
             target: dbt target of the run.
 
         Raises:
             SpecError: With one line per fault, and the nearest parameter for an unknown one.
         """
         hint = f"The parameters of a run are {', '.join(cls.model_fields)}."
-        if "target" in values:
+        if values.get("target") is not None:
             raise SpecError(
                 "`target` is no parameter of a run: the DAG, its assets and what is compared afterwards belong to the "
                 f"target {target}.",
                 hint="Choose it for all runs: `target` in the spec or its `environments`, or GOLDSMITH_TARGET.",
             )
         try:
-            found = cls.model_validate(dict(values))
+            # Airflow's form sends each of its fields, those that nobody touched as none.
+            found = cls.model_validate({key: value for key, value in values.items() if value is not None})
         except ValidationError as error:
             raise SpecError(
                 f"The run's parameters are not valid:\n{explain(error, cls)}", hint=hint

@@ -24,6 +24,12 @@ def test_the_windows_cover_the_time_without_gap_and_overlap() -> None:
     assert [(one.end - one.start).seconds for one in shorter] == [7200, 3600]
 
 
+def test_a_window_longer_than_all_of_the_time_is_as_long_as_that() -> None:
+    """Also where its end would lie after the end of all time."""
+    [window] = windows("2026-11-01", "2026-11-02", "3000000d")
+    assert str(window) == "2026-11-01 00:00 to 2026-11-02 00:00"
+
+
 def test_a_window_becomes_parameters_of_its_run() -> None:
     """As the form would send them."""
     [window] = windows("2026-11-01", "2026-11-02", "1d")

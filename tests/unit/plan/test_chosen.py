@@ -31,8 +31,8 @@ def test_a_task_is_chosen_with_any_of_its_nodes(plan: Plan) -> None:
     """Nodes of the project that the pipeline does not run are left out."""
     task = {node.unique_id: node.task_id for node in plan.nodes}
     assert task["orders"] == task["t_orders"]
-    assert chosen_tasks(plan, {"t_orders", "elsewhere"}, unmatched=(), select=()) == {task["orders"]}
-    assert chosen_tasks(plan, set(task), unmatched=("gone",), select=("a",)) == set(task.values())
+    assert chosen_tasks(plan, {"t_orders", "elsewhere"}, unmatched=(), terms=()) == {task["orders"]}
+    assert chosen_tasks(plan, set(task), unmatched=("gone",), terms=("a",)) == set(task.values())
 
 
 @pytest.mark.parametrize(
@@ -51,5 +51,5 @@ def test_a_selection_of_nothing_names_what_is_meant(
     """Also where another term of it matches."""
     missing: dict[str, Any] = {"unmatched": () if "elsewhere" in ids else terms}
     with pytest.raises(SelectionError) as caught:
-        chosen_tasks(plan, ids, select=terms, **missing)
+        chosen_tasks(plan, ids, terms=terms, **missing)
     assert said in str(caught.value)

@@ -13,7 +13,7 @@ MakeNodes = Callable[..., dict[str, Node]]
 
 def test_a_page_says_what_the_node_is_and_how_to_do_the_same_on_a_laptop(nodes: MakeNodes) -> None:
     """What it reads and what tests it, too; a bar in a column's description does not end the column."""
-    graph = nodes(e_base="", orders="e_base", t_b="orders", t_a="orders", s_lake="")
+    graph = nodes(e_base="", orders="e_base", sales="orders", t_b="orders", t_a="orders", s_lake="")
     columns = (Column(name="id", type="int", description="a | b\nc"),)
     graph["orders"] = dataclasses.replace(graph["orders"], description=" All orders. ", columns=columns)
     executable = {uid: node for uid, node in graph.items() if uid != "e_base"}
@@ -25,6 +25,7 @@ def test_a_page_says_what_the_node_is_and_how_to_do_the_same_on_a_laptop(nodes: 
         "- materialized: table",
         "- file: `models/orders.sql`",
         "- reads: e_base",
+        "- read by: sales",
         "- tests: t_a, t_b",
         "- on a laptop: `dbt build --select fqn:orders`",
         "",

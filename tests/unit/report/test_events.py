@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -118,6 +119,25 @@ def test_what_runs_again_and_is_green_has_recovered(
     without = make_run((ORDERS, UNIQUE, REVENUE), [], {}, {}, run_id="manual__3")
     gone = events("manual__3").recovered(without, {}, incidents)
     assert "lake is no longer in the project" in {one.title for one in gone.values()}
+
+
+def test_a_run_that_builds_nothing_of_it_says_nothing_of_what_was_wrong(
+    broken: RunFacts, make_run: MakeRun, ended: Ended
+) -> None:
+    """A dry run, or one of another part: gates let pass what was skipped, and builds without a node are green."""
+    events_of = events().of_run(broken)
+    incidents = {event.key: Incident(event=event, since="") for event in events_of if event.is_bad}
+    deadline = replace(events_of[0], kind="deadline_missed", subject="deadline 06:00", name="")
+    incidents[deadline.key] = Incident(event=deadline, since="")
+    passed = {f"{layer}.gate": verdict(layer, "pass") for layer in ("bronze", "silver")}
+    states = {node.task_id: "skipped" for node in NODES}
+    dry = make_run(NODES, [], states, passed, run_id="manual__2")
+    assert events("manual__2").recovered(dry, {}, incidents) == {}
+    part = make_run(NODES, [ended(REVENUE, "success")], states, passed, run_id="manual__3")
+    found = events("manual__3").recovered(part, {}, incidents)
+    assert {one.subject for one in found.values()} == {REVENUE.unique_id, "deadline 06:00"} & {
+        one.event.subject for one in incidents.values()
+    }
 
 
 def test_the_last_green_run_is_the_latest_in_which_a_node_was_well() -> None:

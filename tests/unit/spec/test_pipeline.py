@@ -33,6 +33,12 @@ def test_the_defaults_are_those_of_the_readme() -> None:
         ({"name": "dbt_shop"}, "takes for a plugin"),
         ({"name": "shop", "task_timeout": "soon"}, "'soon' is not a duration"),
         ({"name": "shop", "task_timeout": 30}, "30 is not a duration"),
+        ({"name": "shop", "task_timeout": "99999999999d"}, "is longer than any time there is"),
+        ({"name": "shop", "schedule": "every day"}, "'every day' is no schedule: write five fields of cron"),
+        ({"name": "shop", "schedule": "@once", "window": "1d"}, "`schedule: @once` cover no `window`"),
+        ({"name": "shop", "schedule": "@hourly", "window": "1d"}, "comes 1:00:00 after the one before"),
+        ({"name": "shop", "schedule": "0 0 * * 1", "window": "1d"}, "comes 7 days, 0:00:00 after"),
+        ({"name": "shop", "schedule": "@quarterly", "window": "90d"}, "windows would overlap or leave gaps"),
         ({"name": "shop", "run_timeout": "0s"}, "run_timeout: nothing can run in no time"),
         ({"name": "shop", "gate": "maybe"}, "gate: Input should be 'layer' or 'node'"),
         (
