@@ -33,18 +33,13 @@ def run_options(context: Context, *, target: str, window: timedelta | None = Non
         raise AirflowFailException(str(error)) from error
 
 
-def skip_dry_run(context: Context, *, target: str) -> None:
+def skip_dry_run(context: Context) -> None:
     """Leave out a task that changes or tells something, where the run is to build nothing.
-
-    Args:
-        context: Of the task.
-        target: dbt target of the pipeline.
 
     Raises:
         AirflowSkipException: It is a dry run.
-        AirflowFailException: The run's parameters cannot be done.
     """
-    if run_options(context, target=target).dry_run:
+    if (context["dag_run"].conf or {}).get("dry_run") is True:
         raise AirflowSkipException(
             "A dry run: nothing is loaded, made or told. The log of the first build says what it would do."
         )

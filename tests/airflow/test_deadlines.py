@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -91,7 +92,11 @@ def test_a_slow_node_is_told_as_a_missed_deadline(tmp_path: Path) -> None:
     node = replace(NODES[2], slow_after=90, owner="finance")
     alerts = Alerts.model_validate({"routes": [{"owners": ["finance"], "events": ["deadline_missed"]}]})
     tell_slow(site, alerts, "r1", node, "Slow: it runs")
-    [incident] = Ledger(str(tmp_path), "shop").incidents().values()
+    until = time.monotonic() + 20
+    while not (found := Ledger(str(tmp_path), "shop").incidents()):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    [incident] = found.values()
     event = incident.event
     assert (event.kind, event.layer, event.message) == ("deadline_missed", "silver", "Slow: it runs")
     assert event.title == f"deadline missed: {node.name} within 0:01:30"

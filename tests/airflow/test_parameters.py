@@ -69,7 +69,8 @@ def test_a_dry_run_loads_and_tells_nothing_and_refused_parameters_load_nothing_e
     with pytest.raises(AirflowFailException, match="did you mean 'select'"):
         before(context({"selct": "orders"}), **times, target="prod")
     with pytest.raises(AirflowSkipException):
-        skip_dry_run(context({"dry_run": True}), target="prod")
+        skip_dry_run(context({"dry_run": True}))
+    skip_dry_run(context({"selct": "orders"}))  # that it was refused is told
     given = context({"select": "orders"})
     before(given, **times, target="prod")
     assert given["ti"].task.execution_timeout == timedelta(minutes=5)

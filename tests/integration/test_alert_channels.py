@@ -181,7 +181,7 @@ def test_pagerduty_triggers_and_resolves_with_one_key(
     trigger, resolve = (one.body for one in service.requests)
     assert [one.path for one in service.requests] == ["/v2/enqueue"] * 2
     assert (trigger["event_action"], resolve["event_action"]) == ("trigger", "resolve")
-    assert trigger["dedup_key"] == resolve["dedup_key"] == "shop/test.shop.not_null_orders_id"
+    assert trigger["dedup_key"] == resolve["dedup_key"] == "prod/shop/test.shop.not_null_orders_id"
     assert trigger["routing_key"] == "routing-key"
     assert {"summary", "source", "severity"} <= set(trigger["payload"])
     assert trigger["payload"]["severity"] in ("critical", "error", "warning", "info")

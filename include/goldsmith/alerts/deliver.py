@@ -43,7 +43,9 @@ def channels_of(alerts: Alerts) -> Mapping[str, Channel]:
     return {LOG: Channel(type="log"), **alerts.channels}
 
 
-def deliver(alerts: Alerts, name: str, route: str, events: Iterable[Event]) -> Delivery:
+def deliver(
+    alerts: Alerts, name: str, route: str, events: Iterable[Event], *, patience: float = _LONGEST
+) -> Delivery:
     """Send events as one message to a channel.
 
     Args:
@@ -51,12 +53,13 @@ def deliver(alerts: Alerts, name: str, route: str, events: Iterable[Event]) -> D
         name: Of the channel.
         route: By which they go.
         events: At least one.
+        patience: Seconds after which it is not tried again.
     """
     shown = tuple(event if alerts.failing_rows else event.without_rows() for event in events)
     message = _masked(Message.of(route, shown))
     channel = channels_of(alerts)[name]
     try:
-        for attempt in tried():
+        for attempt in tried(patience):
             with attempt:
                 sender(channel)(channel, message)
     except GoldsmithError as error:
@@ -66,11 +69,15 @@ def deliver(alerts: Alerts, name: str, route: str, events: Iterable[Event]) -> D
     return Delivery(channel=name, route=route, events=message.events)
 
 
-def tried() -> Retrying:
-    """A few attempts at what may pass, within a minute."""
+def tried(patience: float = _LONGEST) -> Retrying:
+    """A few attempts at what may pass.
+
+    Args:
+        patience: Seconds after which there is no other.
+    """
     return Retrying(
         retry=retry_if_exception_type(MayPass),
-        stop=stop_after_attempt(_TRIES) | stop_after_delay(_LONGEST),
+        stop=stop_after_attempt(_TRIES) | stop_after_delay(patience),
         wait=wait_exponential_jitter(multiplier=_WAIT, max=15, jitter=_WAIT),
         before_sleep=lambda state: log.info(
             "Not sent, and tried again: %s", state.outcome and state.outcome.exception()

@@ -102,6 +102,7 @@ def _ingest(spec: Pipeline, site: Site) -> None:
             task_timeout=spec.task_timeout,
             run_timeout=spec.run_timeout,
             target=site.target.target,
+            **alert_now(spec, site),
         )
 
 
@@ -246,10 +247,11 @@ def _add_gates(plan: Plan, spec: Pipeline, site: Site) -> None:
 def _add_builds(plan: Plan, spec: Pipeline, engine: SharedEngine, wanted: str | None) -> None:
     for build in plan.builds:
         if wanted in (None, build.task_id):
-            engine.build_task(build, **_build_arguments(build, spec))
+            engine.build_task(build, **_build_arguments(build, spec), **alert_now(spec, engine.site))
         if wanted in (None, build.reconcile_id):
             engine.reconcile_task(
                 build,
+                **alert_now(spec, engine.site),
                 task_display_name=f"reconcile {build.name}",
                 retries=3,  # for a lost worker, and for tasks that were cleared while it compared
                 retry_delay=spec.retries.build_delay,

@@ -11,7 +11,7 @@ from airflow.sdk.definitions.deadline import BaseDeadlineReference, DeadlineAler
 
 from goldsmith.dag.clock import TimeOfDay
 from goldsmith.plan.deadlines import node_meant
-from goldsmith.plan.model import Plan
+from goldsmith.plan.model import Plan, PlannedNode
 from goldsmith.spec.deadline import Deadline
 from goldsmith.spec.pipeline import Pipeline
 
@@ -32,18 +32,18 @@ def deadline_alerts(plan: Plan, spec: Pipeline, environment: str) -> list[Deadli
         PlanError: A deadline is about a node that is not there.
     """
     names = {node.unique_id: node.name for node in plan.nodes}
-    tasks = {node.unique_id: node.task_id for node in plan.nodes}
+    nodes = {node.unique_id: node for node in plan.nodes}
     # Airflow keeps it with the deadline, as JSON: what is told then was written when the run began.
     alerts = (
         {"alerts": spec.alerts.model_dump(mode="json"), "environment": environment} if spec.alerts else {}
     )
     return [
-        _alert(deadline, tasks[node_meant(deadline.node, names)] if deadline.node else "", alerts)
+        _alert(deadline, nodes[node_meant(deadline.node, names)] if deadline.node else None, alerts)
         for deadline in spec.deadlines
     ]
 
 
-def _alert(deadline: Deadline, task_id: str, alerts: Mapping[str, Any]) -> DeadlineAlert:
+def _alert(deadline: Deadline, node: PlannedNode | None, alerts: Mapping[str, Any]) -> DeadlineAlert:
     reference: BaseDeadlineReference
     if deadline.by is not None:
         reference = TimeOfDay(clock=f"{deadline.by:%H:%M}", timezone=deadline.timezone)
@@ -52,6 +52,14 @@ def _alert(deadline: Deadline, task_id: str, alerts: Mapping[str, Any]) -> Deadl
     return DeadlineAlert(
         reference=reference,
         interval=deadline.within or timedelta(),
-        callback=AsyncCallback(_MISSED, kwargs={"deadline": deadline.text, "task_id": task_id, **alerts}),
+        callback=AsyncCallback(_MISSED, kwargs={"deadline": deadline.text, **_about(node), **alerts}),
         name=deadline.text,
     )
+
+
+def _about(node: PlannedNode | None) -> dict[str, Any]:
+    """Which node it is, and what leads an alert to the right person."""
+    if node is None:
+        return {"task_id": ""}
+    ways = {"layer": node.layer, "owner": node.owner, "group": node.dbt_group, "tags": list(node.tags)}
+    return {"task_id": node.task_id, "node": {"name": node.name, **ways}}

@@ -7,13 +7,14 @@ import logging
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 from goldsmith.alerts.dispatch import Dispatch
 from goldsmith.alerts.event import Event
 from goldsmith.alerts.ledger import Ledger
 from goldsmith.errors import GoldsmithError
 from goldsmith.rest.records import TaskInstance
-from goldsmith.settings import settings
+from goldsmith.settings import airflow_url, settings
 from goldsmith.spec.alerts import DEADLINE_MISSED, Alerts
 
 log = logging.getLogger(__name__)
@@ -28,6 +29,7 @@ async def missed(
     deadline: str,
     task_id: str,
     context: Mapping[str, Any],
+    node: Mapping[str, Any] | None = None,
     alerts: Mapping[str, Any] | None = None,
     environment: str = "",
 ) -> str:
@@ -36,6 +38,7 @@ async def missed(
     Args:
         deadline: What was to be done by when.
         task_id: Of the node that it is about; empty for the whole run.
+        node: Its name, and what routes go by: layer, owner, group and tags.
         context: Airflow's for deadlines: `dag_run`, as its REST API has it, and `deadline`.
         alerts: The spec's, as plain values; none where nobody else is told.
         environment: What the environment is called.
@@ -48,26 +51,58 @@ async def missed(
     dag_id, run_id = str(run["dag_id"]), str(run["dag_run_id"])
     said = await asyncio.to_thread(_say, deadline, task_id, dag_id, run_id)
     if said and alerts is not None:
-        event = Event(
-            kind=DEADLINE_MISSED,
-            subject=f"deadline {deadline}",
-            title=f"deadline missed: {deadline}",
-            pipeline=dag_id,
+        about = dict(node or {})
+        event = missed_event(
+            Alerts.model_validate(alerts),
+            deadline,
+            dag_id=dag_id,
             run_id=run_id,
-            environment=environment,
+            name=str(about.pop("name", "")),
             task_id=task_id,
+            environment=environment,
             message=said,
+            **{**about, "tags": tuple(about.get("tags") or ())},
         )
-        await asyncio.to_thread(_tell, Alerts.model_validate(alerts), event)
+        await asyncio.to_thread(tell_missed, Alerts.model_validate(alerts), event, settings().results_path)
     return said
 
 
-def _tell(alerts: Alerts, event: Event) -> None:
+def missed_event(
+    alerts: Alerts, deadline: str, *, dag_id: str, run_id: str, name: str, task_id: str, **about: Any
+) -> Event:
+    """That a deadline was missed, for alerts.
+
+    Args:
+        alerts: The spec's.
+        deadline: What was to be done by when.
+        dag_id: The pipeline.
+        run_id: Its run.
+        name: Of the node; empty for the whole run.
+        task_id: Its task.
+        about: More of the event.
+    """
+    run = f"{airflow_url()}/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}"
+    links = {"task": f"{run}/tasks/{quote(task_id, safe='')}"} if task_id else {}
+    words = {"node": quote(name), "owner": quote(about.get("owner", "")), "pipeline": quote(dag_id)}
+    return Event(
+        kind=DEADLINE_MISSED,
+        subject=f"deadline {deadline}",
+        title=f"deadline missed: {deadline}",
+        pipeline=dag_id,
+        run_id=run_id,
+        task_id=task_id,
+        links={**links, "run": run} | ({"runbook": alerts.runbook.format(**words)} if alerts.runbook else {}),
+        **about,
+    )
+
+
+def tell_missed(alerts: Alerts, event: Event, results_path: str) -> None:
+    """Tell whoever has to know of a missed deadline; never an error."""
     try:
-        ledger = Ledger(settings().results_path, event.pipeline)
+        ledger = Ledger(results_path, event.pipeline)
         Dispatch(alerts=alerts, ledger=ledger, now=datetime.now(UTC)).tell_missed(event)
     except GoldsmithError as error:
-        log.warning("That the deadline was missed could not be told: %s", error)
+        log.warning("That %s could not be told: %s", event.title, error)
 
 
 def _say(deadline: str, task_id: str, dag_id: str, run_id: str) -> str:

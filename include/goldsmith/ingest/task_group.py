@@ -24,7 +24,7 @@ from goldsmith.ingest.load import load
 from goldsmith.ingest.merge import merge
 from goldsmith.ingest.results import Chunk, Loaded
 from goldsmith.ingest.tables import Connect, prepare
-from goldsmith.parameters import skip_dry_run
+from goldsmith.parameters import run_options, skip_dry_run
 from goldsmith.settings import settings
 from goldsmith.spec.ingest import Ingest
 
@@ -42,6 +42,7 @@ def ingest_group(
     task_timeout: timedelta = timedelta(minutes=30),
     run_timeout: timedelta = timedelta(hours=2),
     target: str = "",
+    on_failure_callback: Any = None,
 ) -> Mapping[str, Any]:
     """Add the task group of a pipeline's ingests to the current DAG.
 
@@ -55,11 +56,14 @@ def ingest_group(
         run_timeout: The run's limit, from its start; a task takes no more than what is left of it.
         target: dbt target of a pipeline, whose runs have parameters; those are checked before anything is loaded, and
             nothing is in a dry run.
+        on_failure_callback: Airflow's, of each task.
 
     Returns:
         For every source the task after which its table holds the file.
     """
     settled = _settled(task_timeout, run_timeout, target)
+    if on_failure_callback is not None:
+        settled["on_failure_callback"] = on_failure_callback
     with TaskGroup(group_id=group_id, tooltip="Raw files into tables"):
         return {
             ingest.source: _ingest_tasks(
@@ -98,7 +102,8 @@ def before(context: Any, *, own: timedelta, run_timeout: timedelta, target: str)
         AirflowSkipException: It is a dry run.
     """
     if target:
-        skip_dry_run(context, target=target)
+        run_options(context, target=target)
+        skip_dry_run(context)
     started = context["dag_run"].start_date
     # Airflow reads the limit off this object once the hook is done.
     context["ti"].task.execution_timeout = bounded(own, run_started=started, run_timeout=run_timeout)

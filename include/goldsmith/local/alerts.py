@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from rich.table import Table
@@ -18,7 +19,16 @@ from goldsmith.local.names import nearest
 from goldsmith.pipeline import load_plan, project_of
 from goldsmith.plan.model import Plan, PlannedNode
 from goldsmith.settings import Settings
-from goldsmith.spec.alerts import EVENTS, MODEL_FAILED, SOURCE_STALE, TEST_FAILED, Alerts, Route
+from goldsmith.spec.alerts import (
+    EVENTS,
+    MODEL_FAILED,
+    RECOVERED,
+    SOURCE_STALE,
+    TEST_FAILED,
+    TEST_WARNED,
+    Alerts,
+    Route,
+)
 from goldsmith.spec.pipeline import Pipeline
 
 _KINDS = {"test": TEST_FAILED, "unit_test": TEST_FAILED, "source": SOURCE_STALE}
@@ -41,12 +51,30 @@ def explained(spec: Pipeline, here: Settings, name: str) -> Table:
     table = Table(box=None, pad_edge=False, title=f"{event.kind}: {EVENTS[event.kind]}", title_justify="left")
     for head in ("route", "channels", "hears of it"):
         table.add_column(head, overflow="fold")
+    heard: dict[str, str] = {}
     for route in alerts.routes:
         reasons = reasons_against(event, route)
-        when = "at once" if route.urgent else "when the run has ended"
-        how = Text(f"yes, {when}", style="green") if not reasons else Text(f"no: {'; '.join(reasons)}")
+        if not reasons:
+            reasons = [f"{name} hears of it by {heard[name]}" for name in route.channels if name in heard]
+            reasons = reasons if len(reasons) == len(route.channels) else []
+            for channel in route.channels:
+                heard.setdefault(channel, route.name)
+        how = Text(f"no: {'; '.join(reasons)}") if reasons else Text(f"yes, {_when(route)}", style="green")
         table.add_row(route.name, ", ".join(route.channels), how)
     return table
+
+
+def _when(route: Route) -> str:
+    if route.urgent:
+        return "at once"
+    quiet = route.quiet
+    but = (
+        f", but not from {quiet.after:%H:%M} to {quiet.until:%H:%M} {quiet.timezone}: then with the first run that "
+        "ends after that"
+        if quiet
+        else ""
+    )
+    return f"when the run has ended{but}"
 
 
 def send_sample(spec: Pipeline, here: Settings, name: str, env: Mapping[str, str]) -> Iterator[str]:
@@ -73,6 +101,9 @@ def send_sample(spec: Pipeline, here: Settings, name: str, env: Mapping[str, str
     failed = False
     for channel in route.channels:
         error = _sent(alerts, channel, route.name, event, env)
+        if not error and channel in alerts.channels and alerts.channels[channel].type == "pagerduty":
+            over = replace(event, kind=RECOVERED)  # nobody else would close it
+            error = _sent(alerts, channel, route.name, over, env)
         failed = failed or bool(error)
         yield f"{channel}: {error or 'sent'}"
     if failed:
@@ -121,10 +152,11 @@ def _node(plan: Plan, name: str) -> PlannedNode:
 
 
 def _failure(spec: Pipeline, here: Settings, node: PlannedNode) -> Event:
+    only_warns = node.severity == "warn"
     return Event(
-        kind=_KINDS.get(node.kind, MODEL_FAILED),
+        kind=TEST_WARNED if only_warns else _KINDS.get(node.kind, MODEL_FAILED),
         subject=node.unique_id,
-        title=f"{node.kind} {node.name} failed",
+        title=f"{node.kind} {node.name} {'warned' if only_warns else 'failed'}",
         pipeline=spec.name,
         run_id="",
         environment=here.environment or spec.target or here.target,
@@ -134,7 +166,7 @@ def _failure(spec: Pipeline, here: Settings, node: PlannedNode) -> Event:
         owner=node.owner,
         group=node.dbt_group,
         tags=node.tags,
-        severity="error",
+        severity="warn" if only_warns else "error",
     )
 
 

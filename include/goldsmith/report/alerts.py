@@ -6,6 +6,7 @@ The task is a teardown, as the reports before it are, and never fails for a mess
 from __future__ import annotations
 
 import logging
+import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from goldsmith.alerts.deliver import Delivery
 from goldsmith.alerts.dispatch import Dispatch
 from goldsmith.alerts.event import Event
 from goldsmith.alerts.ledger import Ledger
+from goldsmith.engine.deadlines import missed_event, tell_missed
 from goldsmith.engine.site import Site
 from goldsmith.errors import GoldsmithError
 from goldsmith.gates.verdict import Verdict
@@ -29,7 +31,7 @@ from goldsmith.report.run import facts_of
 from goldsmith.report.store import ReportStore
 from goldsmith.results.record import FAILED
 from goldsmith.settings import airflow_url, settings
-from goldsmith.spec.alerts import DEADLINE_MISSED, Alerts
+from goldsmith.spec.alerts import Alerts
 
 log = logging.getLogger(__name__)
 
@@ -116,7 +118,9 @@ class AlertNow:
         if any(gate.task_id == task_id for gate in self.site.graph.plan.gates):
             values = context["ti"].xcom_pull(task_ids=task_id)
             verdict = Verdict.from_dict(values) if isinstance(values, dict) else None
-            return [events.gate_blocked(verdict)] if verdict and is_blocked_itself(verdict) else []
+            if verdict is None:
+                return [events.task_failed(task_id)]
+            return [events.gate_blocked(verdict)] if is_blocked_itself(verdict) else []
         nodes = self.site.graph.tasks.get(task_id, ())
         lasts = self.site.last_results(run_id, nodes)
         failed = [node for node in nodes if _failed(node, lasts)]
@@ -136,26 +140,22 @@ def tell_waiting(site: Site, alerts: Alerts, run_id: str, verdict: Verdict) -> N
 
 def tell_slow(site: Site, alerts: Alerts, run_id: str, node: PlannedNode, said: str) -> None:
     """Tell that a node takes longer than it should, as a deadline that was missed."""
-    limit = f"{node.name} within {timedelta(seconds=node.slow_after)}"
-    event = Event(
-        kind=DEADLINE_MISSED,
-        subject=f"deadline {limit}",
-        title=f"deadline missed: {limit}",
-        pipeline=site.target.dag_id,
+    event = missed_event(
+        alerts,
+        f"{node.name} within {timedelta(seconds=node.slow_after)}",
+        dag_id=site.target.dag_id,
         run_id=run_id,
-        environment=settings().environment or site.target.target,
+        name=node.name,
         task_id=node.task_id,
+        environment=settings().environment or site.target.target,
         layer=node.layer,
         owner=node.owner,
         group=node.dbt_group,
         tags=node.tags,
         message=said,
     )
-    try:
-        ledger = Ledger(site.results_path, site.target.dag_id)
-        Dispatch(alerts=alerts, ledger=ledger, now=datetime.now(UTC)).tell_missed(event)
-    except GoldsmithError as error:
-        log.warning("That %s is slow could not be told: %s", node.name, error)
+    # Beside dbt, whose output and time limits nobody looks after meanwhile.
+    threading.Thread(target=tell_missed, args=(alerts, event, site.results_path)).start()
 
 
 def _events(site: Site, alerts: Alerts, run_id: str) -> Events:

@@ -28,6 +28,5 @@ class AroundRun(BaseOperator):
 
         Raises:
             AirflowSkipException: It is one.
-            AirflowFailException: The run's parameters cannot be done.
         """
-        skip_dry_run(context, target=self.site.target.target)
+        skip_dry_run(context)

@@ -12,7 +12,7 @@ from goldsmith.gates.rules import BLOCK
 from goldsmith.gates.verdict import Verdict
 from goldsmith.plan.graph import PlanGraph
 from goldsmith.plan.model import PlannedNode
-from goldsmith.report.facts import BAD, GOOD, WARN, NodeFacts, RunFacts
+from goldsmith.report.facts import BAD, GOOD, WARN, NodeFacts, RunFacts, unmapped
 from goldsmith.results.record import NodeResult
 from goldsmith.spec.alerts import (
     DEADLINE_MISSED,
@@ -91,7 +91,8 @@ class Events:
                 is_well = before.layer in gates.keys() & layers and gates[before.layer].verdict != BLOCK
             else:
                 task_id = before.task_id or before.subject
-                is_well = states.get(task_id) == "success" and task_id not in idle
+                of_it = [state for one, state in states.items() if unmapped(one) == task_id]
+                is_well = bool(of_it) and set(of_it) == {"success"} and task_id not in idle
             if is_well:
                 found[key] = self._over(before, _OVER.get(before.kind, "{} is green again"))
         return found

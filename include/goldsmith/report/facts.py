@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ TESTS = ("test", "unit_test")
 _OF_STATUS = {"success": GOOD, "pass": GOOD, "warn": WARN, "skipped": HELD}
 _OF_STATE = {"success": GOOD, "failed": BAD, "upstream_failed": HELD}
 _RED = {"failed", "upstream_failed"}
+_MAPPED = re.compile(r"^(ingest\..+\.load)_\d+$")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -164,7 +166,8 @@ def run_facts(
                 verdict=verdict,
             )
         )
-    known = {node.node.task_id for node in nodes} | {gate.task_id for gate in plan.gates}
+    # A gate that failed without a verdict could not judge: that is a failure of its own.
+    known = {node.node.task_id for node in nodes} | (gates_of(plan) & verdicts.keys())
     if any(
         node.condition in (BAD, HELD) for node in nodes
     ):  # a comparison that is red for these says nothing new
@@ -177,9 +180,19 @@ def run_facts(
         is_red=_is_red(plan, states, tolerated),
         layers=tuple(layers),
         red_tasks=tuple(
-            sorted(one for one, state in states.items() if state == "failed" and one not in known)
+            sorted({unmapped(one) for one, state in states.items() if state == "failed" and one not in known})
         ),
     )
+
+
+def gates_of(plan: Plan) -> frozenset[str]:
+    """The ids of the gates."""
+    return frozenset(gate.task_id for gate in plan.gates)
+
+
+def unmapped(task_id: str) -> str:
+    """A task that is mapped over the chunks of a file, without the index that Airflow puts behind its id."""
+    return _MAPPED.sub(r"\1", task_id)
 
 
 def spans_of(facts: NodeFacts) -> list[tuple[datetime, datetime, NodeResult]]:

@@ -143,7 +143,8 @@ def _attachments(reports: RunReports, work: Path) -> tuple[Path, ...]:
 
 def _folder(run_id: str) -> str:
     """A run's id as a part of a URL that needs no escaping."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", run_id)
+    name = re.sub(r"[^A-Za-z0-9._-]+", "_", run_id)
+    return f"run_{name}" if name in (".", "..", _LATEST) else name
 
 
 def _published(content: bytes | None) -> dict[str, str]:

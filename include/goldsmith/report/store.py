@@ -16,12 +16,11 @@ from contextlib import suppress
 from itertools import islice
 
 from goldsmith.report.summary import Summary
-from goldsmith.results.names import folder_name
+from goldsmith.results.names import SUMMARY, folder_name
 from goldsmith.results.store import open_files
 
 PAGE, ELEMENTARY, DOCS = "report.html", "elementary.html", "dbt_docs.html"
 FILES = (PAGE, ELEMENTARY, DOCS)
-_SUMMARY = "summary.gz"
 _LIST = ("~reports", "runs")
 _END_OF_TIME = "9999"
 _LOOKED_AT = 20  # reports, for how long a node takes
@@ -72,7 +71,7 @@ class ReportStore:
         """Runs that began earlier, the latest first."""
         for other, began in reversed(self._runs()):
             if other != run_id and began < started:
-                content = self._files.read(self._folder(other), _SUMMARY)
+                content = self._files.read(self._folder(other), SUMMARY)
                 with suppress(ValueError):  # of another Goldsmith, or damaged: the one before has to do
                     if content:
                         yield Summary.unpack(content)
@@ -84,11 +83,11 @@ class ReportStore:
             summary: What the next run is compared with.
             keep: Of how many runs the reports are kept.
         """
-        self._files.write(self._folder(summary.run_id), {_SUMMARY: summary.pack()})
+        self._files.write(self._folder(summary.run_id), {SUMMARY: summary.pack()})
         others = [one for one in self._runs() if one[0] != summary.run_id]
         runs = sorted([*others, (summary.run_id, summary.started)], key=lambda one: one[1])
         for run_id, _ in runs[:-keep]:
-            for name in (*FILES, _SUMMARY):
+            for name in (*FILES, SUMMARY):
                 self._files.delete(self._folder(run_id), name)
         content = json.dumps(runs[-keep:]).encode()
         self._files.write((self._dag, _LIST[0]), {_LIST[1]: content})

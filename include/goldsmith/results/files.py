@@ -11,7 +11,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from goldsmith.errors import EnvironmentProblem
-from goldsmith.results.names import ENDING
+from goldsmith.results.names import ENDING, OWN, SUMMARY
 
 _DAY = 86_400.0
 _HINT = "Every worker and the API server need the folder of GOLDSMITH_RESULTS_PATH; workers need to write it."
@@ -82,16 +82,19 @@ class LocalFiles:
             raise EnvironmentProblem(f"{path} cannot be read: {error}", hint=_HINT) from error
 
     def prune(self, folder: str, *, keep_days: float, limit: int) -> int:
-        """Delete at most `limit` folders in a folder that are older than `keep_days`; give how many."""
+        """Delete at most `limit` runs in a folder that are older than `keep_days` and have no report; give how many."""
         before = time.time() - keep_days * _DAY
         try:
             with os.scandir(self._root / folder) as found:
-                ages = sorted((one.stat().st_mtime, one.path) for one in found if one.is_dir())
+                runs = [one for one in found if one.is_dir() and not one.name.startswith(OWN)]
+                ages = sorted((one.stat().st_mtime, one.path) for one in runs)
         except FileNotFoundError:
             return 0
         except OSError as error:
             raise EnvironmentProblem(f"{self._root / folder} cannot be read: {error}", hint=_HINT) from error
-        old = [path for changed, path in ages if changed < before][:limit]
+        old = [path for changed, path in ages if changed < before and not Path(path, SUMMARY).exists()][
+            :limit
+        ]
         for path in old:
             shutil.rmtree(path, ignore_errors=True)  # another process may be at it too
         return len(old)

@@ -11,6 +11,10 @@ import hashlib
 from urllib.parse import quote, unquote
 
 ENDING = ".json"
+SUMMARY = "summary.gz"
+"""In the folder of a run that has a report; how many of those are kept is said elsewhere (`report.keep`)."""
+OWN = "~"
+"""Start of a folder that is no run's: what is kept of the pipeline. No run's folder begins with it."""
 _LONGEST = 240  # bytes; file systems allow 255, and a name is one byte a character after quoting
 _SHORTENED = "~~"  # never made by quoting: a tilde is quoted
 

@@ -111,6 +111,13 @@ class Route(SpecModel):
     """Send at once and in quiet hours too, each event on its own."""
     quiet: Quiet | None = None
 
+    @field_validator("channels")
+    @classmethod
+    def _somewhere(cls, channels: tuple[str, ...]) -> tuple[str, ...]:
+        if not channels:
+            raise ValueError("a route leads to a channel, or to several")
+        return channels
+
     @field_validator("events")
     @classmethod
     def _known_events(cls, events: tuple[str, ...]) -> tuple[str, ...]:
@@ -182,6 +189,8 @@ class Alerts(SpecModel):
             raise ValueError(
                 f"{runbook!r} may hold {{node}}, {{owner}} and {{pipeline}}, and nothing else: {error}"
             ) from error
+        if runbook and not runbook.startswith(("http://", "https://")):
+            raise ValueError(f"{runbook!r} is no URL: it begins with https:// or http://")
         return runbook
 
     @model_validator(mode="after")

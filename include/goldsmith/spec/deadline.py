@@ -6,7 +6,7 @@ import re
 from datetime import time, timedelta
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, field_validator, model_validator
+from pydantic import BeforeValidator, PlainSerializer, field_validator, model_validator
 
 from goldsmith.spec.base import Duration, SpecModel, Timezone, some_time
 
@@ -25,7 +25,11 @@ def _clock(value: Any) -> Any:
     return value
 
 
-Clock = Annotated[time, BeforeValidator(_clock)]
+def _written(value: time) -> str:
+    return f"{value:%H:%M}"
+
+
+Clock = Annotated[time, BeforeValidator(_clock), PlainSerializer(_written, return_type=str)]
 """A time of day, written as `"06:00"`."""
 
 

@@ -157,3 +157,136 @@ def test_a_receiver_that_is_down_is_tried_again_and_then_given_up(
     done = Dispatch(alerts=shop.alerts, ledger=shop.ledger, now=NOON).tell([event(run_id="manual__3")], {})
     assert ["answers 400" in one.error for one in done] == [True]
     assert shop.tell(event(run_id="manual__3")) == [["model orders failed"]]
+
+
+def test_an_urgent_alert_that_could_not_be_sent_is_told_with_the_run_and_counted(
+    tmp_path: Path, heard: Receiver, event: Callable[..., Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is lost with the callback; another callback may try too."""
+    monkeypatch.setattr("goldsmith.alerts.deliver._WAIT", 0.01)
+    shop = Pipeline(tmp_path, heard, routes=[{"channels": "hook", "urgent": True}])
+    heard.answers = [503] * 4
+    shop.tell_at_once(event())
+    heard.answers = [503] * 4
+    done = Dispatch(alerts=shop.alerts, ledger=shop.ledger, now=NOON).tell([event()], {})
+    assert ["answers 503" in one.error for one in done] == [True]
+    assert shop.tell_at_once(event()) == [["model orders failed"]]
+    assert shop.tell(event()) == []
+
+
+def test_what_was_told_at_once_and_is_mended_before_the_runs_end_is_told_to_be_over(
+    tmp_path: Path, heard: Receiver, event: Callable[..., Event]
+) -> None:
+    """The run's end sees no failure any more."""
+    shop = Pipeline(tmp_path, heard, routes=[{"channels": "hook", "urgent": True}])
+    shop.tell_at_once(event())
+    assert list(shop.ledger.incidents()) == [event().key]
+    assert shop.tell(recovered=(event(),)) == [["orders is green again"]]
+    assert shop.ledger.incidents() == {}
+
+
+def test_who_could_not_be_told_that_it_is_over_is_told_later(
+    tmp_path: Path, heard: Receiver, event: Callable[..., Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And nobody else is told twice."""
+    monkeypatch.setattr("goldsmith.alerts.deliver._WAIT", 0.01)
+    spec = {"channels": {"hook": HOOK, "other": {**HOOK, "connection": "other"}}}
+    shop = Pipeline(tmp_path, heard, **spec, routes=[{"channels": ["hook", "other"]}])
+    shop.tell(event())
+    heard.answers = [200, 503, 503, 503, 503]
+    shop.tell(recovered=(event(run_id="manual__2"),))
+    [incident] = shop.ledger.incidents().values()
+    assert incident.channels == ("other",)
+    heard.requests.clear()
+    assert shop.tell(recovered=(event(run_id="manual__3"),)) == [["orders is green again"]]
+    assert [one.path for one in heard.requests] == ["/other"]
+    assert shop.ledger.incidents() == {}
+
+
+def test_within_a_run_it_may_fail_and_recover_again_and_again(
+    tmp_path: Path, heard: Receiver, event: Callable[..., Event]
+) -> None:
+    """Each time is news."""
+    shop = Pipeline(tmp_path, heard, routes=[{"channels": "hook"}])
+    for _ in range(3):
+        assert shop.tell(event()) == [["model orders failed"]]
+        assert shop.tell(recovered=(event(),)) == [["orders is green again"]]
+
+
+@pytest.mark.parametrize(("kind", "sent"), [("pagerduty", 2), ("webhook", 1)])
+def test_an_incident_in_pagerduty_is_closed_whatever_events_its_route_takes(
+    tmp_path: Path,
+    heard: Receiver,
+    event: Callable[..., Event],
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    kind: str,
+    sent: int,
+) -> None:
+    """Others hear that it is over where they have asked for that."""
+    connection = {"conn_type": "http", "host": f"{heard.url}/pager", "password": "key"}
+    monkeypatch.setenv("AIRFLOW_CONN_PAGER", json.dumps(connection))
+    channels = {"pager": {"type": kind, "connection": "pager"}}
+    shop = Pipeline(
+        tmp_path, heard, channels=channels, routes=[{"channels": "pager", "events": "model_failed"}]
+    )
+    now = Dispatch(alerts=shop.alerts, ledger=shop.ledger, now=NOON)
+    now.tell([event()], {})
+    over = replace(event(run_id="manual__2"), kind="recovered")
+    now.tell([], {over.key: over})
+    assert len(heard.requests) == sent
+    assert shop.ledger.incidents() == {}
+    if kind == "pagerduty":
+        keys = [(one.body["event_action"], one.body["dedup_key"]) for one in heard.requests]
+        assert keys == [(action, f"prod/{event().key}") for action in ("trigger", "resolve")]
+
+
+def test_a_missed_deadline_is_told_once_and_waits_where_it_cannot_be(
+    tmp_path: Path, heard: Receiver, event: Callable[..., Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For the end of quiet hours, or for a receiver that is down; who knew of an earlier miss still knows."""
+    monkeypatch.setattr("goldsmith.alerts.deliver._WAIT", 0.01)
+    quiet = {"after": "22:00", "until": "07:00"}
+    shop = Pipeline(tmp_path, heard, routes=[{"channels": "hook", "quiet": quiet}])
+    late = event(kind="deadline_missed", subject="deadline 06:00", title="deadline missed", name="")
+    night = Dispatch(alerts=shop.alerts, ledger=shop.ledger, now=NIGHT)
+    assert night.tell_missed(late) == []
+    assert shop.tell() == [["deadline missed"]]
+    noon = Dispatch(alerts=shop.alerts, ledger=shop.ledger, now=NOON)
+    again = replace(late, run_id="manual__2")
+    heard.answers = [503] * 4
+    assert [bool(one.error) for one in noon.tell_missed(again)] == [True]
+    assert shop.ledger.incidents()[late.key].channels == ("hook",)
+    assert shop.tell() == [["deadline missed"]]
+    third = replace(late, run_id="manual__3")
+    assert [one.error for one in (*noon.tell_missed(third), *noon.tell_missed(third))] == [""]
+    assert shop.ledger.waiting() == []
+
+
+def test_what_failed_in_quiet_hours_and_fails_again_after_them_is_told_once(
+    tmp_path: Path, heard: Receiver, event: Callable[..., Event]
+) -> None:
+    """But the ends of two runs are two."""
+    quiet = {"after": "22:00", "until": "07:00"}
+    taken = ["model_failed", "run_finished"]
+    shop = Pipeline(tmp_path, heard, routes=[{"channels": "hook", "quiet": quiet, "events": taken}])
+    ended = {"kind": "run_finished", "subject": "shop", "name": ""}
+    for run_id in ("r1", "r2"):
+        shop.tell(event(run_id=run_id), event(run_id=run_id, title=f"{run_id} has ended", **ended), now=NIGHT)
+    [titles] = shop.tell(event(run_id="r3"), now=NOON)
+    assert titles == ["model orders failed", "r1 has ended", "r2 has ended"]
+
+
+def test_what_another_version_has_written_is_left_alone(
+    tmp_path: Path, heard: Receiver, event: Callable[..., Event]
+) -> None:
+    """It says nothing here, and fails nothing."""
+    shop = Pipeline(tmp_path, heard, routes=[{"channels": "hook"}])
+    shop.tell(event())
+    folder = tmp_path / "shop" / "~incidents"
+    [file] = folder.iterdir()
+    document = json.loads(file.read_text())
+    document["event"]["colour"] = "red"
+    (folder / "other.json").write_text(json.dumps(document))
+    (folder / "broken.json").write_text("{")
+    assert list(shop.ledger.incidents()) == [event().key]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from pydantic import ValidationError
 
 from goldsmith.spec.alerts import Alerts, Quiet
@@ -38,6 +41,8 @@ def test_a_route_without_more_takes_what_is_wrong_to_the_log() -> None:
         ({"routes": [{"name": "a"}, {"name": "a"}]}, "two routes are called 'a'"),
         ({"routes": [{"quiet": {"after": "25:00", "until": "07:00"}}]}, "is not a time of day"),
         ({"routes": [{"quiet": {"after": "22:00", "until": "07:00", "timezone": "Mars"}}]}, "no time zone"),
+        ({"runbook": "wiki/{node}"}, "is no URL"),
+        ({"routes": [{"channels": []}]}, "a route leads to a channel"),
         ({"runbook": "https://wiki/{model}"}, "may hold {node}, {owner} and {pipeline}"),
     ],
 )
@@ -46,6 +51,15 @@ def test_what_cannot_be_is_refused(values: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError) as caught:
         Alerts.model_validate(values)
     assert said in str(caught.value)
+
+
+def test_the_example_of_the_docs_stays_what_it_is_on_its_way_through_json(repository: Path) -> None:
+    """Deadlines carry the alerts so, and samples."""
+    text = (repository / "docs" / "alerts.md").read_text()
+    example = yaml.safe_load(text.split("```yaml")[1].split("```")[0])["alerts"]
+    alerts = Alerts.model_validate(example)
+    assert any(route.quiet for route in alerts.routes)
+    assert Alerts.model_validate(json.loads(alerts.model_dump_json())) == alerts
 
 
 @pytest.mark.parametrize(

@@ -125,3 +125,11 @@ def test_what_failed_beside_dbt_is_named(make_run: MakeRun, ended: Ended) -> Non
     states = {"silver.reconcile": "failed", "ingest.orders.merge": "failed"}
     assert make_run([A], [], states).red_tasks == ("ingest.orders.merge", "silver.reconcile")
     assert make_run([A], [ended(A, "error")], states).red_tasks == ("ingest.orders.merge",)
+
+
+def test_a_mapped_task_is_one_and_a_gate_without_a_verdict_failed_itself(make_run: MakeRun) -> None:
+    """Airflow puts the number of the chunk behind the id; a gate that cannot measure says nothing of its layer."""
+    states = {f"ingest.orders_2.load_{number}": "failed" for number in range(3)} | {"bronze.gate": "failed"}
+    assert make_run([A, B], [], states).red_tasks == ("bronze.gate", "ingest.orders_2.load")
+    judged = {"bronze.gate": blocked(stopped_by={"bronze.a.run": "failed"})}
+    assert make_run([A, B], [], states, judged).red_tasks == ("ingest.orders_2.load",)

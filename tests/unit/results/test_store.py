@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
@@ -143,8 +144,13 @@ def test_old_runs_are_pruned_and_only_those(tmp_path: Path, result: Make) -> Non
         store.write("shop", run, [result()], append=False)
         at = time.time() - days * 10 * 86_400
         os.utime(tmp_path / "shop" / run, (at, at))
+    for kept, name in (("reported", "summary.gz"), ("~incidents", "a.json")):
+        (tmp_path / "shop" / kept).mkdir()
+        (tmp_path / "shop" / kept / name).touch()
+        os.utime(tmp_path / "shop" / kept, (0, 0))
     assert store.prune("shop", keep_days=5, limit=2) == 2
-    assert sorted(one.name for one in (tmp_path / "shop").iterdir()) == ["new", "old"]
+    left = sorted(one.name for one in (tmp_path / "shop").iterdir())
+    assert left == ["new", "old", "reported", "~incidents"]
     assert store.prune("nobody", keep_days=5) == 0
 
 

@@ -70,9 +70,8 @@ def _by_smtp(channel: Channel, mail: Mail) -> None:
         smtplib.SMTPRecipientsRefused,
         smtplib.SMTPSenderRefused,
     ) as error:
-        raise EnvironmentProblem(
-            f"The mail server refuses: {type(error).__name__} {error.args[:1]}"
-        ) from None
+        kind = MayPass if _is_for_now(error) else EnvironmentProblem
+        raise kind(f"The mail server refuses: {type(error).__name__} {error.args[:1]}") from None
     except (smtplib.SMTPException, AirflowException, OSError) as error:
         raise MayPass(
             f"The mail server of the connection {channel.connection!r} did not take it: {error}"
@@ -80,6 +79,15 @@ def _by_smtp(channel: Channel, mail: Mail) -> None:
     finally:
         with suppress(AttributeError):  # where there was no connection
             hook.__exit__(None, None, None)  # as a context manager it stays open when the login fails
+
+
+def _is_for_now(error: smtplib.SMTPException) -> bool:
+    """Whether all that a server refuses it refuses only at this moment (4xx), as greylisting does; RFC 5321, 4.2.1."""
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        codes = [code for code, _ in error.recipients.values()]
+    else:
+        codes = [getattr(error, "smtp_code", 0)]
+    return bool(codes) and all(400 <= code < 500 for code in codes)
 
 
 def _by_ses(connection: Connection, message: EmailMessage, channel: Channel) -> None:

@@ -1,4 +1,4 @@
-"""PagerDuty: an incident for each event that is wrong, resolved when it has recovered.
+"""PagerDuty: an incident for each event that is wrong, resolved when it has recovered; nothing else is sent there.
 
 Format: Events API v2, https://developer.pagerduty.com/docs/send-alert-event
 """
@@ -36,14 +36,14 @@ def request(event: Event, *, routing_key: str) -> dict[str, Any]:
     body: dict[str, Any] = {
         "routing_key": routing_key,
         "event_action": "resolve" if event.kind == RECOVERED else "trigger",
-        "dedup_key": event.key[:255],
+        "dedup_key": f"{event.environment}/{event.key}"[:255],
     }
     if event.kind == RECOVERED:
         return body
     return {
         **body,
         "payload": {
-            "summary": f"{event.pipeline}: {event.title}"[:_SUMMARY],
+            "summary": f"[{event.environment}] {event.pipeline}: {event.title}"[:_SUMMARY],
             "source": event.pipeline,
             "severity": "warning" if event.severity == "warn" else "error",
             "component": event.name or event.subject,

@@ -13,6 +13,7 @@ from goldsmith.errors import ConfigurationError, EnvironmentProblem
 TIMEOUT = 10.0
 """Seconds for each step of a request."""
 _MAY_PASS = (408, 425, 429)
+_SECRET = 8  # letters of a part of an address from which on it may be one
 
 
 class MayPass(EnvironmentProblem):
@@ -65,6 +66,21 @@ def secret_address_of(connection: Connection) -> str:
     return f"{address_of(connection)}/{secret.lstrip('/')}" if secret else address_of(connection)
 
 
+def without_secrets(text: str, url: str) -> str:
+    """What a service says, without the parts of its address that may be secret, and what Airflow knows to be.
+
+    Services repeat what they were asked for.
+    """
+    from airflow.sdk.log import redact  # type: ignore[attr-defined]  # public, but re-exported silently
+
+    parts = httpx.URL(url)
+    asked = [url, parts.raw_path.decode(), parts.path, parts.query.decode(), parts.password]
+    asked += [*parts.path.split("/"), *parts.params.values()]
+    for secret in sorted({part for part in asked if len(part) >= _SECRET}, key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return str(redact(text))
+
+
 def post(url: str, body: Any, *, headers: Mapping[str, str] | None = None) -> None:
     """Send JSON.
 
@@ -80,7 +96,7 @@ def post(url: str, body: Any, *, headers: Mapping[str, str] | None = None) -> No
         raise MayPass(f"{host} does not answer: {type(error).__name__}") from None
     if answer.is_success:
         return
-    said = f"{host} answers {answer.status_code}: {answer.text[:300]}"
+    said = f"{host} answers {answer.status_code}: {without_secrets(answer.text, url)[:300]}"
     raise (MayPass if answer.status_code in _MAY_PASS or answer.status_code >= 500 else EnvironmentProblem)(
         said
     )

@@ -12,7 +12,13 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackClientError
 from slack_sdk.webhook import WebhookClient
 
-from goldsmith.alerts.channels.request import TIMEOUT, MayPass, connection_of, secret_address_of
+from goldsmith.alerts.channels.request import (
+    TIMEOUT,
+    MayPass,
+    connection_of,
+    secret_address_of,
+    without_secrets,
+)
 from goldsmith.alerts.event import Event
 from goldsmith.alerts.message import Message, facts_of, mark_of, rows_text, said_by
 from goldsmith.errors import ConfigurationError, EnvironmentProblem
@@ -33,13 +39,14 @@ def send(channel: Channel, message: Message) -> None:
             for name in channels_of(channel):
                 client.chat_postMessage(channel=name, text=message.subject, blocks=blocks(message))
             return
-        hook = WebhookClient(secret_address_of(connection), timeout=int(TIMEOUT))
+        address = secret_address_of(connection)
+        hook = WebhookClient(address, timeout=int(TIMEOUT))
         answer = hook.send(text=message.subject, blocks=blocks(message))
     except (SlackClientError, OSError) as error:
         raise problem(error) from None
     if answer.status_code != 200:
         kind = MayPass if answer.status_code == 429 or answer.status_code >= 500 else EnvironmentProblem
-        raise kind(f"Slack answers {answer.status_code}: {answer.body[:300]}")
+        raise kind(f"Slack answers {answer.status_code}: {without_secrets(answer.body, address)[:300]}")
 
 
 def is_bot(connection: Connection) -> bool:

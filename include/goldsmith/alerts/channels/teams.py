@@ -6,6 +6,7 @@ https://learn.microsoft.com/en-us/connectors/teams says it of "post to a channel
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from goldsmith.alerts.channels.request import connection_of, post, secret_address_of
@@ -13,7 +14,8 @@ from goldsmith.alerts.event import Event
 from goldsmith.alerts.message import Message, facts_of, mark_of, rows_text, said_by
 from goldsmith.spec.alerts import Channel
 
-_MOST = 8  # events in full: Teams takes 28 KB
+_MOST = 8  # events in full
+_LARGEST = 26_000  # bytes: Teams takes 28 KB
 _SAID = 600
 _ACTIONS = 6
 
@@ -24,12 +26,20 @@ def send(channel: Channel, message: Message) -> None:
 
 
 def card(message: Message) -> dict[str, Any]:
-    """The body of the request."""
+    """The body of the request; as many events in full as it has room for."""
+    for most in range(_MOST, 0, -1):
+        made = _card(message, most)
+        if len(json.dumps(made).encode()) <= _LARGEST:
+            break
+    return made
+
+
+def _card(message: Message, most: int) -> dict[str, Any]:
     style = "Attention" if message.is_bad else "Good"
     body: list[dict[str, Any]] = [_text(message.subject, size="Large", weight="Bolder", color=style)]
-    for event in message.events[:_MOST]:
+    for event in message.events[:most]:
         body += _event(event)
-    others = [event.title for event in message.events[_MOST:]]
+    others = [event.title for event in message.events[most:]]
     if others:
         body.append(_text("Also: " + "; ".join(others)[:_SAID], isSubtle=True))
     links = {name: url for event in message.events[:1] for name, url in event.links.items()}
