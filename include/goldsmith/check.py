@@ -14,6 +14,7 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
+from goldsmith.alerts.routing import names_without_nodes
 from goldsmith.dbt.project import DbtProject
 from goldsmith.errors import ConfigurationError, GoldsmithError
 from goldsmith.local.airflow import local_stack
@@ -24,6 +25,7 @@ from goldsmith.plan.show import plan_head
 from goldsmith.report.edr import edr_executable
 from goldsmith.report.elementary_setup import package_version, setup_faults
 from goldsmith.settings import Settings
+from goldsmith.spec.alerts import Alerts
 from goldsmith.spec.pipeline import Pipeline
 
 OK, WARN, FAIL = "ok", "warn", "fail"
@@ -32,6 +34,7 @@ _HINTS = {
     "manifest": "goldsmith manifest",
     "elementary": "See docs/report.md, *Elementary*.",
     "after": "If another DAG updates it, all is well; else the pipeline never starts by itself.",
+    "alerts": "goldsmith alerts explain NODE says who hears of a node, and why others do not.",
     "places": "Write `engine: isolated` where they have to hold for the first try too.",
 }
 _STYLES = {OK: "green", WARN: "yellow", FAIL: "bold red"}
@@ -128,6 +131,8 @@ def _check_one(
             findings.append(try_it("places", lambda: (WARN, f"of some nodes {said}")))
         if spec.report is not None and spec.report.elementary is not None:
             findings.append(try_it("elementary", lambda: _elementary(spec, here)))
+        if spec.alerts is not None:
+            findings.append(try_it("alerts", lambda: _alerts(spec, here)))
         findings.append(try_it("determinism", lambda: _determinism(file, env)))
         if connections:
             findings.append(try_it("connection", lambda: _connection(spec, here, env)))
@@ -184,6 +189,16 @@ def _elementary(spec: Pipeline, here: Settings) -> tuple[str, str]:
     if faults:
         return WARN, "; ".join(faults)
     return OK, f"Elementary {package_version(project.path)} writes into the schema {plan.elementary}"
+
+
+def _alerts(spec: Pipeline, here: Settings) -> tuple[str, str]:
+    """Whether what routes name is there: a mistyped layer would be an alert that nobody gets."""
+    nodes = load_plan(spec, project_of(spec, here), here).nodes
+    alerts = spec.alerts or Alerts()
+    found = names_without_nodes(alerts, nodes)
+    if found:
+        return WARN, f"no node has what routes name: {'; '.join(found)}"
+    return OK, f"{len(alerts.routes)} routes"
 
 
 def _determinism(file: Path, env: Mapping[str, str]) -> tuple[str, str]:

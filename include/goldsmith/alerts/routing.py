@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
 from goldsmith.alerts.event import Event
+from goldsmith.plan.model import PlannedNode
 from goldsmith.spec.alerts import Alerts, Route
 
 
@@ -33,3 +34,20 @@ def reasons_against(event: Event, route: Route) -> list[str]:
 
 def _any_matches(values: Sequence[str], patterns: Iterable[str]) -> bool:
     return any(fnmatchcase(value, pattern) for pattern in patterns for value in values)
+
+
+def names_without_nodes(alerts: Alerts, nodes: Sequence[PlannedNode]) -> list[str]:
+    """What routes name of nodes, and no node has: such a route hears of none."""
+    known = {
+        "owners": {node.owner for node in nodes},
+        "groups": {node.dbt_group for node in nodes},
+        "tags": {tag for node in nodes for tag in node.tags},
+        "layers": {node.layer for node in nodes},
+    }
+    return [
+        f"{pattern} of the {key} of {route.name}"
+        for route in alerts.routes
+        for key, values in known.items()
+        for pattern in getattr(route, key)
+        if not _any_matches(sorted(values), [pattern])
+    ]

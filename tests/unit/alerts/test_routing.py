@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.unit.report.conftest import planned
 
 from goldsmith.alerts.event import Event
-from goldsmith.alerts.routing import reasons_against, routes_of
+from goldsmith.alerts.routing import names_without_nodes, reasons_against, routes_of
 from goldsmith.spec.alerts import Alerts, Route
 
 
@@ -48,3 +49,12 @@ def test_an_event_takes_every_route_that_matches(event: Callable[..., Event]) ->
         "its layer would have to be gold, and is silver",
     ]
     assert reasons_against(event(kind="test_warned"), alerts.routes[0]) == ["it does not take test_warned"]
+
+
+def test_what_no_node_has_is_found() -> None:
+    """A mistyped layer would be an alert that nobody gets."""
+    nodes = [planned("orders", "silver"), planned("lake", "sources", kind="source")]
+    alerts = Alerts.model_validate(
+        {"routes": [{"layers": ["silver", "gld"], "owners": "fin*"}, {"name": "b", "tags": "pii"}]}
+    )
+    assert names_without_nodes(alerts, nodes) == ["gld of the layers of route_1", "pii of the tags of b"]
