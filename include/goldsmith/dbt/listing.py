@@ -23,9 +23,6 @@ class Listing:
     errors: tuple[str, ...]
 
 
-NOTHING = Listing(unique_ids=frozenset(), unmatched=(), errors=())
-
-
 def selection_arguments(select: Sequence[str], exclude: Sequence[str]) -> list[str]:
     """A selection as dbt's command line takes it."""
     return [*(("--select", *select) if select else ()), *(("--exclude", *exclude) if exclude else ())]

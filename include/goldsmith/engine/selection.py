@@ -11,7 +11,7 @@ import io
 import json
 import logging
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowFailException
@@ -19,7 +19,6 @@ from rich.console import Console
 
 from goldsmith.dbt.listing import (
     LIST,
-    NOTHING,
     Listing,
     manifest_to_compare,
     read_listing,
@@ -104,29 +103,26 @@ def _asked(
     if not options.select and not options.exclude:
         everything = frozenset(site.graph.task_of)
         tasks = frozenset(site.graph.tasks)
-        return tasks, explained(plan, tasks, everything, left_out=(), lasted=lasted)
+        return tasks, explained(plan, tasks, everything, lasted=lasted)
     terms = (*options.select, *options.exclude)
     with site.workspace(context["run_id"], task_id, options) as space:
         if any("result:" in term for term in terms):
             space.write_results(_results_before(site, context))
         if any("state:" in term for term in terms):
             space.copy_manifest(manifest_to_compare(site.compared_with))
-        found = _listed(site, space, options.select, options.exclude)
-        # dbt does not say of what is to be left out that there is nothing like it.
-        left_out = _listed(site, space, options.exclude, ()) if options.exclude else NOTHING
-    unmatched = (*found.unmatched, *left_out.unmatched)
-    tasks = chosen_tasks(plan, found.unique_ids, unmatched=unmatched, terms=terms)
-    return tasks, explained(plan, tasks, found.unique_ids, left_out=left_out.unique_ids, lasted=lasted)
+        found = _listed(site, space, options)
+    tasks = chosen_tasks(plan, found.unique_ids, unmatched=found.unmatched, terms=terms)
+    return tasks, explained(plan, tasks, found.unique_ids, lasted=lasted)
 
 
-def _listed(site: Site, space: Workspace, select: Sequence[str], exclude: Sequence[str]) -> Listing:
+def _listed(site: Site, space: Workspace, options: RunOptions) -> Listing:
     """Ask dbt for the nodes of a selection.
 
     Raises:
         SelectionError: It is none.
         EnvironmentProblem: dbt was killed.
     """
-    wanted = selection_arguments(select, exclude)
+    wanted = selection_arguments(options.select, options.exclude)
     log.info("dbt %s", " ".join([*LIST, *wanted]))
     process = DbtProcess(space.plain_command([*LIST, *wanted]), cwd=site.target.project_dir, env=space.env)
     found = read_listing(process.lines())

@@ -5,13 +5,11 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 
 from goldsmith.dbt.listing import (
     LIST,
-    NOTHING,
     Listing,
     manifest_to_compare,
     read_listing,
@@ -62,19 +60,13 @@ def choose_nodes(
         )
     terms = (*options.select, *options.exclude)
     manifest = manifest_to_compare(compared_with) if any("state:" in term for term in terms) else None
-    listed = partial(_listed, project, target=target, manifest=manifest)
-    found = listed(options.select, options.exclude)
-    # dbt does not say of what is to be left out that there is nothing like it.
-    left_out = listed(options.exclude, ()) if options.exclude else NOTHING
-    unmatched = (*found.unmatched, *left_out.unmatched)
-    tasks = chosen_tasks(plan, found.unique_ids, unmatched=unmatched, terms=terms)
-    return explained(plan, tasks, found.unique_ids, left_out=left_out.unique_ids, lasted=lasted)
+    found = _listed(project, options, target=target, manifest=manifest)
+    tasks = chosen_tasks(plan, found.unique_ids, unmatched=found.unmatched, terms=terms)
+    return explained(plan, tasks, found.unique_ids, lasted=lasted)
 
 
-def _listed(
-    project: DbtProject, select: Sequence[str], exclude: Sequence[str], *, target: str, manifest: Path | None
-) -> Listing:
-    selection = selection_arguments(select, exclude)
+def _listed(project: DbtProject, options: RunOptions, *, target: str, manifest: Path | None) -> Listing:
+    selection = selection_arguments(options.select, options.exclude)
     flags = ["--log-format", "json", "--log-level", "debug", "--log-level-file", "none"]
     with tempfile.TemporaryDirectory() as folder:
         there = ["--target", target, "--target-path", str(Path(folder) / "target")]

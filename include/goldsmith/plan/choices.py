@@ -33,7 +33,6 @@ def explained(
     tasks: Collection[str],
     chosen: Collection[str],
     *,
-    left_out: Collection[str],
     lasted: Mapping[str, float],
 ) -> list[Choice]:
     """Say of each node of a plan what a run does with it.
@@ -42,16 +41,13 @@ def explained(
         plan: The pipeline's plan.
         tasks: Ids of the tasks that run.
         chosen: Unique ids that dbt has chosen.
-        left_out: Unique ids that the run was asked to leave out.
         lasted: Unique id to seconds of the last time.
     """
 
     def why(node: PlannedNode) -> str:
         if node.unique_id in chosen:
             return "selected"
-        if node.task_id in tasks:
-            return "shares a task with what is selected"
-        return "left out" if node.unique_id in left_out else "not selected"
+        return "shares a task with what is selected" if node.task_id in tasks else "not selected"
 
     return [
         Choice(

@@ -19,11 +19,11 @@ def test_each_node_is_explained(nodes: MakeNodes, selected: Select) -> None:
     graph = nodes(a="bronze/", t_a="bronze/a", b="silver/a", c="silver/a")
     plan = compile_plan(Pipeline(name="shop", tasks="model"), selected(graph))
     tasks = {node.task_id for node in plan.nodes if node.unique_id == "a"}
-    found = explained(plan, tasks, {"a"}, left_out={"b"}, lasted={"a": 1.25, "b": 9.0})
+    found = explained(plan, tasks, {"a"}, lasted={"a": 1.25, "b": 9.0})
     assert {one.node.unique_id: (one.action, one.why, one.seconds) for one in found} == {
         "a": ("run", "selected", 1.25),
         "t_a": ("run", "shares a task with what is selected", None),
-        "b": ("skip", "left out", 9.0),
+        "b": ("skip", "not selected", 9.0),
         "c": ("skip", "not selected", None),
     }
     assert [one["action"] for one in choices_listing(plan, found)["nodes"]].count("skip") == 2
@@ -31,7 +31,10 @@ def test_each_node_is_explained(nodes: MakeNodes, selected: Select) -> None:
     Console(file=text, width=120).print(choices_table(found))
     lines = [" ".join(line.split()) for line in text.getvalue().splitlines()]
     assert lines[1] == "bronze.a.run model run selected 1.2 s"
-    assert lines[3:5] == ["silver.b.run model skip left out 9.0 s", "silver.c.run model skip not selected"]
+    assert lines[3:5] == [
+        "silver.b.run model skip not selected 9.0 s",
+        "silver.c.run model skip not selected",
+    ]
     assert lines[-1] == "2 run, 2 are skipped 1.2 s"
 
 
@@ -40,5 +43,5 @@ def test_of_many_that_are_skipped_the_first_stand_in_the_table(nodes: MakeNodes,
     graph = nodes(**{f"m{number:02}": "bronze/" for number in range(45)}, last="silver/m01")
     plan = compile_plan(Pipeline(name="shop"), selected(graph))
     text = io.StringIO()
-    Console(file=text, width=120).print(choices_table(explained(plan, (), (), left_out=(), lasted={})))
+    Console(file=text, width=120).print(choices_table(explained(plan, (), (), lasted={})))
     assert "and 6 more: 5 in bronze, 1 in silver" in text.getvalue()
