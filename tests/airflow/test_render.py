@@ -158,14 +158,14 @@ def test_elementarys_tables_come_first_where_its_package_is_installed(
 
 
 def test_alerts_are_told_last_and_what_is_urgent_by_the_task_that_failed(
-    spec: Pipeline, sample: DbtProject, here: Settings
+    plan: Plan, spec: Pipeline, sample: DbtProject, here: Settings
 ) -> None:
     """A teardown below the reports; without an urgent route tasks have no callback."""
 
     def rendered(**changes: Any) -> DAG:
         changed = Pipeline.model_validate({**spec.model_dump(by_alias=True), **changes})
-        plan = load_plan(changed, sample, here)
-        return render(plan, changed, sample, here, load_plan=lambda: plan)
+        made = load_plan(changed, sample, here)
+        return render(made, changed, sample, here, load_plan=lambda: made)
 
     dag = rendered(alerts={})
     alerts = dag.get_task("alerts")
@@ -179,8 +179,9 @@ def test_alerts_are_told_last_and_what_is_urgent_by_the_task_that_failed(
     assert rendered(alerts={}, report=None).get_task("alerts").upstream_task_ids >= {"gold.gate"}
     urgent = rendered(alerts={"routes": [{"urgent": True}]})
     called = {task.task_id for task in urgent.tasks if task.on_failure_callback}
-    assert {"gold.gate", "gold.fct_transactions.run"} <= called
-    assert "alerts" not in called
+    builds = {build.task_id for build in plan.builds}
+    assert {"gold.gate", "gold.fct_transactions.run", "ingest.transactions.load", *builds} <= called
+    assert not {"alerts", "report", *(build.reconcile_id for build in plan.builds)} & called
 
 
 def test_ingest_comes_before_what_reads_its_tables(dag: DAG, spec: Pipeline) -> None:

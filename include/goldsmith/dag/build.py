@@ -251,7 +251,6 @@ def _add_builds(plan: Plan, spec: Pipeline, engine: SharedEngine, wanted: str | 
         if wanted in (None, build.reconcile_id):
             engine.reconcile_task(
                 build,
-                **alert_now(spec, engine.site),
                 task_display_name=f"reconcile {build.name}",
                 retries=3,  # for a lost worker, and for tasks that were cleared while it compared
                 retry_delay=spec.retries.build_delay,
