@@ -15,10 +15,13 @@
         {%- for row in some -%}
             {%- set values = {} -%}
             {%- for name, value in row.items() -%}
-                {%- if value is string or value is integer or value is float or value is mapping or value is sequence -%}
+                {#- What is none of these becomes null. Jinja takes what is not defined for a sequence. -#}
+                {%- if value is not defined or value is none -%}
+                {%- elif value is string or value is integer or value is float
+                    or value is mapping or value is sequence -%}
                     {%- do values.update({name | lower: value}) -%}
                 {%- elif value is number -%}
-                    {#- A decimal, which JSON does not have; what else there may be becomes null, as in the package. -#}
+                    {#- A decimal, which JSON does not have. -#}
                     {%- do values.update({name | lower: value | string}) -%}
                 {%- endif -%}
             {%- endfor -%}

@@ -34,6 +34,7 @@ MADE = """
 """
 BOTH_WAYS = """
 {% macro both_ways(rows) %}
+    {% do rows.append({"name": "undefined", "document": there_is_no_such_thing}) %}
     {% do elementary.insert_rows(api.Relation.create(schema='written', identifier='ours'), rows) %}
     {% do elementary.default__insert_rows(api.Relation.create(schema='written', identifier='theirs'), rows) %}
     {% do adapter.commit() %}
@@ -195,7 +196,7 @@ def test_rows_are_written_as_the_package_writes_them(observed: Lab, tmp_path: Pa
             session.execute(f"select {columns} from written.{name} order by name".encode()).fetchall()
             for name in ("ours", "theirs")
         ]
-    assert len(ours) == len(written)
+    assert len(ours) == len(written) + 1
     assert ours == theirs
 
 
