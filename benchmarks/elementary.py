@@ -2,7 +2,8 @@ r"""What Elementary adds to a run: `python benchmarks/elementary.py --packages F
 
 FOLDER holds the dbt packages `elementary` and `dbt_utils`, exported from their repositories. For each number of models
 the same project is built without the package, with it as Goldsmith wants it (`disable_dbt_artifacts_autoupload`, and
-the sample's macro that writes rows), and with it as it is out of the box. The variants take turns on one PostgreSQL; dbt's parser cache is warm. Per variant:
+the sample's macro that writes rows), and with it as it is out of the box. The variants take turns on one PostgreSQL;
+dbt's parser cache is warm. Per variant:
 
     build_s, build_cpu_s   `dbt build` of the whole project: what a run of the shared engine pays, once for each build
     one_s, one_cpu_s       `dbt run` of one model: what each task of the isolated engine pays

@@ -25,7 +25,7 @@ from goldsmith.plan.model import Plan
 from goldsmith.report.pace import renew_pace
 from goldsmith.report.store import ReportStore
 from goldsmith.report.summary import Summary
-from goldsmith.settings import Settings, developer_schema
+from goldsmith.settings import Settings, airflow_url, developer_schema
 from goldsmith.spec.pipeline import Pipeline
 from goldsmith.spec.run import RunOptions
 
@@ -226,6 +226,7 @@ def test_the_dag_follows_the_spec_and_explains_itself(dag: DAG, plan: Plan, spec
     ):
         assert word in dag.doc_md
     assert ("*Trigger* has a form" in dag.doc_md) == (spec.engine == "shared")
+    assert f"[runs]({airflow_url()}/dags/{spec.name}/runs)" in dag.doc_md or not airflow_url()
     assert spec.description.split("\n")[0] == dag.description
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from urllib.parse import quote
 
 from goldsmith.plan.model import Plan, PlannedGate
+from goldsmith.settings import airflow_url
 from goldsmith.spec.pipeline import Pipeline
 
 _KINDS = ("model", "seed", "snapshot", "test", "unit_test", "source")
@@ -21,6 +23,7 @@ def pipeline_docs(plan: Plan, spec: Pipeline) -> str:
         _RERUN,
         _PART if spec.engine == "shared" else "",
         _REPORT if spec.report else "",
+        _links(spec),
     ]
     if plan.exposures:
         parts.append("**Who uses it**\n\n" + "\n".join(f"- {line}" for line in plan.exposures))
@@ -28,6 +31,15 @@ def pipeline_docs(plan: Plan, spec: Pipeline) -> str:
         f"dbt project `{plan.project_name}`, dbt {plan.dbt_version}, connection `{spec.connection}`."
     )
     return "\n\n".join(part for part in parts if part)
+
+
+def _links(spec: Pipeline) -> str:
+    """To the pipeline's runs, and to what to do when something is wrong."""
+    url, name = airflow_url(), quote(spec.name)
+    links = {"runs": f"{url}/dags/{name}/runs", "tasks": f"{url}/dags/{name}/tasks"} if url else {}
+    if spec.alerts and spec.alerts.runbook:
+        links["runbook"] = spec.alerts.runbook.format(node="", owner=quote(spec.owner), pipeline=name)
+    return "**Links**: " + ", ".join(f"[{text}]({to})" for text, to in links.items()) if links else ""
 
 
 def gate_docs(gate: PlannedGate) -> str:

@@ -187,6 +187,7 @@ def _from_cosmos(node: DbtNode, raw: dict[str, Any], owners: dict[str, str]) -> 
         tags=tuple(sorted(set(node.tags))),
         description=str(raw.get("description") or ""),
         owner=node.owner or _exposure_owner(raw) or owners.get(group, ""),
+        url=str(raw.get("url") or ""),
         group=group,
         materialized=str(config.get("materialized") or ""),
         relation=str(raw.get("relation_name") or ""),

@@ -45,6 +45,8 @@ class Node:
     """Tests only: unique id of the node whose YAML defines the test."""
     has_freshness: bool = False
     """Sources only."""
+    url: str = ""
+    """Exposures only: where it is, a dashboard say."""
     table: str = ""
     """Sources only: `schema.table` in the warehouse."""
     columns: tuple[Column, ...] = ()

@@ -307,4 +307,5 @@ def _display_name(name: TaskName, place: Place) -> str:
 def _exposure_line(exposure: Node, nodes: Mapping[str, Node]) -> str:
     reads = ", ".join(nodes[parent].name for parent in exposure.parents if parent in nodes)
     owner = f" ({exposure.owner})" if exposure.owner else ""
-    return f"**{exposure.name}**{owner}: {reads}"
+    name = f"[{exposure.name}]({exposure.url})" if exposure.url else exposure.name
+    return f"**{name}**{owner}: {reads}"

@@ -83,6 +83,14 @@ def test_each_thing_that_happened_is_an_event(broken: RunFacts) -> None:
     }
 
 
+def test_of_three_hundred_nodes_one_that_failed_is_one_event(make_run: MakeRun, ended: Ended) -> None:
+    """And the end of the run; what is well is not told."""
+    nodes = [planned(f"m{number}", "bronze") for number in range(300)]
+    records = [ended(node, "error" if node.name == "m7" else "success") for node in nodes]
+    found = events().of_run(make_run(nodes, records, {nodes[7].task_id: "failed"}))
+    assert [(one.kind, one.name) for one in found] == [("model_failed", "m7"), ("run_finished", "")]
+
+
 def test_a_failed_node_comes_with_all_that_is_known(broken: RunFacts) -> None:
     """What it blocks, where to look, how to see it oneself."""
     failed = next(event for event in events().of_run(broken) if event.kind == "model_failed")
