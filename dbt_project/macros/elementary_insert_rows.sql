@@ -5,11 +5,14 @@
 {% macro postgres__insert_rows(
     table_relation, rows, should_commit=false, chunk_size=5000, on_query_exceed=none
 ) -%}
-    {%- if not rows or not table_relation -%}
+    {%- set names = [] -%}
+    {%- if rows and table_relation -%}
+        {%- set names = adapter.get_columns_in_relation(table_relation) | map(attribute='name') | list -%}
+    {%- endif -%}
+    {%- if not names -%}
         {#- It says what is missing. -#}
         {{- return(elementary.default__insert_rows(table_relation, rows)) -}}
     {%- endif -%}
-    {%- set names = adapter.get_columns_in_relation(table_relation) | map(attribute='name') | list -%}
     {%- for some in rows | batch(500) -%}
         {%- set plain = [] -%}
         {%- for row in some -%}

@@ -33,13 +33,18 @@ def run_options(context: Context, *, target: str, window: timedelta | None = Non
         raise AirflowFailException(str(error)) from error
 
 
+def is_dry(context: Context) -> bool:
+    """Whether the run is to build nothing."""
+    return (context["dag_run"].conf or {}).get("dry_run") is True
+
+
 def skip_dry_run(context: Context) -> None:
     """Leave out a task that changes or tells something, where the run is to build nothing.
 
     Raises:
         AirflowSkipException: It is a dry run.
     """
-    if (context["dag_run"].conf or {}).get("dry_run") is True:
+    if is_dry(context):
         raise AirflowSkipException(
             "A dry run: nothing is loaded, made or told. The log of the first build says what it would do."
         )

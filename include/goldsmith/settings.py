@@ -76,7 +76,11 @@ class Settings:
 
 def developer_schema() -> str:
     """A schema of the developer's own: the name of the account, in characters that need no quotes."""
-    return re.sub(r"[^a-z0-9_]", "_", getpass.getuser().lower())
+    try:
+        account = getpass.getuser()
+    except (KeyError, OSError):  # an account without a name, in a container
+        account = f"user_{os.getuid()}"
+    return re.sub(r"[^a-z0-9_]", "_", account.lower())
 
 
 def settings() -> Settings:

@@ -66,6 +66,13 @@ def test_an_hour_that_comes_twice_is_met_twice(begin: str, due: str) -> None:
     assert found.astimezone(UTC) == datetime.fromisoformat(due)
 
 
+def test_an_hour_that_is_left_out_is_met_when_clocks_are_past_it() -> None:
+    """02:30 in the night in which Berlin's clocks go forward from 02:00 to 03:00."""
+    begin = datetime.fromisoformat("2026-03-29T00:30+00:00")
+    found = TimeOfDay(clock="02:30", timezone="Europe/Berlin").after(begin)
+    assert found.astimezone(UTC) == datetime.fromisoformat("2026-03-29T01:30+00:00")
+
+
 @pytest.mark.parametrize(
     ("task_id", "told"), [("gold.orders.run", ""), ("", "How far the run is cannot be told")]
 )

@@ -24,7 +24,9 @@ from goldsmith.spec.alerts import LOG, Alerts, Channel
 log = logging.getLogger(__name__)
 
 _TRIES = 4
-_WAIT, _LONGEST = 1.0, 60.0  # seconds: before the second try, and for all
+_WAIT = 1.0  # seconds before the second try
+LONGEST = 60.0
+"""Seconds for all tries."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,7 +46,7 @@ def channels_of(alerts: Alerts) -> Mapping[str, Channel]:
 
 
 def deliver(
-    alerts: Alerts, name: str, route: str, events: Iterable[Event], *, patience: float = _LONGEST
+    alerts: Alerts, name: str, route: str, events: Iterable[Event], *, patience: float = LONGEST
 ) -> Delivery:
     """Send events as one message to a channel.
 
@@ -69,7 +71,7 @@ def deliver(
     return Delivery(channel=name, route=route, events=message.events)
 
 
-def tried(patience: float = _LONGEST) -> Retrying:
+def tried(patience: float = LONGEST) -> Retrying:
     """A few attempts at what may pass.
 
     Args:

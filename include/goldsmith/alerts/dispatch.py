@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from goldsmith.alerts.deliver import Delivery, channels_of, deliver
+from goldsmith.alerts.deliver import LONGEST, Delivery, channels_of, deliver
 from goldsmith.alerts.event import Event
 from goldsmith.alerts.ledger import Incident, Ledger, Waiting, identity_of
 from goldsmith.alerts.routing import routes_of
-from goldsmith.spec.alerts import GATE_WAITING, RECOVERED, Alerts, Route
+from goldsmith.spec.alerts import DEADLINE_MISSED, GATE_WAITING, RECOVERED, Alerts, Route
 
 _AT_ONCE = (GATE_WAITING,)
 _PATIENCE = 8.0  # seconds for what is told at once: Airflow ends a callback after 20, and a try may take 10
@@ -34,16 +34,19 @@ class Dispatch:
     def tell_at_once(self, events: Iterable[Event]) -> list[Delivery]:
         """Tell what cannot wait, each event on its own: by urgent routes, and questions by all.
 
-        What could not be sent is told with the end of the run.
+        What could not be sent is told with the end of the run; a question too, which that would not tell of itself.
         """
         done = []
         for event in events:
             routes = (
                 route for route in routes_of(event, self.alerts) if route.urgent or event.kind in _AT_ONCE
             )
-            sent = self._sent_alone(event, _channels(routes))
+            ways = _channels(routes)
+            sent = self._sent_alone(event, ways)
             done += sent
             self._know(event, sent)
+            if event.kind in _AT_ONCE:
+                self._hold(event, {one.channel: ways[one.channel] for one in sent if one.error})
         return done
 
     def tell_missed(self, event: Event) -> list[Delivery]:
@@ -55,9 +58,10 @@ class Dispatch:
         loud = {channel: route for channel, route in ways.items() if not self._is_quiet(route)}
         sent = self._sent_alone(event, loud)
         failed = {one.channel for one in sent if one.error}
-        for channel, route in ways.items():
-            if channel not in loud or channel in failed:
-                self.ledger.hold(Waiting(route=route.name, channel=channel, event=event))
+        self._hold(event, {name: ways[name] for name in ways if name not in loud or name in failed})
+        for one in sent:
+            if not one.error:  # what waits of an earlier run is no news any more
+                self.ledger.release(Waiting(route=one.route, channel=one.channel, event=event))
         self._know(event, sent)
         return sent
 
@@ -86,12 +90,16 @@ class Dispatch:
         book.close(recovered)
         return done
 
+    def _hold(self, event: Event, ways: Mapping[str, Route]) -> None:
+        for channel, route in ways.items():
+            self.ledger.hold(Waiting(route=route.name, channel=channel, event=event))
+
     def _sent_alone(self, event: Event, ways: Mapping[str, Route]) -> list[Delivery]:
         """Noted before it is sent: Airflow may call twice for one failure, and then both at once."""
         done = []
         for channel, route in ways.items():
             if self.ledger.begin(event, channel):
-                done.append(deliver(self.alerts, channel, route.name, [event], patience=_PATIENCE))
+                done.append(deliver(self.alerts, channel, route.name, [event], patience=_patience(event)))
                 self.ledger.finish(event, channel, is_told=not done[-1].error)
         return done
 
@@ -113,7 +121,7 @@ class Dispatch:
     def _take_up(self, one: Waiting, book: _Book) -> None:
         """Something that waits: it goes on waiting, or is told now."""
         route = next((route for route in self.alerts.routes if route.name == one.route), None)
-        if route is None:
+        if route is None or one.channel not in route.channels:
             self.ledger.release(one)
         else:
             book.waiting[one.identity] = one
@@ -141,12 +149,13 @@ class Dispatch:
         incident = book.incidents.get(key)
         if incident is None:  # another run has seen it
             return
-        unheard = book.drop_waiting(key)
+        if incident.event.kind != DEADLINE_MISSED:  # that it was late is worth knowing all the same
+            book.drop_waiting(key)
         told = replace(event, since=incident.since)
         self.ledger.forget(replace(incident.event, run_id=event.run_id), incident.channels)
         for channel in incident.channels:
             route = self._way_back(told, incident.event, channel)
-            if route and channel not in unheard and not self._was_told(told, channel):
+            if route and not self._was_told(told, channel):
                 book.todo[route.name, channel].append(told)
                 book.still[key].add(channel)
 
@@ -203,15 +212,14 @@ class _Book:
             if channel == other:
                 some[:] = [one for one in some if identity_of(one) != identity_of(event)]
 
-    def drop_waiting(self, key: str) -> set[str]:
-        """Let nothing wait that is over; gives the channels that have not heard of it."""
+    def drop_waiting(self, key: str) -> None:
+        """Let nothing wait that is over."""
         found = [one for one in self.waiting.values() if one.event.key == key]
         for one in found:
             del self.waiting[one.identity]
             self.ledger.release(one)
         for some in self.todo.values():
             some[:] = [event for event in some if event.key != key]
-        return {one.channel for one in found}
 
     def settle(self, sent: Delivery, some: Sequence[Event]) -> None:
         """What became of a message; what waited and could not be sent goes on waiting."""
@@ -236,6 +244,11 @@ class _Book:
                 self.ledger.end(key)
         for key in self._changed & self.incidents.keys():
             self.ledger.keep(self.incidents[key])
+
+
+def _patience(event: Event) -> float:
+    """A failure is told by Airflow's callback, which has little time; the others are not."""
+    return LONGEST if event.kind in (*_AT_ONCE, DEADLINE_MISSED) else _PATIENCE
 
 
 def _channels(routes: Iterable[Route]) -> dict[str, Route]:

@@ -108,6 +108,8 @@ class Ledger:
 
     def begin(self, event: Event, channel: str) -> bool:
         """Note that a channel is about to hear of an event at once, unless it has, or is about to by somebody else."""
+        if _mark(event, channel) in self._known(event.run_id):  # with the run's end, before it was cleared
+            return False
         mark = _own_file(_mark(event, channel))
         said = self._files.read(self._run(event), mark)
         if said is not None and (said == _DONE or _age(said) <= _TELLING):
@@ -125,6 +127,8 @@ class Ledger:
 
     def forget(self, event: Event, channels: Collection[str]) -> None:
         """Let an event that was over be told again, should it come back in the same run."""
+        if not channels:
+            return
         for mark in (_mark(event, channel) for channel in channels):
             self._known(event.run_id).pop(mark, None)
             self._files.delete(self._run(event), _own_file(mark))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, time
 from functools import partial
 from typing import Any
@@ -26,6 +27,7 @@ from goldsmith.engine.retry_policy import NodeRetryPolicy
 from goldsmith.engine.shared import SharedEngine
 from goldsmith.engine.site import Site
 from goldsmith.engine.workspace import DbtTarget
+from goldsmith.errors import EnvironmentProblem
 from goldsmith.plan.graph import PlanGraph, nodes_by_task
 from goldsmith.plan.groups import unit_group_id
 from goldsmith.plan.model import Plan, PlannedBuild, PlannedNode
@@ -150,9 +152,11 @@ def _weights(plan: Plan, spec: Pipeline, engine: Engine, here: Settings) -> dict
     """
     if isinstance(engine, SharedEngine):
         return {}
-    is_near = not is_object_storage(here.results_path)
-    store = ReportStore(here.results_path, spec.name) if is_near else None
-    return priorities(PlanGraph(plan), measured_seconds(store) if store else {})
+    seconds: dict[str, float] = {}
+    if not is_object_storage(here.results_path):
+        with suppress(EnvironmentProblem):  # the dag-processor may not be allowed to read it
+            seconds = measured_seconds(ReportStore(here.results_path, spec.name))
+    return priorities(PlanGraph(plan), seconds)
 
 
 class _Nodes:

@@ -48,9 +48,10 @@ class TimeOfDay(BaseDeadlineReference):
         zone = ZoneInfo(self.timezone)
         day, clock = begin.astimezone(zone).date(), time.fromisoformat(self.clock)
         days = (day, day + timedelta(days=1))
-        # An hour that comes twice is met twice; and wall clocks are compared as moments, not as they look.
+        # An hour that comes twice is met twice, one that is left out an hour later. Moments are compared, not clocks.
         shown = [datetime.combine(one, clock, zone).replace(fold=fold) for one in days for fold in (0, 1)]
-        return min(one.astimezone(UTC) for one in shown if one.astimezone(UTC) >= begin).astimezone(zone)
+        moments = [one.astimezone(UTC) for one in shown if not one.fold or _is_shown(one)]
+        return min(one for one in moments if one >= begin).astimezone(zone)
 
     def _evaluate_with(self, *, session: Session, **kwargs: Any) -> datetime | None:
         """Asked by the scheduler or the API server when the run is made; none for a backfill, which is late anyhow."""
@@ -66,3 +67,10 @@ class TimeOfDay(BaseDeadlineReference):
         if found is None or found.run_type == DagRunType.BACKFILL_JOB:
             return None
         return self.after(found.run_after)
+
+
+def _is_shown(moment: datetime) -> bool:
+    """Whether clocks ever show it: not, where they are put forward over it."""
+    return moment.astimezone(UTC).astimezone(moment.tzinfo).replace(tzinfo=None) == moment.replace(
+        tzinfo=None
+    )

@@ -25,6 +25,7 @@ from goldsmith.errors import GoldsmithError
 from goldsmith.gates.question import APPROVE, REASON, REJECT, body_of, override_of, subject_of, unanswered
 from goldsmith.gates.rules import BLOCK
 from goldsmith.gates.verdict import Override, Verdict
+from goldsmith.parameters import is_dry
 from goldsmith.rest.questions import Question
 
 _KEY = "asked"
@@ -54,7 +55,7 @@ class AskingGateTask(GateTask):
             self.log.info("An earlier try has asked, and was answered.")
             return self.conclude(verdict.decided(override), context)
         verdict = self.judged(context)
-        if verdict.verdict != BLOCK:
+        if verdict.verdict != BLOCK or is_dry(context):
             return self.conclude(verdict, context)
         if self._time(context) is None:
             return self._too_late(verdict, context)

@@ -81,8 +81,11 @@ def missed_event(
         task_id: Its task.
         about: More of the event.
     """
-    run = f"{airflow_url()}/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}"
-    links = {"task": f"{run}/tasks/{quote(task_id, safe='')}"} if task_id else {}
+    links = {}
+    if url := airflow_url():
+        links["run"] = f"{url}/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}"
+        if task_id:
+            links["task"] = f"{links['run']}/tasks/{quote(task_id, safe='')}"
     words = {"node": quote(name), "owner": quote(about.get("owner", "")), "pipeline": quote(dag_id)}
     return Event(
         kind=DEADLINE_MISSED,
@@ -91,7 +94,7 @@ def missed_event(
         pipeline=dag_id,
         run_id=run_id,
         task_id=task_id,
-        links={**links, "run": run} | ({"runbook": alerts.runbook.format(**words)} if alerts.runbook else {}),
+        links=links | ({"runbook": alerts.runbook.format(**words)} if alerts.runbook else {}),
         **about,
     )
 

@@ -20,6 +20,7 @@ from goldsmith.gates.outcomes import HARMLESS, LetPass
 from goldsmith.gates.rules import BLOCK, PASS, RuleResult
 from goldsmith.gates.table import GateTable
 from goldsmith.gates.verdict import Case, Verdict, judge, said_by
+from goldsmith.parameters import is_dry
 from goldsmith.plan.model import PlannedGate, PlannedNode
 from goldsmith.results.record import NodeResult
 from goldsmith.spec.gate import Gate
@@ -88,7 +89,8 @@ class GateTask(BaseOperator):
         context["ti"].xcom_push(key="return_value", value=verdict.to_dict())
         for line in verdict.lines():
             self.log.info("%s", line)
-        self._write(verdict, context["run_id"])
+        if not is_dry(context):
+            self._write(verdict, context["run_id"])
         self._note(verdict, context["run_id"])
         if verdict.verdict == BLOCK:
             decided = f" {said_by(verdict.override)}" if verdict.override else ""

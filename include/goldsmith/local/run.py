@@ -216,7 +216,7 @@ def retry_node(
         ConfigurationError: The pipeline has no run.
     """
     api = airflow.api
-    runs = api.runs(spec.name, limit=1) if run_id is None else [api.run(spec.name, run_id)]
+    runs = [api.run(spec.name, run_id)] if run_id else [run for run in api.runs(spec.name) if not run.is_dry]
     if not runs:
         raise ConfigurationError(f"{spec.name} has not run yet.", hint=f"goldsmith run {spec.name}")
     task_id = _task_of(

@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from goldsmith.errors import SelectionError
 from goldsmith.plan.model import Plan
 
+_MAY_BE_EMPTY = re.compile(r"\b(result|state|source_status):")
 _NAME = re.compile(r"^(?:\d*[+@]|@)?(?P<name>[\w.*-]+)(?:\+\d*)?$")
 
 
@@ -26,7 +27,8 @@ def chosen_tasks(
     Raises:
         SelectionError: A term matches nothing, or nothing of the pipeline is chosen; names what is meant most likely.
     """
-    missing = [term for term in unmatched if term in terms]
+    # That nothing failed, say, or was changed, is no mistake.
+    missing = [term for term in unmatched if term in terms and not _MAY_BE_EMPTY.search(term)]
     if missing:
         raise SelectionError(
             f"The selection matches nothing: {', '.join(missing)}.",

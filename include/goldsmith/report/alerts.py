@@ -24,6 +24,7 @@ from goldsmith.engine.deadlines import missed_event, tell_missed
 from goldsmith.engine.site import Site
 from goldsmith.errors import GoldsmithError
 from goldsmith.gates.verdict import Verdict
+from goldsmith.parameters import is_dry
 from goldsmith.plan.model import PlannedNode
 from goldsmith.report.around import AroundRun
 from goldsmith.report.events import Events, is_blocked_itself, last_greens
@@ -102,6 +103,8 @@ class AlertNow:
 
     def __call__(self, context: Context) -> None:
         """Tell it; whatever goes wrong, the run's last task tells it too."""
+        if is_dry(context):
+            return
         try:
             self._tell(context)
         except Exception:

@@ -36,8 +36,13 @@ class Pipeline:
 
     def __init__(self, folder: Path, heard: Receiver, **spec: Any) -> None:
         self.alerts = Alerts.model_validate({"channels": {"hook": HOOK}, **spec})
-        self.ledger = Ledger(str(folder), "shop")
+        self.folder = folder
         self.heard = heard
+
+    @property
+    def ledger(self) -> Ledger:
+        """As each task has one of its own."""
+        return Ledger(str(self.folder), "shop")
 
     def tell(
         self, *events: Event, recovered: tuple[Event, ...] = (), now: datetime = NOON
@@ -290,3 +295,73 @@ def test_what_another_version_has_written_is_left_alone(
     (folder / "other.json").write_text(json.dumps(document))
     (folder / "broken.json").write_text("{")
     assert list(shop.ledger.incidents()) == [event().key]
+
+
+def test_what_nobody_was_told_ends_without_a_word(
+    tmp_path: Path, heard: Receiver, event: Callable[..., Event]
+) -> None:
+    """No route takes it; the others that are over are told all the same."""
+    shop = Pipeline(tmp_path, heard, routes=[{"channels": "hook", "layers": "silver"}])
+    lonely = event(subject="model.shop.a", layer="bronze")
+    assert shop.tell(lonely, event()) == [["model orders failed"]]
+    over = replace(lonely, run_id="manual__2"), event(run_id="manual__2")
+    assert shop.tell(recovered=over) == [["orders is green again"]]
+    assert shop.ledger.incidents() == {}
+
+
+def test_who_was_told_before_quiet_hours_hears_that_it_is_over_although_a_repeat_was_held(
+    tmp_path: Path, heard: Receiver, event: Callable[..., Event]
+) -> None:
+    """The repeat is no news any more."""
+    quiet = {"after": "22:00", "until": "07:00"}
+    shop = Pipeline(tmp_path, heard, routes=[{"channels": "hook", "quiet": quiet}])
+    shop.tell(event())
+    assert shop.tell(event(run_id="manual__2"), now=NIGHT) == []
+    assert shop.tell(recovered=(event(run_id="manual__3"),)) == [["orders is green again"]]
+    assert shop.ledger.waiting() == []
+
+
+def test_a_deadline_that_could_not_be_told_is_told_although_the_run_ended_well(
+    tmp_path: Path, heard: Receiver, event: Callable[..., Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And a question that could not be sent is asked with the run's end."""
+    monkeypatch.setattr("goldsmith.alerts.deliver._WAIT", 0.01)
+    shop = Pipeline(tmp_path, heard, routes=[{"channels": "hook"}])
+    late = event(kind="deadline_missed", subject="deadline 06:00", title="deadline missed", name="")
+    heard.answers = [503] * 4
+    Dispatch(alerts=shop.alerts, ledger=shop.ledger, now=NOON).tell_missed(late)
+    assert shop.tell(recovered=(late,)) == [["deadline missed"]]
+    assert (shop.ledger.waiting(), shop.ledger.incidents()) == ([], {})
+    heard.answers = [503] * 4
+    question = event(kind="gate_waiting", subject="silver.gate", title="a gate asks", name="")
+    shop.tell_at_once(question)
+    assert shop.tell() == [["a gate asks"]]
+
+
+def test_what_waits_for_a_channel_that_is_gone_is_forgotten(
+    tmp_path: Path, heard: Receiver, event: Callable[..., Event]
+) -> None:
+    """The others are told."""
+    quiet = {"after": "22:00", "until": "07:00"}
+    spec = {"channels": {"old": HOOK, "hook": HOOK}}
+    routes = [{"name": "day", "channels": ["old", "hook"], "quiet": quiet}]
+    Pipeline(tmp_path, heard, **spec, routes=routes).tell(event(), now=NIGHT)
+    shop = Pipeline(tmp_path, heard, routes=[{"name": "day", "channels": "hook"}])
+    assert shop.tell() == [["model orders failed"]]
+    assert shop.ledger.waiting() == []
+
+
+def test_what_the_runs_end_has_told_is_not_told_at_once_when_it_was_cleared(
+    tmp_path: Path, heard: Receiver, event: Callable[..., Event]
+) -> None:
+    """A deadline of an earlier run that waits is no news, where that of a later one was told."""
+    shop = Pipeline(tmp_path, heard, routes=[{"channels": "hook", "urgent": True}])
+    assert shop.tell(event()) == [["model orders failed"]]
+    assert shop.tell_at_once(event()) == []
+    quiet = {"after": "22:00", "until": "07:00"}
+    shop = Pipeline(tmp_path / "other", heard, routes=[{"channels": "hook", "quiet": quiet}])
+    late = event(kind="deadline_missed", subject="deadline 06:00", title="deadline missed", name="")
+    Dispatch(alerts=shop.alerts, ledger=shop.ledger, now=NIGHT).tell_missed(late)
+    again = replace(late, run_id="manual__2")
+    assert len(Dispatch(alerts=shop.alerts, ledger=shop.ledger, now=NOON).tell_missed(again)) == 1
+    assert shop.tell() == []

@@ -35,6 +35,13 @@ def test_a_task_is_chosen_with_any_of_its_nodes(plan: Plan) -> None:
     assert chosen_tasks(plan, set(task), unmatched=("gone",), terms=("a",)) == set(task.values())
 
 
+def test_that_nothing_failed_or_was_changed_is_no_mistake(plan: Plan) -> None:
+    """Of `result:error+ result:fail+` one matches nothing as a rule."""
+    terms = ["result:error+", "result:fail+", "state:modified"]
+    first = plan.nodes[0]
+    assert first.task_id in chosen_tasks(plan, [first.unique_id], unmatched=terms[1:], terms=terms)
+
+
 @pytest.mark.parametrize(
     ("terms", "ids", "said"),
     [
