@@ -34,12 +34,12 @@ def kinds(events: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def paged(receiver: Receiver, pipeline: str) -> list[tuple[str, str]]:
-    """What the pager was told of a pipeline: action and key."""
+    """What the pager was told of a pipeline in production: action and key."""
     bodies = [one.body for one in receiver.requests if one.path == "/v2/enqueue"]
     return [
-        (one["event_action"], one["dedup_key"])
+        (one["event_action"], one["dedup_key"].removeprefix("prod/"))
         for one in bodies
-        if one["dedup_key"].startswith(f"{pipeline}/")
+        if one["dedup_key"].startswith(f"prod/{pipeline}/")
     ]
 
 

@@ -117,12 +117,10 @@ def test_a_dry_run_builds_nothing_and_says_what_it_would(steered: Lab, first: di
         assert seen.run.state == "success"
         assert built(seen) == set()
         assert {seen.states[task] for task in steered.nodes(pipeline)} == {"skipped"}
-        log = first_log(steered, seen)
-        [line] = [line for line in log.splitlines() if line.startswith(ORDERS)]
-        assert line.split()[1:4] == ["model", "run", "selected"]
+        lines = [" ".join(line.split()) for line in first_log(steered, seen).splitlines()]
+        assert any(line.startswith(f"{ORDERS} model run selected") for line in lines), lines
         assert {seen.states.get(task, "skipped") for task in ("report", "elementary_report")} == {"skipped"}
-        [line] = [line for line in log.splitlines() if line.startswith("silver.customers.run")]
-        assert line.split()[1:5] == ["model", "skip", "not", "selected"]
+        assert any(line.startswith("silver.customers.run model skip not selected") for line in lines), lines
 
 
 def test_parameters_reach_dbt(steered: Lab, first: dict[str, Seen]) -> None:
