@@ -37,8 +37,8 @@ def _links(spec: Pipeline) -> str:
     """To the pipeline's runs, and to what to do when something is wrong."""
     url, name = airflow_url(), quote(spec.name)
     links = {"runs": f"{url}/dags/{name}/runs", "tasks": f"{url}/dags/{name}/tasks"} if url else {}
-    if spec.alerts and spec.alerts.runbook:
-        links["runbook"] = spec.alerts.runbook.format(node="", owner=quote(spec.owner), pipeline=name)
+    if spec.alerts and (to := spec.alerts.runbook_of(node="", owner=spec.owner, pipeline=spec.name)):
+        links["runbook"] = to
     return "**Links**: " + ", ".join(f"[{text}]({to})" for text, to in links.items()) if links else ""
 
 

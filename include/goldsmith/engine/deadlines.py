@@ -51,9 +51,9 @@ async def missed(
     dag_id, run_id = str(run["dag_id"]), str(run["dag_run_id"])
     said = await asyncio.to_thread(_say, deadline, task_id, dag_id, run_id)
     if said and alerts is not None:
-        about = dict(node or {})
+        about, spec = dict(node or {}), Alerts.model_validate(alerts)
         event = missed_event(
-            Alerts.model_validate(alerts),
+            spec,
             deadline,
             dag_id=dag_id,
             run_id=run_id,
@@ -63,7 +63,7 @@ async def missed(
             message=said,
             **{**about, "tags": tuple(about.get("tags") or ())},
         )
-        await asyncio.to_thread(tell_missed, Alerts.model_validate(alerts), event, settings().results_path)
+        await asyncio.to_thread(tell_missed, spec, event, settings().results_path)
     return said
 
 
@@ -86,7 +86,8 @@ def missed_event(
         links["run"] = f"{url}/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}"
         if task_id:
             links["task"] = f"{links['run']}/tasks/{quote(task_id, safe='')}"
-    words = {"node": quote(name), "owner": quote(about.get("owner", "")), "pipeline": quote(dag_id)}
+    if runbook := alerts.runbook_of(node=name, owner=about.get("owner", ""), pipeline=dag_id):
+        links["runbook"] = runbook
     return Event(
         kind=DEADLINE_MISSED,
         subject=f"deadline {deadline}",
@@ -94,7 +95,7 @@ def missed_event(
         pipeline=dag_id,
         run_id=run_id,
         task_id=task_id,
-        links=links | ({"runbook": alerts.runbook.format(**words)} if alerts.runbook else {}),
+        links=links,
         **about,
     )
 

@@ -73,11 +73,12 @@ def choose(site: Site, context: Context, options: RunOptions, task_id: str) -> f
     if task_id != first and (kept := left_by_first(site, context)) is not None:
         return kept
     try:
-        chosen, choices = _asked(site, context, options, task_id)
+        chosen, unique_ids = _asked(site, context, options, task_id)
     except SelectionError as error:
         raise AirflowFailException(str(error)) from error
     log.info("%d of %d tasks are chosen; the others are skipped", len(chosen), len(site.graph.tasks))
     if options.dry_run:
+        choices = explained(site.graph.plan, chosen, unique_ids, lasted=site.lasted())
         log.info("A dry run: nothing is built. It would build:\n%s", _shown(choices))
         chosen = frozenset()
     elif len(chosen) <= _SHOWN:
@@ -96,14 +97,11 @@ def left_by_first(site: Site, context: Context) -> frozenset[str] | None:
 
 def _asked(
     site: Site, context: Context, options: RunOptions, task_id: str
-) -> tuple[frozenset[str], list[Choice]]:
-    """The ids of the tasks, and what becomes of each node."""
+) -> tuple[frozenset[str], frozenset[str]]:
+    """The ids of the tasks, and the unique ids that dbt has chosen."""
     plan = site.graph.plan
-    lasted = site.lasted() if options.dry_run else {}
     if not options.select and not options.exclude:
-        everything = frozenset(site.graph.task_of)
-        tasks = frozenset(site.graph.tasks)
-        return tasks, explained(plan, tasks, everything, lasted=lasted)
+        return frozenset(site.graph.tasks), frozenset(site.graph.task_of)
     terms = (*options.select, *options.exclude)
     with site.workspace(context["run_id"], task_id, options) as space:
         if any("result:" in term for term in terms):
@@ -112,7 +110,7 @@ def _asked(
             space.copy_manifest(manifest_to_compare(site.compared_with))
         found = _listed(site, space, options)
     tasks = chosen_tasks(plan, found.unique_ids, unmatched=found.unmatched, terms=terms)
-    return tasks, explained(plan, tasks, found.unique_ids, lasted=lasted)
+    return tasks, found.unique_ids
 
 
 def _listed(site: Site, space: Workspace, options: RunOptions) -> Listing:

@@ -150,10 +150,7 @@ def resume_run(
         raise ConfigurationError(
             f"--failed goes on with a run that has its parameters already: leave out {', '.join(asked.conf())}."
         )
-    runs = [run for run in airflow.api.runs(spec.name) if not run.is_dry]
-    if not runs:
-        raise ConfigurationError(f"{spec.name} has not run yet.", hint=f"goldsmith run {spec.name}")
-    last = runs[0]
+    last = _last_run(airflow.api, spec)
     if last.state != "failed":
         raise ConfigurationError(
             f"The last run of {spec.name}, {last.run_id}, is {last.state}: there is nothing to go on with.",
@@ -216,18 +213,28 @@ def retry_node(
         ConfigurationError: The pipeline has no run.
     """
     api = airflow.api
-    runs = [api.run(spec.name, run_id)] if run_id else [run for run in api.runs(spec.name) if not run.is_dry]
-    if not runs:
-        raise ConfigurationError(f"{spec.name} has not run yet.", hint=f"goldsmith run {spec.name}")
+    run = api.run(spec.name, run_id) if run_id else _last_run(api, spec)
     task_id = _task_of(
-        node, _plan(spec, here), [task.task_id for task in api.task_instances(spec.name, runs[0].run_id)]
+        node, _plan(spec, here), [task.task_id for task in api.task_instances(spec.name, run.run_id)]
     )
-    cleared = api.clear(spec.name, runs[0].run_id, [task_id], downstream=downstream)
+    cleared = api.clear(spec.name, run.run_id, [task_id], downstream=downstream)
     api.unpause(spec.name)
     report(
-        f"Cleared {len(cleared)} tasks of run {runs[0].run_id}: {task_id}{' and downstream' if downstream else ''}"
+        f"Cleared {len(cleared)} tasks of run {run.run_id}: {task_id}{' and downstream' if downstream else ''}"
     )
-    return _followed(airflow, runs[0], spec, here, watch)
+    return _followed(airflow, run, spec, here, watch)
+
+
+def _last_run(api: RestClient, spec: Pipeline) -> Run:
+    """The last run that was to build something.
+
+    Raises:
+        ConfigurationError: There is none.
+    """
+    runs = [run for run in api.runs(spec.name) if not run.is_dry]
+    if not runs:
+        raise ConfigurationError(f"{spec.name} has not run yet.", hint=f"goldsmith run {spec.name}")
+    return runs[0]
 
 
 def wait_until_parsed(

@@ -222,11 +222,8 @@ class Events:
                 tab = f"/plugin/{view}" if view else ""
                 found["task"] = f"{run}/tasks/{quote(task_id, safe='')}{tab}"
             found |= {"run": run, "report": f"{run}/plugin/dbt-report"}
-        if self.alerts.runbook:
-            words = {"node": name, "owner": owner, "pipeline": self.graph.plan.pipeline}
-            found["runbook"] = self.alerts.runbook.format(
-                **{key: quote(value) for key, value in words.items()}
-            )
+        if url := self.alerts.runbook_of(node=name, owner=owner, pipeline=self.graph.plan.pipeline):
+            found["runbook"] = url
         return found
 
 

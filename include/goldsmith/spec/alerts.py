@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -179,6 +180,10 @@ class Alerts(SpecModel):
         if twice := next((name for name in names if names.count(name) > 1), ""):
             raise ValueError(f"two routes are called {twice!r}; give each its own name")
         return named
+
+    def runbook_of(self, *, node: str, owner: str, pipeline: str) -> str:
+        """URL of what to do about an event; empty where the spec has none."""
+        return self.runbook.format(node=quote(node), owner=quote(owner), pipeline=quote(pipeline))
 
     @field_validator("runbook")
     @classmethod
