@@ -12,7 +12,8 @@ from typing import Any
 import hypothesis
 import pytest
 
-from goldsmith.dbt.project import DbtProject, find_project, make_manifest
+from goldsmith.dbt.parse import make_manifest
+from goldsmith.dbt.project import DbtProject, find_project
 from goldsmith.results.record import NodeResult
 from goldsmith.settings import Settings
 

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from goldsmith.errors import EnvironmentProblem, GoldsmithError
+from goldsmith.errors import ConfigurationError, EnvironmentProblem, GoldsmithError
 from goldsmith.local import alerts_command, gate_command
 from goldsmith.local.plan_command import plan
 from goldsmith.local.report_command import report
@@ -79,7 +79,8 @@ def retry(
 ) -> None:
     """Run one node again in its run, and nothing before it. Exit code as of `run`."""
     from goldsmith.local.airflow import running_airflow
-    from goldsmith.local.run import choose_pipeline, retry_node
+    from goldsmith.local.pipelines import choose_pipeline
+    from goldsmith.local.run import retry_node
     from goldsmith.local.session import reporter
 
     here, console = settings(), Console(stderr=as_json)
@@ -107,7 +108,8 @@ def up(
 ) -> None:
     """Start the local stack in the background: PostgreSQL and Airflow."""
     from goldsmith.local.airflow import local_stack
-    from goldsmith.local.run import refresh_manifests
+    from goldsmith.local.manifests import refresh_manifests
+    from goldsmith.local.pipelines import find_pipelines, show_failed
     from goldsmith.local.session import reporter, say_how_to_get_in
     from goldsmith.local.warehouse import start_warehouse
 
@@ -117,7 +119,9 @@ def up(
         console.print(f"PostgreSQL: {server.conninfo('warehouse')}", highlight=False, soft_wrap=True)
         console.print("Stop it with: goldsmith down", highlight=False)
         return
-    refresh_manifests(here, reporter(console))
+    found = find_pipelines(here)
+    failed = refresh_manifests(here, found, reporter(console))
+    show_failed({**found.errors, **failed}, Console(stderr=True))
     stack = local_stack(here, reporter(console))
     if not stack.up():
         console.print("The local stack is already running.")
@@ -195,42 +199,59 @@ def logs(
 
 @app.command(epilog="Example: goldsmith check --strict")
 def check(
+    pipeline: Annotated[str | None, typer.Argument(help="Name of the pipeline; default is all.")] = None,
     *,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings count as failures.")] = False,
     connections: Annotated[
         bool, typer.Option("--connections/--no-connections", help="Let dbt connect to the warehouse.")
     ] = True,
 ) -> None:
-    """Check specs, manifests, determinism and connections. Exit code: 0 all is well, 2 it is not."""
+    """Check specs, manifests, DAGs as Airflow imports them, and connections. Exit code: 0 all is well, 2 it is not."""
     from goldsmith.check import FAIL, check_all, findings_table
     from goldsmith.local.airflow import local_stack
+    from goldsmith.local.session import reporter
 
     here = settings()
-    findings = check_all(here, local_stack(here).env(), strict=strict, connections=connections)
+    findings = check_all(
+        here,
+        local_stack(here).env(),
+        strict=strict,
+        connections=connections,
+        report=reporter(Console(stderr=True)),
+        pipeline=pipeline,
+    )
     Console().print(findings_table(findings), highlight=False)
     raise typer.Exit(2 if any(finding.status == FAIL for finding in findings) else 0)
 
 
 @app.command(epilog="Example: goldsmith manifest")
 def manifest(pipeline: PipelineArgument = None) -> None:
-    """Make the dbt manifest that the DAG is built from (`dbt parse` with the pipeline's target)."""
-    from goldsmith.dbt.project import make_manifest
-    from goldsmith.local.run import choose_pipeline
-    from goldsmith.pipeline import project_of
+    """Make the dbt manifest that the DAG is built from (`dbt parse`); without a name, those of all pipelines."""
+    from goldsmith.local.manifests import make_manifest_of, make_manifests, specs_of
+    from goldsmith.local.pipelines import choose_pipeline, find_pipelines, read_pipelines, show_failed
 
-    here = settings()
-    spec, _ = choose_pipeline(here, pipeline)
-    typer.echo(f"Wrote {make_manifest(project_of(spec, here), target=spec.target or here.target)}")
+    here, say = settings(), partial(typer.echo, err=True)
+    if pipeline is not None:
+        spec, _ = choose_pipeline(here, pipeline)
+        typer.echo(f"Wrote {make_manifest_of(spec, here, say, specs_of(find_pipelines(here)))}")
+        return
+    found = read_pipelines(here)
+    failed = {**found.errors, **make_manifests(here, found, say, wrote=typer.echo)}
+    show_failed(failed, Console(stderr=True))
+    raise typer.Exit(2 if failed else 0)
 
 
 @app.command(epilog="Example: goldsmith deps")
-def deps() -> None:
-    """Install the dbt packages that packages.yml at the top of the repository lists."""
-    from goldsmith.dbt.packages import install
+def deps(pipeline: PipelineArgument = None) -> None:
+    """Install dbt packages: those that the project lists itself, else those of packages.yml beside the dags folder."""
+    from goldsmith.local.deps import install_packages
+    from goldsmith.local.pipelines import show_failed
 
-    here = settings()
-    installed = install(here.dbt_project_dir, here.root / "packages.yml")
-    typer.echo(f"Installed: {', '.join(installed)}")
+    failed = install_packages(settings(), pipeline, _say)
+    if len(failed) == 1:
+        raise next(iter(failed.values()))
+    show_failed(failed, Console(stderr=True))
+    raise typer.Exit(max((error.exit_code for error in failed.values()), default=0))
 
 
 @app.command(epilog="Example: goldsmith sample --rows 1000000 --seed 7 --out /tmp/sample")
@@ -239,10 +260,16 @@ def sample(
     rows: Annotated[int, typer.Option("--rows", min=1, help="How many transactions.")] = 5000,
     seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same files.")] = 1,
     out: Annotated[Path, typer.Option("--out", file_okay=False, help="Folder of the files.")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
 ) -> None:
     """Make raw files of the sample pipeline, with the faults of real ones."""
-    from goldsmith.sample import generate
+    from goldsmith.sample import FILES, generate
 
+    there = [out / f"{name}.csv" for name in FILES if (out / f"{name}.csv").exists()]
+    if there and not overwrite:
+        raise ConfigurationError(
+            f"{there[0]} exists.", hint="To replace it: --overwrite, or name another folder."
+        )
     generate(rows, seed, out)
     typer.echo(f"Wrote the files to {out}")
 
@@ -260,13 +287,18 @@ def _node_log(
 ) -> NodeLog:
     from goldsmith.local.airflow import running_airflow
     from goldsmith.local.node_log import node_log
-    from goldsmith.local.run import choose_pipeline, plan_if_here
+    from goldsmith.local.pipelines import choose_pipeline
+    from goldsmith.local.run import plan_if_here
 
     spec, _ = choose_pipeline(here, pipeline)
     airflow = running_airflow(here)
     with airflow.api:
         plan = plan_if_here(spec, here)
         return node_log(airflow, plan, spec.name, name, run_id=run_id, only_task_log=only_task_log)
+
+
+def _say(line: str) -> None:
+    typer.echo(line)
 
 
 def _print_json(document: object) -> None:

@@ -10,6 +10,7 @@
     ├── EnvironmentProblem         3   the machine: a server that does not start or answer
     │   └── NoApiAccess                a task has no credentials for Airflow's REST API
     └── IngestError                1   a raw file that cannot be loaded
+        └── IngestBlocked              because somebody holds a lock; a retry may help
 
 A message says what happened and what was looked at; the hint says what to do next.
 Airflow ships exceptions between processes, so each survives pickling.
@@ -82,3 +83,7 @@ class NoApiAccess(EnvironmentProblem):
 
 class IngestError(GoldsmithError):
     """A raw file cannot be loaded."""
+
+
+class IngestBlocked(IngestError):  # noqa: N818 - a state that passes
+    """A raw file cannot be loaded now, because somebody holds a lock."""

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import logging
-import runpy
-import sys
-from contextvars import ContextVar
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from goldsmith.dag_files import collecting
 from goldsmith.dbt import manifest as manifests
-from goldsmith.dbt.node import Node
+from goldsmith.dbt.environment import excluded_types
 from goldsmith.dbt.project import DbtProject, find_project
-from goldsmith.errors import ConfigurationError, GoldsmithError, ManifestError, SpecError
-from goldsmith.plan.compile import Selected, compile_plan, spec_checksum
+from goldsmith.errors import ConfigurationError, ManifestError
+from goldsmith.plan.compile import compile_plan, spec_checksum
 from goldsmith.plan.model import Plan
 from goldsmith.plan.store import StoredPlan, manifest_stamp, plan_paths, read_plan, write_plan
+from goldsmith.selected import answered, in_effect, own_folder, select_nodes
 from goldsmith.settings import Settings, is_parse_process, settings
 from goldsmith.spec.pipeline import Pipeline
 from goldsmith.spec.run import PROD
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from airflow.sdk import DAG
 
 log = logging.getLogger(__name__)
-
-_collecting: ContextVar[list[Pipeline] | None] = ContextVar("goldsmith_collecting", default=None)
 
 
 def build_dag(pipeline: Pipeline | Path | str) -> DAG:
@@ -40,12 +38,14 @@ def build_dag(pipeline: Pipeline | Path | str) -> DAG:
             as the import error of the DAG file.
     """
     here = settings()
-    written = pipeline if isinstance(pipeline, Pipeline) else Pipeline.from_yaml(Path(pipeline))
-    spec = written.in_environment(here.environment)
-    collected = _collecting.get()
+    collected = collecting.get()
     if collected is not None:
-        collected.append(spec)
-        return None  # type: ignore[return-value]  # only `pipelines_in` sees this
+        collected.note(pipeline)
+    written = pipeline if isinstance(pipeline, Pipeline) else Pipeline.from_yaml(Path(pipeline))
+    spec = written.in_environment(here.environment).without_types(excluded_types())
+    if collected is not None:
+        collected.specs.append(spec)
+        return None  # type: ignore[return-value]  # only who reads DAG files sees this
     from airflow.sdk import get_parsing_context
 
     from goldsmith.dag.build import render
@@ -56,9 +56,11 @@ def build_dag(pipeline: Pipeline | Path | str) -> DAG:
     whole = partial(load_plan, spec, project, here)
     wanted = get_parsing_context().task_id
     if wanted:
-        return render(_load_part(spec, project, here, wanted), spec, project, here, load_plan=whole)
+        part = _load_part(spec, project, here, wanted)
+        return render(part, in_effect(spec, part.layers), project, here, load_plan=whole)
     with kept(for_good=is_parse_process()):
-        return render(whole(), spec, project, here, load_plan=whole)
+        plan = whole()
+        return render(plan, in_effect(spec, plan.layers), project, here, load_plan=whole)
 
 
 def refuse_prod_from_here(spec: Pipeline, here: Settings) -> None:
@@ -92,7 +94,10 @@ def project_of(spec: Pipeline, here: Settings) -> DbtProject:
     Raises:
         ProjectError: It is not there.
     """
-    return find_project(here.root / spec.project if spec.project else here.dbt_project_dir)
+    project = find_project(here.root / spec.project if spec.project else here.dbt_project_dir)
+    own = replace(project, own=own_folder(spec, here))
+    # Without vars the project's manifest will do: until now, or by a plain `dbt parse`, it was made for this pipeline.
+    return own if spec.vars or own.manifest_path.is_file() else project
 
 
 def load_plan(spec: Pipeline, project: DbtProject, here: Settings) -> Plan:
@@ -112,7 +117,7 @@ def load_plan(spec: Pipeline, project: DbtProject, here: Settings) -> Plan:
     if stored and stamp == stored.stamp:
         return stored.plan
     try:
-        plan = _compile_or_keep(spec, project, stored)
+        plan = _compile_or_keep(spec, project, here, stored)
     except ManifestError as error:
         if stored is None:
             raise
@@ -132,86 +137,11 @@ def _load_part(spec: Pipeline, project: DbtProject, here: Settings, task_id: str
     return load_plan(spec, project, here).part(task_id)
 
 
-def _compile_or_keep(spec: Pipeline, project: DbtProject, stored: StoredPlan | None) -> Plan:
+def _compile_or_keep(spec: Pipeline, project: DbtProject, here: Settings, stored: StoredPlan | None) -> Plan:
     document = manifests.read_document(project.manifest_path, project.path)
     if stored and manifests.checksum(document) == stored.plan.manifest_checksum:
         return stored.plan
     manifest = manifests.load(project.manifest_path, project.path, document)
-    return compile_plan(spec, select_nodes(spec, manifest))
-
-
-def select_nodes(spec: Pipeline, manifest: manifests.Manifest) -> Selected:
-    """What of a manifest belongs to a pipeline, and which layer matches what.
-
-    As in Cosmos, a test belongs to the pipeline when it reads one of its nodes; so do unit tests of its models.
-
-    Raises:
-        SelectionError: The pipeline's selection or a layer's matches nothing.
-    """
-    chosen = manifest.select(spec.select, spec.exclude, what=f"pipeline {spec.name}")
-    not_excluded = manifest.select((), spec.exclude, what=f"pipeline {spec.name}")
-
-    def belongs(uid: str, node: Node) -> bool:
-        if node.kind == "test":
-            return uid in not_excluded and _tests_one_of(chosen, node.parents)
-        return _tests_one_of(chosen, node.parents) if node.kind == "unit_test" else uid in chosen
-
-    nodes = {uid: node for uid, node in manifest.nodes.items() if belongs(uid, node)}
-    matches = {
-        layer: manifest.select(selection, (), what=f"layer {layer}") & set(nodes)
-        for layer, selection in spec.layers.items()
-    }
-    return Selected(
-        nodes=nodes,
-        graph=manifest.nodes,
-        layer_matches=matches,
-        exposures=tuple(e for e in manifest.exposures if set(e.parents) & set(nodes)),
-        manifest_checksum=manifest.checksum,
-        dbt_version=manifest.dbt_version,
-        project_name=manifest.project_name,
-        elementary_schema=manifest.elementary_schema,
-    )
-
-
-def _tests_one_of(chosen: set[str], parents: tuple[str, ...]) -> bool:
-    return not parents or bool(chosen.intersection(parents))
-
-
-def pipelines_in(dags_dir: Path) -> dict[str, tuple[Pipeline, Path]]:
-    """The pipelines that the DAG files of a folder build, by name, without importing Airflow.
-
-    Raises:
-        SpecError: Two of them share a name, or a file cannot be run.
-    """
-    found: dict[str, tuple[Pipeline, Path]] = {}
-    for file in sorted(dags_dir.glob("**/*.py")):
-        if b"goldsmith" not in file.read_bytes():
-            continue
-        for spec in _specs_of(file):
-            if spec.name in found:
-                raise SpecError(
-                    f"Two pipelines are called {spec.name}: {found[spec.name][1]} and {file}.",
-                    hint="Airflow would show only one of them; rename one.",
-                )
-            found[spec.name] = (spec, file)
-    return found
-
-
-def _specs_of(file: Path) -> list[Pipeline]:
-    specs: list[Pipeline] = []
-    token = _collecting.set(specs)
-    sys.path.insert(0, str(file.parent))
-    try:
-        runpy.run_path(str(file))
-    except GoldsmithError:
-        raise
-    except (Exception, SystemExit) as error:
-        if specs and isinstance(error, AttributeError | TypeError):
-            return specs  # the file goes on to use its DAG, which is not made here
-        raise SpecError(
-            f"{file} cannot be run: {type(error).__name__}: {error}", hint="Run it with python."
-        ) from error
-    finally:
-        sys.path.remove(str(file.parent))
-        _collecting.reset(token)
-    return specs
+    selected = select_nodes(spec, manifest, answered(spec, project, here, manifest.checksum))
+    plan = compile_plan(in_effect(spec, selected.layer_matches), selected)
+    return replace(plan, spec_checksum=spec_checksum(spec))

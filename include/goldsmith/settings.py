@@ -31,6 +31,7 @@ from pathlib import Path
 from goldsmith.errors import ProjectError
 
 DBT_PROJECT = "dbt_project"
+DAGS = "dags"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,7 +97,7 @@ def settings() -> Settings:
     airflow_home = _airflow_home() or state_dir / "airflow"
     return Settings(
         root=root,
-        dags_dir=dags_dir or root / "dags",
+        dags_dir=dags_dir or root / DAGS,
         dbt_project_dir=Path(named).resolve() if named else root / DBT_PROJECT,
         state_dir=state_dir,
         plan_dir=airflow_home,
@@ -145,8 +146,15 @@ def _airflow_home() -> Path | None:
 
 
 def _root_above(start: Path) -> Path:
-    """The nearest folder, from `start` upwards, that holds a dbt project."""
-    for folder in (start, *start.parents):
+    """The nearest folder, from `start` upwards, with DAG files of ours; else the nearest with a dbt project.
+
+    A dbt project may be anywhere: the pipeline spec names it.
+    """
+    above = (start, *start.parents)
+    for folder in above:
+        if _has_pipelines(folder / DAGS):
+            return folder
+    for folder in above:
         if (folder / DBT_PROJECT / "dbt_project.yml").is_file():
             return folder
         if (folder / "dbt_project.yml").is_file():
@@ -154,9 +162,21 @@ def _root_above(start: Path) -> Path:
     if os.environ.get("GOLDSMITH_DBT_PROJECT_DIR"):
         return start
     raise ProjectError(
-        f"No dbt project: neither {DBT_PROJECT}/dbt_project.yml nor dbt_project.yml in {start} or a folder above it.",
+        f"No pipeline and no dbt project: in {start} and the folders above it no file in {DAGS}/ calls goldsmith, and "
+        f"there is neither {DBT_PROJECT}/dbt_project.yml nor dbt_project.yml.",
         hint="Change into your project, or name it: export GOLDSMITH_DBT_PROJECT_DIR=/path/to/dbt_project",
     )
+
+
+def _has_pipelines(dags_dir: Path) -> bool:
+    """Whether a DAG file speaks of Goldsmith."""
+    for file in dags_dir.rglob("*.py"):
+        try:
+            if b"goldsmith" in file.read_bytes():
+                return True
+        except OSError:
+            continue  # somebody else's
+    return False
 
 
 def _named_airflow() -> AirflowAccess | None:

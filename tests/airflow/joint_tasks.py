@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -13,7 +13,9 @@ from goldsmith.engine.build import XCOM_KEY
 from goldsmith.engine.state import BuildState
 from goldsmith.plan.graph import PlanGraph
 from goldsmith.plan.model import Plan, PlannedNode
+from goldsmith.results.microbatch import Microbatches
 from goldsmith.results.record import NodeResult
+from goldsmith.spec.run import RunOptions
 
 Result = Callable[..., NodeResult]
 
@@ -104,9 +106,12 @@ class FakeDbt:
     """Says of each node what the test wants; what it has no word for, it leaves out."""
 
     def __init__(self, result: Result, said: dict[str, str]) -> None:
+        self.failure, self.failures = "", list[str]()
+        self.has_failed_fast = False
         self.result, self.said = result, said
         self.on_turn: Callable[[list[NodeResult]], None] = lambda _: None
         self.ran: list[tuple[str, list[str]]] = []
+        self.space = SimpleNamespace(options=RunOptions())
 
     def run(self, verb: str, nodes: Iterable[PlannedNode]) -> None:
         """Finish the nodes one after the other, a second each."""
@@ -121,6 +126,14 @@ class FakeDbt:
                 }
                 self.on_turn([self.result(**of(one), status=self.said[one.unique_id], **times)])
 
+    def retry(self, batches: Mapping[str, Microbatches], nodes: Iterable[PlannedNode]) -> None:
+        """Build the missing batches of models."""
+        chosen = list(nodes)
+        if chosen:
+            self.ran.append(("retry", [name for one in chosen for name in batches[one.unique_id].missing]))
+        for one in chosen:
+            self.on_turn([self.result(**of(one), status=self.said[one.unique_id])])
+
 
 class FakeApi:
     """Takes marks and notes."""
@@ -129,9 +142,13 @@ class FakeApi:
         self.marked: dict[str, tuple[str, str]] = {}
         self.notes: dict[str, str] = {}
 
-    def mark_done(self, _: str, __: str, times: dict[str, tuple[str, str]]) -> None:
-        """Mark."""
+    def mark_done(
+        self, _: str, __: str, times: dict[str, tuple[str, str]], gate: Mapping[str, Any] | None = None
+    ) -> tuple[str, ...]:
+        """Mark; a gate is not set."""
+        assert gate is None
         self.marked |= times
+        return tuple(times)
 
     def note(self, _: str, __: str, task_id: str, text: str) -> None:
         """Note."""

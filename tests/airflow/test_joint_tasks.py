@@ -54,6 +54,7 @@ def batch(result: Result, said: dict[str, str], graph: PlanGraph = GRAPH) -> tup
         keep=lambda results, *, is_more: flushed.append(([one.unique_id for one in results], is_more)),
         state=BuildState(build_id="b1", max_tries=0),
         save=lambda now: _check(now, flushed),
+        begin=lambda _: None,
         marker=marker,
         sample=lambda one: one,
     )

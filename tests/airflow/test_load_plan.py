@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from goldsmith.check.pipeline import planned
 from goldsmith.dbt import manifest as manifests
 from goldsmith.dbt.project import DbtProject, find_project
-from goldsmith.errors import GoldsmithError, ManifestError, ProjectError, SelectionError, SpecError
-from goldsmith.pipeline import load_plan, pipelines_in
+from goldsmith.errors import ManifestError, ProjectError, SelectionError
+from goldsmith.pipeline import load_plan
+from goldsmith.refresh import make_pipeline_manifest
 from goldsmith.settings import Settings
 from goldsmith.spec.pipeline import Pipeline
 
@@ -20,8 +23,10 @@ SPEC = Pipeline(name="shop")
 
 
 @pytest.fixture
-def project(shop: DbtProject, tmp_path: Path) -> DbtProject:
+def project(shop: DbtProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DbtProject:
     """A copy of the parsed project that the test may spoil."""
+    for name in ("HOST", "USER", "DATABASE"):
+        monkeypatch.setenv(f"WAREHOUSE_{name}", "nowhere")
     return find_project(shutil.copytree(shop.path, tmp_path / "dbt_project"))
 
 
@@ -81,7 +86,12 @@ def test_a_read_only_project_folder_works(project: DbtProject, here: Settings) -
     [
         (Pipeline(name="shop", layers={"bronze": ("path:models/brnze/",)}), "layer bronze matches none"),
         (Pipeline(name="shop", select=("tag:nobody",)), "pipeline shop matches none"),
-        (Pipeline(name="shop", select=("state:modified",)), "does not understand select state:modified"),
+        (
+            Pipeline(
+                name="shop", layers={"one": "path:models/1", "gold": "path:models/gold", "two": "tag:2"}
+            ),
+            r"layer one matches none: .*; layer two matches none(?s:.*)with nodes: models/bronze, models/extra",
+        ),
     ],
 )
 def test_a_selection_that_finds_nothing_is_an_error(
@@ -97,52 +107,43 @@ def test_a_selection_narrows_the_pipeline(project: DbtProject, here: Settings) -
     spec = Pipeline(name="shop", select=("path:models/gold/",), layers={"gold": ("path:models/gold/",)})
     tasks = {node.task_id for node in load_plan(spec, project, here).nodes}
     assert tasks == {
-        "gold.revenue_v1.run",
-        "gold.revenue_v1.not_null_customer",
-        "gold.revenue_v2.run",
-        "gold.revenue_v2.not_null_customer",
+        "gold.revenue.v1.run",
+        "gold.revenue.v1.not_null_customer",
+        "gold.revenue.v2.run",
+        "gold.revenue.v2.not_null_customer",
         "gold.tests.assert_revenue_is_orders",
     }
 
 
 def test_a_test_can_be_excluded(project: DbtProject, here: Settings) -> None:
-    """As with dbt; Cosmos alone brings it back with its model."""
+    """As with dbt; and what a plain name means only dbt says, which parsing a DAG file does not start."""
     test = "assert_revenue_is_orders"
     spec = Pipeline(name="shop", exclude=(test,))
     before = {node.name for node in load_plan(SPEC, project, here).nodes}
+    with pytest.raises(SelectionError, match=r"Only dbt can say what the selection .* means") as caught:
+        load_plan(spec, project, here)
+    assert caught.value.hint == "goldsmith manifest shop"
+    make_pipeline_manifest(spec, here, print)
     assert before - {node.name for node in load_plan(spec, project, here).nodes} == {test}
 
 
-def test_a_dag_file_may_go_on_to_use_its_dag(here: Settings) -> None:
-    """The command line reads the spec without making the DAG."""
-    here.dags_dir.mkdir()
-    text = (
-        'from goldsmith import Pipeline, build_dag\nx = build_dag(Pipeline(name="shop"))\nx.doc_md = "more"\n'
-    )
-    (here.dags_dir / "one.py").write_text(text)
-    assert list(pipelines_in(here.dags_dir)) == ["shop"]
+def test_check_reads_the_manifest_that_it_has_made_for_a_target_of_the_pipelines_own(
+    project: DbtProject, here: Settings
+) -> None:
+    """In a fresh clone there is neither that one nor the project's."""
+    project.manifest_path.unlink()
+    spec = Pipeline(name="shop", target="prod")
+    findings, found = planned(spec, Path("shop.py"), replace(here, target="dev"), print)
+    assert [(one.subject, one.status) for one in findings] == [
+        ("shop: spec", "ok"),
+        ("shop: manifest", "ok"),
+        ("shop: plan", "ok"),
+    ]
+    assert found is not None
+    assert found.project.manifest_path == project.path / "target" / "goldsmith" / "shop" / "manifest.json"
 
 
 def test_a_folder_without_a_dbt_project_is_said(tmp_path: Path) -> None:
     """The file that was looked for is named."""
     with pytest.raises(ProjectError, match=r"dbt_project\.yml does not exist"):
         find_project(tmp_path)
-
-
-def test_two_pipelines_of_one_name_are_refused(here: Settings) -> None:
-    """Airflow would show one of them, and not say which."""
-    here.dags_dir.mkdir()
-    text = 'from goldsmith import Pipeline, build_dag\nx = build_dag(Pipeline(name="shop"))\n'
-    (here.dags_dir / "one.py").write_text(text)
-    assert list(pipelines_in(here.dags_dir)) == ["shop"]
-    (here.dags_dir / "two.py").write_text(text)
-    with pytest.raises(SpecError, match=r"Two pipelines are called shop: .*one\.py and .*two\.py"):
-        pipelines_in(here.dags_dir)
-
-
-def test_a_dag_file_that_cannot_run_is_said(here: Settings) -> None:
-    """With the file's name and Python's own words, and as an error of ours."""
-    here.dags_dir.mkdir()
-    (here.dags_dir / "bad.py").write_text("import goldsmith\n1 / 0\n")
-    with pytest.raises(GoldsmithError, match=r"bad\.py cannot be run: ZeroDivisionError"):
-        pipelines_in(here.dags_dir)

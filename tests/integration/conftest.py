@@ -13,11 +13,13 @@ import jwt
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
+from tests.integration.lake import LAKES, Lake
 from tests.integration.shared_lab import Lab
 from tests.integration.shared_project import (
     ALERTED,
     CONTROL,
     GATED,
+    MICRO,
     OBSERVED,
     PIPELINES,
     REFUSED,
@@ -39,6 +41,7 @@ from goldsmith.local.run import wait_until_parsed
 from goldsmith.local.stack import Stack
 from goldsmith.pipeline import load_plan, project_of
 from goldsmith.plan.model import Plan
+from goldsmith.refresh import is_fresh, make_pipeline_manifest
 from goldsmith.results.store import ResultStore
 from goldsmith.settings import Settings
 from goldsmith.spec.pipeline import Pipeline
@@ -71,10 +74,10 @@ def gated(
 def steered(
     tmp_path_factory: pytest.TempPathFactory, settings_for: Callable[[Path], Settings]
 ) -> Iterator[Lab]:
-    """Pipelines whose runs are given parameters, and some whose tasks may not mark, in one Airflow."""
+    """Pipelines whose runs are given parameters, with microbatches, or whose tasks may not mark, in one Airflow."""
     root = tmp_path_factory.mktemp("steered")
     make_steered_project(root)
-    with _started(root, settings_for(root), (*STEERED, *STARTED), REFUSED) as made:
+    with _started(root, settings_for(root), (*STEERED, *STARTED, *MICRO), REFUSED) as made:
         yield made
 
 
@@ -129,6 +132,7 @@ def _started(
     (root / "dags").mkdir()
     for name in pipelines:
         write_dag(root / "dags", name)
+    _ask_dbt([Pipeline.parse(spec_of(name)) for name in (*pipelines, *refused)], here)
     stack = Stack(root=root)
     try:
         stack.up()
@@ -152,6 +156,13 @@ def _started(
             yield made
     finally:
         stack.destroy()
+
+
+def _ask_dbt(specs: Sequence[Pipeline], here: Settings) -> None:
+    """As `goldsmith up` does: let dbt say what the selections mean, before Airflow parses the DAG files."""
+    for spec in specs:
+        if not is_fresh(spec, here):
+            make_pipeline_manifest(spec, here, print, others=specs)
 
 
 def _plan(name: str, here: Settings) -> Plan:
@@ -205,3 +216,9 @@ def warehouse_connections(warehouse_server: EmbeddedPostgres, monkeypatch: pytes
         }
         monkeypatch.setenv(f"AIRFLOW_CONN_{name}", json.dumps(fields))
     monkeypatch.setenv("AIRFLOW_CONN_LAKE", json.dumps({"conn_type": "databricks", "host": "nowhere"}))
+
+
+@pytest.fixture
+def lake(warehouse_server: EmbeddedPostgres, tmp_path: Path) -> Lake:
+    """A schema of its own for an ingest, and a folder for its files."""
+    return Lake(conninfo=warehouse_server.conninfo("warehouse"), schema=f"lake_{next(LAKES)}", root=tmp_path)

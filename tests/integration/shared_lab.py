@@ -104,6 +104,11 @@ class Lab:
         with psycopg.connect(self.stack.server.conninfo("warehouse"), autocommit=True) as session:
             session.execute(statement.encode())
 
+    def rows(self, query: str) -> list[tuple[object, ...]]:
+        """Ask the warehouse."""
+        with psycopg.connect(self.stack.server.conninfo("warehouse")) as session:
+            return session.execute(query.encode()).fetchall()
+
     def start(self, pipelines: Iterable[str], **conf: object) -> dict[str, Run]:
         """Start a run of each, with these parameters."""
         return {pipeline: self.api.trigger(pipeline, conf=conf or None) for pipeline in pipelines}

@@ -10,12 +10,17 @@ from __future__ import annotations
 
 import os
 import shutil
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from goldsmith.dbt.project import find_project, make_manifest
+from goldsmith.dbt.parse import make_manifest
+from goldsmith.dbt.project import find_project
 
 WIDE = 100
 """Models below the root of the wide project, each with a test."""
+# What breaks here is a division by zero, which by itself is not worth a retry.
+_RETRIES = {"models": 1, "delay": "5s", "errors": "any"}
+_TWO_LAYERS = {"bronze": "path:models/bronze/", "silver": "path:models/silver/"}
 PIPELINES: dict[str, dict[str, object]] = {
     "by_layer": {"gate": "layer"},
     "by_node": {"gate": "node"},
@@ -36,7 +41,7 @@ PIPELINES: dict[str, dict[str, object]] = {
     "wide": {
         "gate": "node",
         "project": "wide_project",
-        "layers": {"bronze": "path:models/bronze/", "silver": "path:models/silver/"},
+        "layers": _TWO_LAYERS,
     },
 }
 _LIMITS: dict[str, object] = {
@@ -57,7 +62,7 @@ GATED: dict[str, dict[str, object]] = {
     "alone": {
         "engine": "isolated",
         "select": ["+coded", "+rates", "+greeted"],
-        "layers": {"bronze": "path:models/bronze/", "silver": "path:models/silver/"},
+        "layers": _TWO_LAYERS,
         "freshness": "skip",
         "gates": {"bronze": _LIMITS["bronze"]},
     },
@@ -68,7 +73,7 @@ GATED: dict[str, dict[str, object]] = {
 """Pipelines with limits at their gates; the source that they read is stale."""
 STEERED: dict[str, dict[str, object]] = {
     "steered": {"state_manifest": "production/manifest.json", "report": {"elementary": None}},
-    "steered_node": {"gate": "node", "tasks": "model"},
+    "steered_node": {"gate": "node", "tasks": "model", "retries": {**_RETRIES, "build_delay": "1s"}},
 }
 """Pipelines whose runs are given parameters."""
 _EVERYTHING = ["model_failed", "test_failed", "test_warned", "gate_blocked", "gate_waiting", "source_stale"]
@@ -130,6 +135,12 @@ STARTED: dict[str, dict[str, object]] = {
     "windowed": {"gate": "node", "select": "appended", "schedule": "@daily", "window": "1d"},
 }
 """Pipelines that Airflow may start by itself."""
+DAYS = 5
+MICRO: dict[str, dict[str, object]] = {
+    name: {"project": "micro_project", "layers": _TWO_LAYERS, **engine}
+    for name, engine in (("micro", {}), ("micro_alone", {"engine": "isolated"}))
+}
+"""Pipelines with a microbatch model of `DAYS` batches: of those, that of the day `bad` fails, and of the day after."""
 REFUSED = ("refused_absent", "refused_password", "refused_viewer")
 """Pipelines whose tasks have no right to mark."""
 
@@ -163,6 +174,10 @@ models:
 seeds:
   lab: {+schema: raw}
 """
+_HOOKS = "".join(
+    f'on-run-{when}: ["select lab.rate(coalesce({_CONTROL % when}, 1))"]\n' for when in ("start", "end")
+)
+"""Hooks that a divisor of 0 breaks."""
 _PROFILE = """\
 lab:
   target: prod
@@ -227,6 +242,22 @@ _FILES = {
     ),
     "models/gold/summary.sql": "select count(*) as orders from {{ ref('orders') }}",
 }
+_BEGIN = datetime.now(UTC).date() - timedelta(days=DAYS - 1)
+_MICRO_FILES = {
+    "dbt_project.yml": _PROJECT,
+    "profiles.yml": _PROFILE,
+    "models/bronze/events.sql": (
+        "{{ config(event_time='at') }}\n"
+        f"select n as day, '{_BEGIN}'::timestamp + n * interval '1 day' as at from generate_series(0, {DAYS - 1}) as n"
+    ),
+    "models/bronze/by_day.sql": (
+        "{{ config(materialized='incremental', incremental_strategy='microbatch', event_time='at', lookback=1,\n"
+        f"  batch_size='day', begin='{_BEGIN}', unique_key='day') }}}}\n"
+        f"select *, 1 / (case when day - {_CONTROL % 'bad'} in (0, 1) then 0 else 1 end) as n "
+        "from {{ ref('events') }}"
+    ),
+    "models/silver/after.sql": "select count(*) as days from {{ ref('by_day') }}",
+}
 _BEFORE = {
     **dict.fromkeys(
         STARTED, 'os.environ["GOLDSMITH_SCHEDULE"] = "on"'
@@ -265,8 +296,21 @@ def make_projects(root: Path) -> None:
 
 
 def make_gated_project(root: Path) -> None:
-    """Write the first project with a source that is stale, and models below it."""
+    """Write the first project with a source that is stale, and models below it.
+
+    And with a function, and a model whose hook makes another kind of relation of it.
+    """
     files = {
+        "functions/greeting.sql": "select 'Dear ' || name",
+        "functions/greeting.yml": (
+            "functions: [{name: greeting, arguments: [{name: name, data_type: text}], returns: {data_type: text}}]"
+        ),
+        "models/silver/greeted.sql": "select {{ function('greeting') }}(customer) as line from {{ ref('people') }}",
+        "models/silver/shown.sql": (
+            "{{ config(meta={'goldsmith': {'expect': 'view'}},\n"
+            "          post_hook=['drop table {{ this }}', 'create view {{ this }} as select 1 as id']) }}\n"
+            "select 1 as id"
+        ),
         "models/sources.yml": _SOURCES,
         "models/bronze/codes.sql": "select id from {{ source('lake', 'codes') }}",
         "models/silver/coded.sql": "select id from {{ ref('codes') }}",
@@ -275,11 +319,13 @@ def make_gated_project(root: Path) -> None:
 
 
 def make_steered_project(root: Path) -> None:
-    """Write the first project with a model that keeps what it has, and shows what a run gave it."""
+    """Write the first project with a model that keeps what it has, and one with a microbatch model."""
     appended = (
         "{{ config(materialized='incremental', tags=['loud']) }} select {{ var('number', 1) }} as number"
     )
-    _make(root / "dbt_project", {**_FILES, "models/bronze/appended.sql": appended})
+    files = {"dbt_project.yml": _PROJECT + _HOOKS, "models/bronze/appended.sql": appended}
+    _make(root / "dbt_project", {**_FILES, **files})
+    _make(root / "micro_project", _MICRO_FILES)
 
 
 def make_observed_project(root: Path, packages: Path) -> None:
@@ -315,13 +361,12 @@ def spec_of(name: str) -> dict[str, object]:
     common = {
         "name": name,
         "report": None,
-        # What breaks here is a division by zero, which by itself is not worth a retry.
-        "retries": {"models": 1, "delay": "5s", "errors": "any"},
+        "retries": _RETRIES,
         "profile": {"schema": name},
     }
     return {
         **common,
-        **{**PIPELINES, **GATED, **STEERED, **STARTED, **OBSERVED, **ALERTED, **WATCHED}.get(
+        **{**PIPELINES, **GATED, **STEERED, **STARTED, **OBSERVED, **ALERTED, **WATCHED, **MICRO}.get(
             name, {"gate": "node", "select": "+priced"}
         ),
     }

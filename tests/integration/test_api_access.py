@@ -13,8 +13,9 @@ from pathlib import Path
 import jwt
 import psutil
 import pytest
+from tests.integration.ports import free_port
 
-from goldsmith.check import _marks
+from goldsmith.check.in_airflow import Probe, only_local_airflow_knows
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.local.airflow import local_stack
 from goldsmith.local.environment import API_ACCESS, TASKS_USER
@@ -23,7 +24,6 @@ from goldsmith.local.run import wait_until_parsed
 from goldsmith.local.stack import Stack
 from goldsmith.rest import ApiRefused, Login, RestClient, Run
 from goldsmith.settings import Settings
-from goldsmith.spec.pipeline import Pipeline
 
 pytestmark = pytest.mark.integration
 
@@ -122,6 +122,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     (root / "dags").mkdir()
     (root / "dags" / "both.py").write_text(DAG.format(folder=str(root)))
     stack = Stack(root=root)
+    stack.state.create()
+    stack.state.remember(port=free_port())
     try:
         stack.up()
         with stack.api() as api:
@@ -193,11 +195,16 @@ def test_check_tells_what_the_tasks_lack(
     site: Site, building: Run, settings_for: Callable[[Path], Settings], tmp_path: Path
 ) -> None:
     """Each fault is named, as a warning; a stack that is not up is none."""
-    here = replace(settings_for(site.folder), state_dir=site.stack.state.path)
     env = site.stack.env()
     given = json.loads(env[API_ACCESS])
-    spec = Pipeline.parse({"name": building.dag_id})
-    assert _marks(spec, here, env).status == "ok"
+
+    def marks(access: str) -> dict[str, str]:
+        asked = {"dags_dir": "", "files": [], "unread": False, "connections": {}, "marks": [building.dag_id]}
+        probe = Probe(tmp_path / "probe", asked, env={**env, API_ACCESS: access})
+        found: dict[str, str] = probe.answers()["marks"][building.dag_id]
+        return found
+
+    assert marks(env[API_ACCESS])["status"] == "ok"
     tried = {
         "has a login that Airflow at": {**given, "password": "wrong"},
         "no connection": None,
@@ -205,14 +212,15 @@ def test_check_tells_what_the_tasks_lack(
         "does not answer": {**given, "port": 1},
     }
     for said, connection in tried.items():
-        found = _marks(spec, here, {**env, API_ACCESS: json.dumps(connection) if connection else ""})
-        assert said in found.text
-        assert found.status == "warn"
-        assert "docs/api-access.md" in found.hint
-        assert given["password"] not in found.text
+        found = marks(json.dumps(connection) if connection else "")
+        assert said in found["text"]
+        assert found["status"] == "warn"
+        assert "docs/api-access.md" in found["hint"]
+        assert given["password"] not in found["text"]
     not_up = settings_for(tmp_path)
-    found = _marks(spec, not_up, local_stack(not_up).env())
-    assert (found.status, found.hint) == ("ok", "goldsmith up")
+    assert only_local_airflow_knows(not_up, local_stack(not_up).env())
+    here = replace(settings_for(site.folder), state_dir=site.stack.state.path)
+    assert not only_local_airflow_knows(here, env)
 
 
 def test_no_secret_is_in_a_log(site: Site, building: Run) -> None:

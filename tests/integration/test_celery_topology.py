@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,8 +21,10 @@ from typing import Any, TypeVar
 import psutil
 import pytest
 import yaml
+from tests.integration.ports import free_port
 
-from goldsmith.dbt.project import find_project, make_manifest
+from goldsmith.dbt.parse import make_manifest
+from goldsmith.dbt.project import find_project
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.local.environment import airflow_environment, warehouse_connection
 from goldsmith.local.postgres import EmbeddedPostgres
@@ -43,12 +44,6 @@ RUN_SECONDS = 900
 Found = TypeVar("Found")
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @dataclass(kw_only=True)
 class Topology:
     """The services of the compose file in one private folder."""
@@ -57,9 +52,9 @@ class Topology:
     server: EmbeddedPostgres
     secrets: Path
     env: dict[str, str] = field(default_factory=dict)
-    api_port: int = field(default_factory=_free_port)
-    health_port: int = field(default_factory=_free_port)
-    redis_port: int = field(default_factory=_free_port)
+    api_port: int = field(default_factory=free_port)
+    health_port: int = field(default_factory=free_port)
+    redis_port: int = field(default_factory=free_port)
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def local(self, text: str) -> str:
@@ -111,7 +106,7 @@ class Topology:
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": made["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"],
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.state.passwords_file),
             "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_PORT": str(self.health_port),
-            "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(_free_port()),
+            "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
             "AIRFLOW__CELERY__WORKER_CONCURRENCY": "2",
             "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "600",
             "GOLDSMITH_SCHEDULE": "off",
@@ -142,7 +137,7 @@ class Topology:
                 worker,
                 *("--celery-hostname", f"celery@{worker}", "--pid", str(self.state.path / f"{worker}.pid")),
                 service="worker",
-                AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT=str(_free_port()),
+                AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT=str(free_port()),
             )
 
     def stop(self) -> None:
@@ -170,7 +165,10 @@ class Topology:
 
     def check_access(self) -> None:
         """The generated connection is read from the mounted file and lets tasks mark tasks."""
-        command = [sys.executable, "-m", "goldsmith.engine.access", DAG_ID]
+        ask = (
+            "import json; from goldsmith.engine.access import access_for; print(json.dumps(access_for({!r})))"
+        )
+        command = [sys.executable, "-c", ask.format(DAG_ID)]
         done = subprocess.run(command, env=self.env, check=True, stdout=subprocess.PIPE, text=True)
         assert json.loads(done.stdout.splitlines()[-1])["status"] == "ok", done.stdout
 

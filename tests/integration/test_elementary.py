@@ -18,7 +18,8 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 from tests.integration.shared_lab import Lab, Seen
 
-from goldsmith.dbt.project import dbt_command, dbt_environment
+from goldsmith.dbt.environment import dbt_environment
+from goldsmith.dbt.project import dbt_command
 from goldsmith.rest.transport import run_path
 
 pytestmark = pytest.mark.integration
@@ -184,7 +185,7 @@ def test_rows_are_written_as_the_package_writes_them(observed: Lab, tmp_path: Pa
     done = subprocess.run(
         [*dbt_command(), "run-operation", "both_ways", "--args", arguments],
         cwd=project,
-        env=dbt_environment(),
+        env=dbt_environment(project),
         capture_output=True,
         text=True,
         check=False,

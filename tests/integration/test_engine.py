@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from goldsmith.dbt.flags import warn_error_arguments
 from goldsmith.dbt.project import DbtProject, dbt_executable
 from goldsmith.engine.isolated import DBT_FLAGS
 
@@ -15,7 +16,8 @@ pytestmark = pytest.mark.integration
 @pytest.mark.parametrize("command", ["run", "test", "seed", "snapshot"])
 def test_a_node_that_dbt_does_not_find_fails_its_task(shop: DbtProject, command: str) -> None:
     """dbt alone ends with success when there is nothing to do: a node that is gone would be green."""
-    dbt = [dbt_executable(), *DBT_FLAGS, command, "--select", "fqn:shop.gone"]
+    strict = warn_error_arguments(shop.path, {})
+    dbt = [dbt_executable(), *DBT_FLAGS, *strict, command, "--select", "fqn:shop.gone"]
     done = subprocess.run(dbt, cwd=shop.path, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "fqn:shop.gone" in done.stdout

@@ -22,7 +22,8 @@ TOLERANT = ("tolerant", "alone")
 ASKING = ("asks", "asks_soon", "asks_nobody")
 RATES, PRICED, GREETED = "bronze.rates.run", "silver.priced.run", "silver.greeted.run"
 NOT_NULL, UNIQUE = "bronze.people.not_null_customer", "bronze.people.unique_id"
-FRESHNESS, CODES, CODED = "sources.lake_codes.freshness", "bronze.codes.run", "silver.coded.run"
+FRESHNESS, CODES, CODED = "sources.lake.codes.freshness", "bronze.codes.run", "silver.coded.run"
+FUNCTION = "functions.greeting.function"
 GATE = "bronze.gate"
 
 
@@ -75,7 +76,29 @@ def test_a_tolerated_failure_leaves_the_run_green(gated: Lab, let_pass: dict[str
         held = gated.graph(pipeline).below([RATES, FRESHNESS])
         assert held >= {CODES, CODED} | ({PRICED} if pipeline == "tolerant" else set())
         assert set(seen.not_green) == failed | (held & set(seen.states))
-        assert seen.states[GREETED] == "success"
+        assert (seen.states[FUNCTION], seen.states[GREETED]) == ("success", "success")
+
+
+def test_a_hook_may_make_another_relation_of_a_model_that_says_so(
+    gated: Lab, let_pass: dict[str, Seen]
+) -> None:
+    """`meta.goldsmith.expect` in the project reaches the comparison, which is red without it."""
+    run = let_pass["tolerant"].run
+    assert let_pass["tolerant"].states["silver.shown.run"] == "success"
+    assert gated.rows(
+        "select 1 from information_schema.views where table_schema = 'tolerant_silver' and table_name = 'shown'"
+    )
+    gated.sql("drop view tolerant_silver.shown")
+    gated.sql("create table tolerant_silver.shown as select 1 as id")
+    gated.clear(run, ["silver.reconcile"])
+    red = gated.finished({"tolerant": run})["tolerant"]
+    assert red.states["silver.reconcile"] == "failed"
+    log = gated.log(run, red.tasks["silver.reconcile"])
+    assert "should be a view, the warehouse has table" in log
+    gated.sql("drop table tolerant_silver.shown")
+    gated.sql("create view tolerant_silver.shown as select 1 as id")
+    gated.clear(run, ["silver.reconcile"])
+    assert gated.finished({"tolerant": run})["tolerant"].run.state == "success"
 
 
 def test_the_verdict_names_every_limit_and_what_is_behind_it(gated: Lab, let_pass: dict[str, Seen]) -> None:

@@ -44,6 +44,7 @@ with DAG("lake", schedule=None) as dag:
     }
 
 for others in sys.argv[1:] if __name__ == "__main__" else []:
+    import psycopg
     from pathlib import Path
     from airflow.models.xcom import XComModel
     from airflow.utils.session import create_session
@@ -56,6 +57,12 @@ for others in sys.argv[1:] if __name__ == "__main__" else []:
     with create_session() as session:
         xcoms = [[x.task_id, x.map_index, XComModel.deserialize_value(x)] for x in session.query(XComModel)
                  if x.run_id == run.run_id]
+    # Something that this run might have left, had it been killed.
+    left = f"data_lake_staging.things_0123456789ab_{run.id:04d}"
+    owner = json.dumps([run.dag_id, run.run_id, "data_lake.others"])
+    with psycopg.connect(os.environ["WAREHOUSE"]) as connection:
+        connection.execute(f"create table {left} ()")
+        connection.execute(f"comment on table {left} is 'goldsmith load of {run.start_date.isoformat()} by {owner}'")
     print("RESULT " + json.dumps({"state": run.state, "tasks": sorted(tasks), "xcoms": sorted(xcoms, key=str)}))
 '''
 
@@ -110,6 +117,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW_CONN_WAREHOUSE": json.dumps({**connection, "host": parts["host"], "port": parts["port"]}),
         "RAW": str(raw),
+        "WAREHOUSE": conninfo,
     }
     subprocess.run(
         [sys.executable, "-m", "airflow", "db", "migrate"], env=env, check=True, capture_output=True
@@ -133,6 +141,16 @@ def test_the_task_group_loads_files_and_fails_at_once_on_a_faulty_one(lake: Lake
     assert "others.csv, line 1: the header is 'id,title'; expected 'id,name'" in log
     assert _xcoms(faulty)["ingest.things.merge", -1]["unchanged"] == 40_000
     assert PASSWORD not in log
+    _check_leftovers(lake)
+
+
+def _check_leftovers(lake: Lake) -> None:
+    """The first run was over when the second one began, which therefore removed what that had left."""
+    with psycopg.connect(lake.conninfo) as connection:
+        rows = connection.execute(
+            "select tablename from pg_tables where schemaname = 'data_lake_staging' and tablename <> 'merges'"
+        ).fetchall()
+    assert rows == [("things_0123456789ab_0002",)]
 
 
 def test_every_task_takes_no_longer_than_its_limit_and_what_is_left_of_the_run() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -13,7 +14,10 @@ import pytest
 from goldsmith.dbt.project import DbtProject
 from goldsmith.local.run import wait_until_parsed
 from goldsmith.local.stack import Stack
+from goldsmith.refresh import make_pipeline_manifest
 from goldsmith.rest import RestClient, Run, TaskInstance
+from goldsmith.settings import Settings
+from goldsmith.spec.pipeline import Pipeline
 
 pytestmark = pytest.mark.integration
 
@@ -101,10 +105,17 @@ class Shop:
 
 
 @pytest.fixture(scope="module")
-def shop_airflow(shop: DbtProject, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+def shop_airflow(
+    shop: DbtProject, tmp_path_factory: pytest.TempPathFactory, settings_for: Callable[[Path], Settings]
+) -> Iterator[Shop]:
     """Two pipelines of the shop, one of each engine."""
     root = tmp_path_factory.mktemp("isolated_shop")
     shutil.copytree(shop.path, root / "dbt_project")
+    with (root / "dbt_project" / "dbt_project.yml").open("a") as settings:
+        settings.write('\non-run-end: ["select 1 / divisor from shop_lake.hook"]\n')
+    # What `+regions` means only dbt says.
+    limited = Pipeline(name="limited", select=("+regions",))
+    make_pipeline_manifest(limited, settings_for(root), print)
     (root / "dags").mkdir()
     (root / "dags" / "shop.py").write_text(DAG_FILE)
     stack = Stack(root=root)
@@ -113,6 +124,7 @@ def shop_airflow(shop: DbtProject, tmp_path_factory: pytest.TempPathFactory) -> 
         with stack.api() as api:
             found = Shop(api, stack)
             found.sql("create schema shop_lake")
+            found.sql("create table shop_lake.hook as select 1 as divisor")
             found.sql(FAST)
             yield found
     finally:
@@ -164,6 +176,20 @@ def test_a_node_over_its_limit_is_cancelled_in_the_warehouse_and_not_tried_again
     assert (task.state, task.try_number) == ("failed", 2)
     said = [line.text for line in shop_airflow.api.logs("limited", run.run_id, task)]
     assert "not tried again: regions (cancelled)" in said
+
+
+def test_a_hook_that_fails_is_named_by_the_task_whose_node_is_built(shop_airflow: Shop) -> None:
+    """dbt says of the node itself that it is well."""
+    run = shop_airflow.green_run("limited")
+    shop_airflow.sql("update shop_lake.hook set divisor = 0")
+    shop_airflow.api.clear("limited", run.run_id, [NODE])
+    shop_airflow.finished(run)
+    shop_airflow.sql("update shop_lake.hook set divisor = 1")
+    task = _task(shop_airflow, run, NODE)
+    assert task.state == "failed"
+    said = "\n".join(line.error for line in shop_airflow.api.logs("limited", run.run_id, task) if line.error)
+    assert "on-run-end-0: " in said
+    assert "division by zero" in said
 
 
 def test_assets_are_declared_and_updated_when_built_and_never_otherwise(shop_airflow: Shop) -> None:

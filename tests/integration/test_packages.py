@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from goldsmith.dbt.packages import HEADER, install
+from goldsmith.dbt.packages import _header, install
 from goldsmith.dbt.project import dbt_executable
 from goldsmith.errors import EnvironmentProblem, ProjectError
 
@@ -100,8 +100,9 @@ def test_packages_are_installed_from_the_hub_named_in_the_environment(
     """The generated file says where it comes from, and dbt works with what was installed, twice over."""
     monkeypatch.setenv("DBT_PACKAGE_HUB_URL", hub)
     for _ in range(2):
-        assert install(project, project.parent / "packages.yml") == ("anvil",)
-    assert (project / "packages.yml").read_text() == HEADER + (project.parent / "packages.yml").read_text()
+        assert install(project, project.parent / "packages.yml").names == ("anvil",)
+    text = (project.parent / "packages.yml").read_text()
+    assert (project / "packages.yml").read_text() == _header(text) + text
     assert (project / "dbt_packages" / "anvil" / "macros" / "heavy.sql").is_file()
     assert not (project / ".dbt_packages.before").exists()
     assert parses(project)
@@ -142,7 +143,12 @@ def test_a_failure_leaves_installed_packages_as_they_were(
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [(None, "does not exist"), ("packages: [", "is not YAML"), ("- anvil", "has no list `packages`")],
+    [
+        (None, "does not exist"),
+        ("packages: [", "is not YAML"),
+        ("packages: anvil", "has no list `packages`"),
+        ("- anvil", "has no list `packages`"),
+    ],
 )
 def test_an_unusable_list_is_named(project: Path, text: str | None, said: str) -> None:
     """A missing or broken packages.yml is the user's to repair: the error names the file."""
@@ -152,3 +158,86 @@ def test_an_unusable_list_is_named(project: Path, text: str | None, said: str) -
         install(project, packages)
     assert str(packages) in caught.value.message
     assert not (project / "packages.yml").exists()
+
+
+def test_an_empty_list_is_none(project: Path, tmp_path: Path) -> None:
+    """As dbt has it: nothing to install is no mistake."""
+    (project / "packages.yml").write_text("# none yet\n")
+    assert install(project, tmp_path / "packages.yml").names == ()
+    assert (project / "packages.yml").read_text() == "# none yet\n"
+
+
+def test_a_generated_list_that_a_person_changed_is_that_persons(project: Path, tmp_path: Path) -> None:
+    """It is used in place of the one above the project, and stays if it cannot be installed."""
+    text = "packages:\n  - package: acme/anvil\n    version: 1.2.3\n"
+    changed = _header(text) + text + "  - local: ../own_pkg\n"
+    (project / "packages.yml").write_text(changed)
+    with pytest.raises(EnvironmentProblem, match=r"\.\./own_pkg"):
+        install(project, tmp_path / "packages.yml")
+    assert (project / "packages.yml").read_text() == changed
+
+
+@pytest.mark.parametrize("listed_in", ["packages.yml", "dependencies.yml"])
+def test_a_project_keeps_its_own_list(
+    project: Path, hub: str, monkeypatch: pytest.MonkeyPatch, listed_in: str
+) -> None:
+    """The list at the top is not for it: its own is installed, where it says, and stays as it is if that fails."""
+    own = project.parent / "own_pkg"
+    own.mkdir()
+    (own / "dbt_project.yml").write_text("name: own_pkg\nversion: '1.0'\n")
+    with (project / "dbt_project.yml").open("a") as file:
+        file.write("packages-install-path: \"{{ env_var('NO_SUCH', 'vendor') }}\"\n")
+    (project / "vendor").mkdir()
+    (project / "vendor" / ".gitkeep").touch()
+    written = "# mine\npackages: [{local: ../own_pkg}]\n"
+    (project / listed_in).write_text(written)
+    monkeypatch.setenv("DBT_PACKAGE_HUB_URL", hub)
+    done = install(project, project.parent / "packages.yml")
+    assert (done.listed_in, done.names) == (project / listed_in, ("own_pkg",))
+    assert (project / "vendor" / ".gitkeep").is_file()
+    lock = (project / "package-lock.yml").read_bytes()
+    shutil.rmtree(own)
+    with pytest.raises(EnvironmentProblem, match=r"Not installed: \.\./own_pkg"):
+        install(project, project.parent / "packages.yml")
+    assert (project / listed_in).read_text() == written
+    assert (project / "package-lock.yml").read_bytes() == lock
+    assert (project / "vendor" / ".gitkeep").is_file()
+    assert not (project / "dbt_packages").exists()
+
+
+def test_what_people_copied_into_the_folder_stays(
+    project: Path, hub: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A package copied by hand stays beside those that are installed; one of the same name is not overwritten."""
+    copied = project / "dbt_packages" / "forge"
+    copied.mkdir(parents=True)
+    (copied / "dbt_project.yml").write_text("name: forge\nversion: '1.0'\n")
+    monkeypatch.setenv("DBT_PACKAGE_HUB_URL", hub)
+    assert install(project, project.parent / "packages.yml").names == ("anvil",)
+    assert (copied / "dbt_project.yml").is_file()
+    shutil.rmtree(project / "dbt_packages" / "anvil")
+    (project / "packages.yml").unlink()
+    (project / "package-lock.yml").unlink()
+    copied.rename(project / "dbt_packages" / "anvil")
+    with pytest.raises(ProjectError, match="was not installed by `goldsmith deps`"):
+        install(project, project.parent / "packages.yml")
+    assert "forge" in (project / "dbt_packages" / "anvil" / "dbt_project.yml").read_text()
+    assert not (project / "packages.yml").exists()
+
+
+def test_a_lock_file_without_a_list_is_not_overwritten(project: Path) -> None:
+    """It is somebody's, who has the list elsewhere."""
+    (project / "package-lock.yml").write_text("packages: []\n")
+    with pytest.raises(ProjectError, match=r"package-lock\.yml is not from `goldsmith deps`"):
+        install(project, project.parent / "packages.yml")
+    assert (project / "package-lock.yml").read_text() == "packages: []\n"
+
+
+def test_a_link_is_not_replaced(project: Path, tmp_path: Path) -> None:
+    """dbt cannot install into it; it stays, and so does what it leads to."""
+    (tmp_path / "shared").mkdir()
+    (project / "dbt_packages").symlink_to(tmp_path / "shared")
+    with pytest.raises(ProjectError, match=r"dbt_packages is a link"):
+        install(project, project.parent / "packages.yml")
+    assert (project / "dbt_packages").is_symlink()
+    assert (tmp_path / "shared").is_dir()

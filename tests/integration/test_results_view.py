@@ -184,16 +184,16 @@ def test_goldsmith_logs_says_why_it_has_nothing(kept: Kept) -> None:
     gate = kept.logs(GATE)
     assert gate.returncode == 0, gate.stderr
     assert kept.store.location("shop", kept.run_id, GATE) in gate.stderr
-    damaged = Path(kept.store.location("shop", kept.run_id, "gold.revenue_v1.run"))
+    damaged = Path(kept.store.location("shop", kept.run_id, "gold.revenue.v1.run"))
     damaged.write_text('{"records": [{')
-    assert kept.get("task", "gold.revenue_v1.run").status_code == 503
-    assert str(damaged) in kept.logs("gold.revenue_v1.run").stderr
+    assert kept.get("task", "gold.revenue.v1.run").status_code == 503
+    assert str(damaged) in kept.logs("gold.revenue.v1.run").stderr
 
 
 def test_a_mark_sets_what_has_no_state_and_keeps_dbts_own_times(kept: Kept) -> None:
     """A person's decision stands; the audit log says who marked how many."""
     begun, ended = "2026-01-01T10:00:00+00:00", "2026-01-01T10:00:07+00:00"
-    decided, free = "gold.revenue_v1.run", "gold.revenue_v2.run"
+    decided, free = "gold.revenue.v1.run", "gold.revenue.v2.run"
     with kept.stack.api() as api:
         path = f"{run_path('shop', kept.run_id)}/taskInstances/{decided}"
         api.send("PATCH", path, body={"new_state": "failed"})
@@ -210,6 +210,32 @@ def test_a_mark_sets_what_has_no_state_and_keeps_dbts_own_times(kept: Kept) -> N
     assert [(one["run_id"], one["owner"], one["extra"]) for one in log] == [
         (kept.run_id, "admin", '{"tasks": 1}')
     ]
+
+
+def test_a_gate_is_set_only_if_all_that_it_judges_is_green(kept: Kept) -> None:
+    """With the last marks, once in a run; a red task among them, or one without a state, leaves it to its own task."""
+    red, green, task_id = "gold.revenue.v1.run", "silver.orders.run", "gold.gate"
+    gate = {"task_id": task_id, "verdict": {"verdict": "pass"}}
+    with kept.stack.api() as api:
+        run_id = api.trigger("shop").run_id
+        # In this order: Airflow clears what failed below a task that is set to success.
+        for task, state in ((green, "success"), (red, "failed")):
+            path = f"{run_path('shop', run_id)}/taskInstances/{task}"
+            api.send("PATCH", path, body={"new_state": state})
+
+        def set_with(**more: object) -> tuple[str, ...]:
+            return api.mark_done("shop", run_id, {}, {**gate, **more})
+
+        for other in (red, "silver.gate", "no.such.task"):
+            assert set_with(judged=[green, other]) == ()
+        # An asset that Airflow does not know of cannot be updated here: the gate's own task has to.
+        assert set_with(judged=[green], assets=["goldsmith://no/such"], memory={"assets": {}}) == ()
+        assert api.xcom("shop", run_id, task_id) is None
+        assert set_with(judged=[green]) == (task_id,)
+        assert api.xcom("shop", run_id, task_id) == {"verdict": "pass"}
+        assert set_with(judged=[green]) == ()
+        states = {task.task_id: task.state for task in api.task_instances("shop", run_id)}
+    assert (states[task_id], states[red], states["silver.gate"]) == ("success", "failed", None)
 
 
 def test_who_may_not_edit_tasks_may_not_mark(kept: Kept) -> None:

@@ -7,11 +7,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 
 import psycopg
 import pytest
 from tests.integration.shared_lab import Lab, Seen
-from tests.integration.shared_project import REFUSED, STEERED
+from tests.integration.shared_project import DAYS, MICRO, REFUSED, STEERED
 
 from goldsmith.rest import Run
 from goldsmith.rest.transport import run_path
@@ -290,11 +291,70 @@ def test_fail_fast_ends_the_run_at_the_first_failure(steered: Lab, first: dict[s
     assert seen.run.state == "failed"
     assert "fail_fast: dbt stopped at model.lab.rates" in first_log(steered, seen)
     assert seen.tasks[FIRST["steered"]].try_number == 1
-    assert {seen.states[task] for task in chosen(steered, seen, ("rates", "priced"))} == {"upstream_failed"}
+    assert seen.states[RATES] == "failed"
+    assert {seen.states[task] for task in chosen(steered, seen, ("priced",))} == {"upstream_failed"}
     steered.clear_run(seen.run, only_failed=True)
     [after] = steered.finished(runs).values()
     assert after.run.state == "success", after.not_green
     assert built(after) == chosen(steered, seen, ("rates", "priced", "revenue"))
+
+
+def test_a_hook_that_fails_after_the_nodes_makes_the_run_red(steered: Lab, first: dict[str, Seen]) -> None:
+    """Also where a run leaves out all other nodes, and until a dbt command has run the hook well."""
+    assert first
+    steered.control(["steered"], end=0)
+    runs = steered.start(["steered"], select="rates")
+    [seen] = steered.finished(runs).values()
+    build = FIRST["steered"]
+    assert (seen.run.state, seen.states[build], seen.states[RATES]) == ("failed", "failed", "success")
+    assert seen.tasks[build].try_number == 1
+    for task in (build, "bronze.reconcile"):
+        log = steered.log(seen.run, seen.tasks[task])
+        assert "operation.lab.lab-on-run-end-0" in log
+        assert "division by zero" in log
+    steered.control(["steered"], end=1)
+    steered.clear(seen.run, [build])
+    [again] = steered.finished(runs).values()
+    assert (again.run.state, again.states[build]) == ("failed", "failed")
+    steered.clear(seen.run, [build, RATES], include_downstream=True)
+    [healed] = steered.finished(runs).values()
+    assert healed.run.state == "success", healed.not_green
+
+
+def test_a_hook_that_fails_before_the_nodes_says_why(steered: Lab, first: dict[str, Seen]) -> None:
+    """dbt comes to no node; the next try goes on."""
+    assert first
+    steered.control(["steered_node"], start=0)
+    runs = steered.start(["steered_node"], select="rates")
+    [run] = runs.values()
+    steered.until_state(run, "build", "up_for_retry")
+    log = steered.log(run, steered.see(run).tasks["build"])
+    steered.control(["steered_node"], start=1)
+    [seen] = steered.finished(runs).values()
+    assert "lab.on-run-start.0 failed, error:" in log
+    assert "division by zero" in log
+    assert seen.run.state == "success", seen.not_green
+
+
+def test_nodes_whose_details_are_lost_are_compared_and_named(steered: Lab, first: dict[str, Seen]) -> None:
+    """dbt says where they are; the run is red, because nobody can see what dbt said of them."""
+    assert first
+    folder = Path(steered.results.path) / "steered_node"
+    aside = folder.rename(folder.with_name("aside"))
+    folder.write_text("no folder")
+    try:
+        runs = steered.start(["steered_node"], select="rates")
+        [run] = runs.values()
+        steered.until(lambda: steered.api.run(run.dag_id, run.run_id).is_finished, f"the end of {run}")
+    finally:
+        folder.unlink()
+        aside.rename(folder)
+    [seen] = steered.finished(runs).values()
+    log = steered.log(seen.run, seen.tasks["reconcile"])
+    assert seen.run.state == "failed"
+    assert seen.states["bronze.rates.run"] == "success"
+    assert "1 of them were compared with the warehouse" in log
+    assert f"nothing can be read under the results path {steered.results.path}" in log
 
 
 def test_a_run_starts_when_another_pipelines_model_was_built(steered: Lab) -> None:
@@ -354,3 +414,34 @@ def test_a_backfill_is_a_run_for_each_window(steered: Lab, first: dict[str, Seen
     assert broken.returncode == 1
     assert "0 of 2 windows are done." in broken.stdout
     assert "goldsmith backfill --from 2026-11-02T00:00:00+00:00" in broken.stdout
+
+
+def test_a_microbatch_model_is_red_until_its_failed_batches_are_built(steered: Lab) -> None:
+    """By either engine: with one batch built again and another that fails, by an automatic retry and by the command."""
+    steered.control(MICRO, bad=1)
+    before = steered.finished(steered.start(MICRO))
+    for pipeline, seen in before.items():
+        assert seen.run.state == "failed", pipeline
+        assert seen.states["silver.after.run"] != "success"
+        records = seen.records["bronze.by_day.run"]
+        assert [one.status for one in records] == ["partial success", "error"]
+        assert [one.batches and len(one.batches.missing) for one in records] == [2, 2], "all were built again"
+        assert "division by zero" in records[-1].message
+        assert steered.rows(f"select to_regclass('{pipeline}_silver.after') is null") == [(True,)]
+    untouched = {one: _versions(steered, one) for one in MICRO}
+    steered.control(MICRO, bad=99)
+    for pipeline in MICRO:
+        done = call(steered, "retry", "by_day", "--downstream", "--pipeline", pipeline)
+        assert done.returncode == 0, done.stderr + done.stdout
+        after = steered.see(before[pipeline].run)
+        assert after.run.state == "success", after.not_green
+        last = after.records["bronze.by_day.run"][-1]
+        assert (last.status, last.rows, last.batches) == ("success", 2, None)
+        assert steered.rows(f"select days from {pipeline}_silver.after") == [(DAYS,)]
+        assert len(untouched[pipeline]) == DAYS - 2
+        assert untouched[pipeline] < _versions(steered, pipeline)
+
+
+def _versions(steered: Lab, pipeline: str) -> set[tuple[object, ...]]:
+    """The days of the microbatch model, each with the transaction that wrote it."""
+    return set(steered.rows(f"select day, xmin::text from {pipeline}_bronze.by_day"))

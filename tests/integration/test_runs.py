@@ -223,8 +223,8 @@ def test_a_red_test_stops_at_the_gate_and_a_warning_does_not(shop_run: Shop, gre
     run = shop_run.finished(shop_run.api.trigger("shop"))
     tasks = shop_run.tasks(run)
     assert run.state == "failed"
-    assert tasks["sources.lake_currencies.not_null_code"].state == "failed"
-    assert tasks["sources.lake_currencies.not_null_code"].try_number == 1
+    assert tasks["sources.lake.currencies.not_null_code"].state == "failed"
+    assert tasks["sources.lake.currencies.not_null_code"].try_number == 1
     assert tasks["bronze.stg_currencies.run"].state == "upstream_failed"
     assert tasks["bronze.stg_orders.run"].state == "success"
     assert tasks["report"].state == "success"

@@ -6,11 +6,13 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import psycopg
 import pytest
 from tests.integration.shared_lab import Lab, Seen
 from tests.integration.shared_project import REFUSED, WIDE
 
 from goldsmith.engine.deadlines import missed
+from goldsmith.gates.verdict import Verdict
 from goldsmith.local.environment import API_ACCESS
 
 pytestmark = pytest.mark.integration
@@ -48,6 +50,27 @@ def test_all_green_by_one_dbt_a_layer_and_no_worker(lab: Lab, first: dict[str, S
         assert {task_id for task_id in nodes if seen.tasks[task_id].try_number} == set()
         assert {task_id: len(kept) for task_id, kept in seen.records.items()} == dict.fromkeys(nodes, 1)
         assert len(seen.invocations()) == len(lab.builds(pipeline)) == BUILDS[pipeline]
+
+
+def test_the_gate_of_a_green_layer_passes_without_a_worker(lab: Lab, first: dict[str, Seen]) -> None:
+    """Its build gives the verdict: kept in XCom and in the warehouse, with an event for each asset."""
+    [(pipeline, seen)] = [(name, seen) for name, seen in first.items() if lab.plans[name].gates]
+    for gate in lab.plans[pipeline].gates:
+        assert (seen.states[gate.task_id], seen.tasks[gate.task_id].try_number) == ("success", 0)
+        values = lab.api.xcom(pipeline, seen.run.run_id, gate.task_id)
+        assert values is not None
+        verdict = Verdict.from_dict(values)
+        assert (verdict.verdict, verdict.counts) == ("pass", {"success": len(gate.judged)})
+        with psycopg.connect(lab.stack.server.conninfo("warehouse")) as session:
+            rows = f"select distinct verdict from {pipeline}.goldsmith_gates where run_id = %s and layer = %s"
+            assert session.execute(rows, (seen.run.run_id, gate.layer)).fetchall() == [("pass",)]
+        assets = {
+            node.asset for node in lab.plans[pipeline].nodes if node.updated_by == gate.task_id and node.asset
+        }
+        query = {"source_dag_id": pipeline, "source_run_id": seen.run.run_id, "source_task_id": gate.task_id}
+        events = lab.api.send("GET", "/api/v2/assets/events", query={**query, "limit": 1000})["asset_events"]
+        # Other tests may have cleared tasks of this run since.
+        assert {event["uri"] for event in events} == assets
 
 
 def test_a_warning_is_green_and_said_on_its_task(lab: Lab, first: dict[str, Seen]) -> None:

@@ -84,9 +84,9 @@ def test_a_laptop_does_not_load_files_into_a_database_that_is_not_its_own(reposi
     [
         (["run", "order"], 2, "No pipeline is called 'order'. Nearest: orders."),
         (["run"], 2, "There are 2 pipelines: orders, returns."),
+        (["manifest", "order"], 2, "No pipeline is called 'order'. Nearest: orders."),
         (["retry", "stg_orders", "--pipeline", "orders"], 3, "Start it: goldsmith up"),
         (["status"], 3, ""),
-        (["deps"], 2, "packages.yml does not exist"),
         (["sample", "--out", "/proc/nowhere"], 3, "/proc/nowhere"),
         (["run", "--bogus"], 2, "No such option: --bogus"),
     ],
@@ -99,6 +99,44 @@ def test_a_mistake_ends_with_a_message_and_a_code(
     assert done.returncode == exit_code, done.stderr
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_without_a_list_of_packages_there_is_nothing_to_install(repository_of_two: Path) -> None:
+    """A project without packages is an ordinary one."""
+    done = goldsmith("deps", cwd=repository_of_two)
+    assert done.returncode == 0, done.stderr
+    assert "Nothing to install: neither" in done.stdout
+
+
+def test_a_broken_pipeline_is_told_when_it_is_meant(repository_of_two: Path) -> None:
+    """Its own error if it is named; the others are found; without a name it counts as one of several."""
+    dags = repository_of_two / "dags"
+    (dags / "returns.py").write_text(DAG.format(name="returns").replace("name=", "layerz={}, name="))
+    (dags / "orders.py").unlink()
+    (dags / "shop.yml").write_text("name: shop\nlayerz: {}\n")
+    (dags / "shop.py").write_text("from goldsmith import build_dag\nx = build_dag('dags/shop.yml')\n")
+    for name in ("returns", "shop"):
+        done = goldsmith("run", name, cwd=repository_of_two)
+        assert done.returncode == 2
+        assert "layerz" in done.stderr
+        assert "Traceback" not in done.stderr
+    done = goldsmith("run", cwd=repository_of_two)
+    assert "There are 2 pipelines: returns, shop." in done.stderr
+    done = goldsmith("run", "ship", cwd=repository_of_two)
+    assert "No pipeline is called 'ship'. Nearest: shop." in done.stderr
+    assert f"It may be in {dags / 'returns.py'}" in done.stderr
+
+
+def test_sample_replaces_no_file(tmp_path: Path) -> None:
+    """A folder may hold a file of one of the names, of somebody's own."""
+    own = tmp_path / "customers.csv"
+    own.write_text("mine\n")
+    arguments = ("sample", "--rows", "10", "--out", str(tmp_path))
+    done = goldsmith(*arguments, cwd=tmp_path)
+    assert (done.returncode, own.read_text()) == (2, "mine\n")
+    assert f"{own} exists" in done.stderr
+    assert goldsmith(*arguments, "--overwrite", cwd=tmp_path).returncode == 0
+    assert own.read_text() != "mine\n"
 
 
 def test_outside_a_project_the_hint_says_how_to_name_one(tmp_path: Path) -> None:
@@ -149,9 +187,10 @@ def test_ctrl_c_is_told_in_json_too(repository_of_two: Path) -> None:
 
 def test_check_needs_no_state_folder(repository_of_two: Path) -> None:
     """In a fresh clone `check` finds what is missing, and makes the state folder itself."""
+    (repository_of_two / "dbt_project" / "dbt_project.yml").unlink()
     done = goldsmith("check", "--no-connections", cwd=repository_of_two)
     assert done.returncode == 2, done.stderr
-    assert "goldsmith manifest" in done.stdout
+    assert "dbt_project.yml does not exist" in " ".join(done.stdout.split())
     assert "Traceback" not in done.stderr
     assert (repository_of_two / ".goldsmith").stat().st_mode & 0o777 == 0o700
 

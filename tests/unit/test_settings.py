@@ -37,6 +37,20 @@ def test_the_root_is_found_from_any_folder_in_it(
     assert (here.dags_dir, here.state_dir) == (repository / "dags", repository / ".goldsmith")
 
 
+@pytest.mark.parametrize("inside", [".", "transform", "transform/models", "data/dbt"])
+def test_the_root_is_where_the_dag_files_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inside: str
+) -> None:
+    """A project may have any name and depth: the spec names it, and is read later."""
+    for folder in ("dags", "transform/models", "data/dbt"):
+        (tmp_path / folder).mkdir(parents=True)
+    for folder in ("transform", "data/dbt"):
+        (tmp_path / folder / "dbt_project.yml").write_text("name: shop\n")
+    (tmp_path / "dags" / "shop.py").write_text("from goldsmith import build_dag\n")
+    monkeypatch.chdir(tmp_path / inside)
+    assert settings().root == tmp_path
+
+
 def test_outside_any_project_the_error_says_where_it_looked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, time
 from functools import partial
@@ -23,6 +24,7 @@ from goldsmith.dbt.project import DbtProject
 from goldsmith.engine.asking_gate import AskingGateTask
 from goldsmith.engine.base import Engine
 from goldsmith.engine.gate import GateTask
+from goldsmith.engine.missing import MissingTask
 from goldsmith.engine.retry_policy import NodeRetryPolicy
 from goldsmith.engine.shared import SharedEngine
 from goldsmith.engine.site import Site
@@ -41,6 +43,9 @@ from goldsmith.settings import Settings, developer_schema
 from goldsmith.spec.pipeline import Pipeline
 from goldsmith.spec.run import PROD
 
+_LONGEST_OWNERS = 2000  # that of all tasks in one text; a longer one stops the dag-processor
+_LONGEST_TAG = 100  # Airflow refuses a DAG with a longer one; dbt knows no limit
+
 
 def render(
     plan: Plan, spec: Pipeline, project: DbtProject, here: Settings, *, load_plan: Callable[[], Plan]
@@ -58,7 +63,8 @@ def render(
         load_plan: Gives the whole plan to the tasks that need it, when they run.
     """
     engine = _engine(spec, project, here, load_plan)
-    wanted = get_parsing_context().task_id
+    asked = get_parsing_context()
+    wanted = asked.task_id
     tags = set[str]() if wanted else {tag for node in plan.nodes for tag in node.tags}
     with DAG(
         dag_id=spec.name,
@@ -68,7 +74,7 @@ def render(
         start_date=datetime.combine(spec.start_date, time(), UTC),
         catchup=spec.catchup,
         max_active_runs=spec.max_active_runs,
-        tags=sorted({"goldsmith", *spec.tags, *tags}),
+        tags=sorted({tag[:_LONGEST_TAG] for tag in ("goldsmith", *spec.tags, *tags)}),
         default_args={"owner": spec.owner},
         deadline=None
         if wanted
@@ -91,6 +97,8 @@ def render(
             declare_assets(dag, part)
             if isinstance(engine, SharedEngine):
                 add_run_params(dag)
+        elif asked.dag_id == dag.dag_id and wanted not in dag.task_dict:
+            MissingTask(task_id=wanted, **_airflow_arguments(spec.owner, spec, engine.site))
     return dag
 
 
@@ -116,6 +124,8 @@ def _engine(spec: Pipeline, project: DbtProject, here: Settings, load_plan: Call
         target=spec.target or here.target,
         connection=spec.connection,
         profile_args=_profile_args(spec, here),
+        variables=spec.vars,
+        parsed_dir=project.manifest_path.parent,
     )
     site = Site(
         load_plan=load_plan,
@@ -177,6 +187,7 @@ class _Nodes:
         self._names = {task_id: nodes[0].name for task_id, nodes in self._tasks.items()}
         self._groups: dict[tuple[str, str], TaskGroup] = {}
         self._like: dict[tuple[str, str], BaseOperator] = {}
+        self._owners = _owners_that_fit(plan.nodes, spec.owner)
 
     def add(self) -> None:
         """Add the tasks of all nodes of the plan."""
@@ -193,7 +204,9 @@ class _Nodes:
             # The next one is a copy of this copy: what their constructor was given is then one object for all.
             self._like[node.kind, node.owner] = copy_task(like, self._dag, group, nodes=nodes, **own)
             return
-        arguments = {**own, "task_group": group, **_airflow_arguments(node, self._spec, self._engine.site)}
+        owner = node.owner if node.owner in self._owners else self._spec.owner
+        airflow = _airflow_arguments(owner, self._spec, self._engine.site)
+        arguments = {**own, "task_group": group, **airflow}
         if weight := self._weights.get(node.task_id):
             arguments |= {"priority_weight": weight, "weight_rule": "absolute"}
         task = self._engine.node_task(nodes, **arguments)
@@ -212,10 +225,21 @@ class _Nodes:
         return self._groups[top, unit]
 
 
-def _airflow_arguments(node: PlannedNode, spec: Pipeline, site: Site) -> dict[str, Any]:
+def _owners_that_fit(nodes: Iterable[PlannedNode], usual: str) -> set[str]:
+    """The owners that Airflow has room for, those of most nodes first: it keeps all of a DAG in one text."""
+    fitting, room = {usual}, _LONGEST_OWNERS - len(usual)
+    for owner, _ in Counter(node.owner for node in nodes).most_common():
+        needed = len(f", {owner}")
+        if owner not in fitting and needed <= room:
+            fitting.add(owner)
+            room -= needed
+    return fitting
+
+
+def _airflow_arguments(owner: str, spec: Pipeline, site: Site) -> dict[str, Any]:
     return {
+        "owner": owner,
         **alert_now(spec, site),
-        "owner": node.owner,
         # Later selections skip what was not chosen; what lies below shall run all the same.
         "trigger_rule": "none_failed",
         # As many as any node may have, for when the task is lost; what failed is judged by the policy.

@@ -9,14 +9,20 @@ from goldsmith.plan.model import Plan, PlannedGate
 from goldsmith.settings import airflow_url
 from goldsmith.spec.pipeline import Pipeline
 
-_KINDS = ("model", "seed", "snapshot", "test", "unit_test", "source")
+_KINDS = ("model", "seed", "snapshot", "function", "test", "unit_test", "source")
 _OWNERS = 20
-_HEADS = ("models", "seeds", "snapshots", "tests", "unit tests", "freshness")
+_HEADS = ("models", "seeds", "snapshots", "functions", "tests", "unit tests", "freshness")
 
 
 def pipeline_docs(plan: Plan, spec: Pipeline) -> str:
     """Description, counts by layer, exposures and what to do when something is red."""
-    parts = [spec.description.strip(), _counts(plan), _tasks_line(plan), _gate_line(plan, spec)]
+    parts = [
+        spec.description.strip(),
+        _counts(plan),
+        _unknown_line(plan),
+        _tasks_line(plan),
+        _gate_line(plan, spec),
+    ]
     parts += [
         _times(spec),
         _owners(plan),
@@ -65,6 +71,13 @@ def _counts(plan: Plan) -> str:
         for layer in ordered
     ]
     return "\n".join(rows)
+
+
+def _unknown_line(plan: Plan) -> str:
+    """What no task builds because Goldsmith does not know it."""
+    if not plan.unknown_kinds:
+        return ""
+    return f"**Not built**: nodes of types that Goldsmith does not know: {', '.join(plan.unknown_kinds)}."
 
 
 def _tasks_line(plan: Plan) -> str:

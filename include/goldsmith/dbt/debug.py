@@ -1,74 +1,80 @@
-"""Let dbt connect with the profile that tasks will have: `python -m goldsmith.dbt.debug ANSWER`.
-
-A process of its own, because Airflow reads its connections from the environment it was started with.
-"""
+"""Let dbt connect with the profile that tasks will have."""
 
 from __future__ import annotations
 
-import json
-import os
+import contextlib
 import subprocess
-import sys
+import tempfile
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from goldsmith.dbt.project import dbt_executable
-from goldsmith.errors import GoldsmithError
+from goldsmith.dbt.environment import dbt_environment
+from goldsmith.dbt.parse import variable_arguments
+from goldsmith.dbt.project import dbt_command
 
 
-def connect(
-    *, project_dir: Path, profile: str, target: str, connection: str, profile_args: dict[str, Any]
-) -> str:
-    """Run `dbt debug --connection`; the empty text says it works, any other why it does not.
+@dataclass(kw_only=True)
+class ConnectionTest:
+    """`dbt debug --connection`, which goes on in the background from `start` to `answer`.
+
+    Only where Airflow's connections can be read: in a process that was started with its environment.
 
     Args:
-        project_dir: The dbt project.
+        project_dir: A dbt project.
         profile: Name of its profile.
         target: dbt target.
         connection: Airflow connection id.
         profile_args: What the profile holds beside the connection.
+        variables: dbt variables, which a dbt_project.yml may need to be read at all.
     """
-    from goldsmith.dbt.profile import ConnectionProfile
 
-    config = ConnectionProfile(
-        profile_name=profile, target_name=target, conn_id=connection, profile_args=profile_args
-    )
-    command = [dbt_executable(), "--no-use-colors", "--no-version-check", "--log-level-file", "none", "debug"]
-    with config.ensure_profile() as (path, secrets):
-        done = subprocess.run(
-            [
-                *command,
-                "--connection",
-                "--profiles-dir",
-                path.parent,
-                "--profile",
-                profile,
-                "--target",
-                target,
-            ],
-            cwd=project_dir,
-            env={**os.environ, **secrets, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"},
-            capture_output=True,
-            text=True,
-            check=False,
+    project_dir: str
+    profile: str
+    target: str
+    connection: str
+    profile_args: dict[str, Any]
+    variables: dict[str, Any] = field(default_factory=dict)
+    _stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack, init=False)
+    _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    _output: IO[bytes] | None = field(default=None, init=False)
+    _problem: str = field(default="", init=False)
+
+    def start(self) -> None:
+        """Make the profile and start dbt."""
+        from goldsmith.dbt.profile import ConnectionProfile
+
+        config = ConnectionProfile(
+            profile_name=self.profile,
+            target_name=self.target,
+            conn_id=self.connection,
+            profile_args=self.profile_args,
         )
-    if done.returncode == 0:
-        return ""
-    lines = [line.strip() for line in done.stdout.splitlines() if "rror" in line or line.startswith("  ")]
-    return "\n".join(lines[-6:]) or done.stderr[-500:]
+        try:
+            path, secrets = self._stack.enter_context(config.ensure_profile())
+        except Exception as error:  # noqa: BLE001 - Airflow has many ways to say that a connection is not defined
+            self._problem = str(error).strip() or type(error).__name__
+            return
+        around = ["--profiles-dir", str(path.parent), "--profile", self.profile, "--target", self.target]
+        around += variable_arguments(self.variables)
+        # A file and no pipe: nobody reads until the end, and a full pipe would stop dbt.
+        self._output = self._stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - closed by the stack
+        self._process = subprocess.Popen(
+            [*dbt_command(), "--log-level-file", "none", "debug", "--connection", *around],
+            cwd=Path(self.project_dir),
+            env=dbt_environment(Path(self.project_dir), more=secrets, refuses=False),
+            stdout=self._output,
+            stderr=subprocess.STDOUT,
+        )
 
-
-def main() -> None:
-    """Read the arguments of `connect` from stdin; write its text to the file named on the command line."""
-    asked = json.load(sys.stdin)
-    try:
-        text = connect(**{**asked, "project_dir": Path(asked["project_dir"])})
-    except GoldsmithError as error:
-        text = str(error)
-    except Exception as error:  # noqa: BLE001 - Airflow has many ways to say that a connection is not defined
-        text = f"{type(error).__name__}: {error}"
-    Path(sys.argv[1]).write_text(text, encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()
+    def answer(self) -> str:
+        """Wait for dbt; the empty text says that it connects, any other why it does not."""
+        with self._stack:
+            if self._process is None or self._output is None:
+                return self._problem
+            if self._process.wait() == 0:
+                return ""
+            self._output.seek(0)
+            said = self._output.read().decode(errors="replace").splitlines()
+        lines = [line.strip() for line in said if "rror" in line or line.startswith("  ")]
+        return "\n".join(lines[-6:]) or "\n".join(said[-3:])

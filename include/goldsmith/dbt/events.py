@@ -2,7 +2,7 @@
 
 The lines are those of `dbt --log-format json --log-level debug` (dbt-core, `core_types.proto`): an `info` with name,
 level, message and invocation id, and `data`, which for events about a node holds `node_info`. `NodeFinished` carries
-the result.
+the result. A microbatch model has one for each of its batches, under the model's own id, and at last one of its own.
 """
 
 from __future__ import annotations
@@ -14,9 +14,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from goldsmith.dbt.batch_events import BatchReader, rows_of
+from goldsmith.dbt.pace import Pace
+from goldsmith.results.microbatch import Microbatches
+
 _SHOWN = {"info", "warn", "error"}
-_KEPT = 40  # lines per node
+_KEPT = 40  # lines per node, and as many errors more
+READ = frozenset({"NodeStart", "NodeFinished", "LogStartBatch", "LogBatchResult"})
+"""Names of the events that are read here whatever their level; dbt need not write others of level debug."""
 _MAIN = ""
+_HOOK = "operation."  # start of the unique ids of hooks, which have no end that is a node's
+_CANCELLED = "dbt cancelled it, because another node had failed or dbt was stopped."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,50 +45,78 @@ class Finished:
     path: str
     """dbt's own path of the node, from the folder that holds its kind."""
     lines: tuple[str, ...]
+    batches: Microbatches | None = None
+    """Its batches, if some of them are not built."""
 
 
 class EventReader:
-    """Reads a dbt invocation's lines, one after the other."""
+    """Reads a dbt invocation's lines, one after the other.
 
-    def __init__(self) -> None:
+    Args:
+        retried: Unique id to batches, of the models of which dbt builds the missing batches only.
+    """
+
+    def __init__(self, retried: Mapping[str, Microbatches] | None = None) -> None:
         self.invocation_id = ""
-        self.said: list[str] = []
-        """Lines that are about no node: what dbt found, or why it could not start."""
-        self.errors: list[str] = []
-        """Those of them that are errors."""
+        self.said: list[tuple[str, str]] = []
+        """Level and text of what is about no node: what dbt found, its hooks, or why it could not start."""
+        self.failed_hooks: dict[str, str] = {}
+        """Unique id to what dbt said about a hook that failed."""
+        self.has_hooks = False
+        """Whether the project, or one of its packages, has hooks."""
         self.running: dict[str, float] = {}
         """Unique id to when dbt started the node, on the monotonic clock, of those that it is at."""
+        self.pace = Pace()
+        """Where its seconds go."""
+        self.batches = BatchReader(retried or {})
+        """Of the microbatch models that dbt is at."""
         self._lines: dict[str, list[str]] = defaultdict(list)
+        self._cancelled: set[str] = set()
+
+    @property
+    def errors(self) -> list[str]:
+        """The errors that are about no node."""
+        return [text for level, text in self.said if level == "error"]
 
     def read(self, line: str) -> Finished | None:
         """Take in a line; give the result where the line says that a node is finished."""
         try:
-            event: Any = json.loads(line)
-            info, data = event["info"], event["data"]
+            info, data = _event(line)
         except (ValueError, TypeError, KeyError):
-            if line.strip():  # a Python warning or a crash, in plain words
-                self.said.append(line)
-                self.errors.append(line)
+            if line.strip():  # a Python warning or a crash, in plain words, or JSON of somebody else
+                self.said.append(("error", line.rstrip("\n")))
             return None
         self.invocation_id = info.get("invocation_id") or self.invocation_id
+        self.pace.note(info)
         node = data.get("node_info") or {}
         unique_id = str(node.get("unique_id") or _MAIN)
         if info["name"] == "NodeStart":
-            self.running[unique_id] = time.monotonic()
+            self.running.setdefault(unique_id, time.monotonic())
+        if self.batches.read(info, data, unique_id):
+            return None
         if info["name"] == "NodeFinished":
             self.running.pop(unique_id, None)
             return self._finished(info, data, node)
+        if info["name"] == "FoundStats":
+            self.has_hooks = " operation" in str(data.get("stat_line") or info.get("msg"))
+        if info["name"] == "LogCancelLine":
+            self._cancelled.add(str(data.get("conn_name") or ""))
         text = str(info.get("msg") or "").strip("\n")
+        if unique_id.startswith(_HOOK):
+            self._read_hook(unique_id, info["name"], str(data.get("status") or "").lower(), text)
         if info["level"] in _SHOWN and text.strip():
-            self._keep(unique_id, text, is_error=info["level"] == "error")
+            self._keep(unique_id, info["level"], text)
         return None
 
-    def _keep(self, unique_id: str, text: str, *, is_error: bool) -> None:
-        if unique_id == _MAIN:
-            self.said.append(text)
-            if is_error:
-                self.errors.append(text)
-        elif len(self._lines[unique_id]) < _KEPT:
+    def _read_hook(self, unique_id: str, name: str, status: str, text: str) -> None:
+        """Note that a hook failed; dbt gives the reason later, in its summary."""
+        if (name == "LogHookEndLine" and status == "error") or (name == "RunResultError" and text):
+            self.failed_hooks[unique_id] = text.strip()
+
+    def _keep(self, unique_id: str, level: str, text: str) -> None:
+        if unique_id == _MAIN or unique_id.startswith(_HOOK):
+            self.said.append((level, text))
+        elif len(self._lines[unique_id]) < _KEPT * (1 + (level == "error")):
             self._lines[unique_id].append(text)
 
     def _finished(
@@ -88,24 +124,38 @@ class EventReader:
     ) -> Finished:
         result = data.get("run_result") or {}
         relation = node.get("node_relation") or {}
-        rows = (result.get("adapter_response") or {}).get("rows_affected")
         unique_id = str(node["unique_id"])
+        batches = self.batches.ended(unique_id)
+        rows = rows_of(result.get("adapter_response")) if batches is None else batches.rows
         is_test = node.get("resource_type") in ("test", "unit_test")
+        message = str(result.get("message") or "") + (batches.said if batches else "")
+        # dbt calls it an error of the node; its summary says that it was skipped.
+        is_cancelled = unique_id in self._cancelled and result.get("status") == "error"
         return Finished(
             unique_id=unique_id,
-            status=str(result.get("status") or "").lower(),
-            message=str(result.get("message") or ""),
+            status="skipped" if is_cancelled else str(result.get("status") or "").lower(),
+            message=_CANCELLED if is_cancelled else message,
             invocation_id=str(info.get("invocation_id") or ""),
             started=_utc(node.get("node_started_at")),
             ended=_utc(node.get("node_finished_at")),
             seconds=float(result.get("execution_time") or 0.0),
-            rows=int(rows) if rows is not None and not is_test else None,
+            rows=None if is_test else rows,
             failures=int(result.get("num_failures") or 0) if is_test else None,
             relation=str(relation.get("relation_name") or ""),
             materialized=str(node.get("materialized") or ""),
             path=str(node.get("node_path") or ""),
             lines=tuple(self._lines.pop(unique_id, ())),
+            batches=batches.left if batches else None,
         )
+
+
+def _event(line: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The two parts of an event; ValueError, TypeError or KeyError if the line is none."""
+    event: Any = json.loads(line)
+    info, data = event["info"], event["data"]
+    if not (isinstance(info, dict) and isinstance(data, dict) and {"name", "level"} <= info.keys()):
+        raise ValueError("JSON, but no event of dbt's")
+    return info, data
 
 
 def _utc(time: Any) -> str:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from goldsmith.errors import SelectionError
 
 LIST = ("ls", "--output", "json", "--output-keys", "unique_id")
+EAGER = ("--indirect-selection", "eager")
+"""Tests come with what they read, whatever the project's flags or a variable say: so does the plan have it."""
+LIST_RELATIONS = (*LIST, "relation_name")
 _NO_MATCH = "NoNodesForSelectionCriteria"
+_NO_METHOD = "SelectorReportInvalidSelector"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,6 +25,8 @@ class Listing:
     unmatched: tuple[str, ...]
     """Terms of the selection that match nothing."""
     errors: tuple[str, ...]
+    relations: Mapping[str, str] = field(default_factory=dict)
+    """Unique id to the name of its relation; of nodes that have one, where dbt was asked for it."""
 
 
 def selection_arguments(select: Sequence[str], exclude: Sequence[str]) -> list[str]:
@@ -52,6 +58,7 @@ def read_listing(lines: Iterable[str]) -> Listing:
         lines: The output.
     """
     found: set[str] = set()
+    relations: dict[str, str] = {}
     unmatched: list[str] = []
     errors: list[str] = []
     for line in lines:
@@ -63,19 +70,26 @@ def read_listing(lines: Iterable[str]) -> Listing:
             continue
         if info.get("name") == _NO_MATCH:
             unmatched.append(str(data.get("spec_raw") or ""))
-        elif info.get("level") == "error":
+        elif info.get("level") == "error" or info.get("name") == _NO_METHOD:
             errors.append(str(info.get("msg") or ""))
-        elif unique_id := _unique_id(data.get("msg")):
-            found.add(unique_id)
+        elif node := _node(data.get("msg")):
+            found.add(node["unique_id"])
+            if node.get("relation_name"):
+                relations[node["unique_id"]] = node["relation_name"]
     return Listing(
-        unique_ids=frozenset(found), unmatched=tuple(dict.fromkeys(unmatched)), errors=tuple(errors)
+        unique_ids=frozenset(found),
+        unmatched=tuple(dict.fromkeys(unmatched)),
+        errors=tuple(errors),
+        relations=relations,
     )
 
 
-def _unique_id(text: object) -> str:
+def _node(text: object) -> dict[str, str]:
+    """What dbt says about a node; empty for another line."""
     if not isinstance(text, str) or not text.startswith('{"unique_id"'):
-        return ""
+        return {}
     try:
-        return str(json.loads(text)["unique_id"])
-    except (ValueError, KeyError, TypeError):
-        return ""
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return {key: str(value) for key, value in found.items() if value is not None}

@@ -1,7 +1,8 @@
-"""Read a dbt manifest: Cosmos parses and selects, this module adds what Cosmos leaves out.
+"""Read a dbt manifest: Cosmos parses it, this module adds what Cosmos leaves out.
 
-The only module that calls Cosmos's `DbtGraph`. Cosmos drops unit tests and keeps no descriptions,
-columns, severities, groups or relations, so those are taken from the same file.
+The only module that calls Cosmos's `DbtGraph`. Cosmos drops unit tests and functions and keeps no descriptions,
+columns, severities, groups or relations, so those are taken from the same file. It keeps disabled nodes, which dbt
+does not run.
 """
 
 from __future__ import annotations
@@ -11,26 +12,30 @@ import hashlib
 import json
 import logging
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from goldsmith.dbt.node import Column, Node
-from goldsmith.errors import ManifestError, SelectionError
-from goldsmith.spec.node import NodeMeta
+from goldsmith.dbt.node import EXECUTABLE, NOT_EXECUTABLE, Column, Node
+from goldsmith.dbt.test_names import has_own_name
+from goldsmith.errors import ManifestError
+from goldsmith.spec.node import META_HINT, NodeMeta
 
 if TYPE_CHECKING:
     from cosmos.dbt.graph import DbtNode
 
 SUPPORTED_DBT = "1.12"
 _ELEMENTARY_RESULTS = "model.elementary.dbt_run_results"
+_OWN_KWARGS = frozenset({"task_id", "dag", "task_group", "node", "nodes", "site"})
+_WITH_CODE = ("model", "snapshot", "test")
 _REMEDY = "Make it anew: goldsmith manifest (or: dbt parse --project-dir {project})"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """A manifest in plain records, with Cosmos's nodes kept for selections."""
+    """A manifest in plain records."""
 
     path: Path
     checksum: str
@@ -39,38 +44,10 @@ class Manifest:
     nodes: dict[str, Node]
     exposures: tuple[Node, ...]
     project_dir: Path
-    cosmos_nodes: dict[str, DbtNode]
+    unknown_kinds: tuple[str, ...] = ()
+    """Resource types that Goldsmith does not know, each with how many nodes there are of it."""
     elementary_schema: str = ""
     """Where the dbt package Elementary has its tables; empty where it is not installed."""
-
-    def select(self, select: tuple[str, ...], exclude: tuple[str, ...], *, what: str) -> set[str]:
-        """Unique ids that match a dbt selection, as Cosmos decides it.
-
-        Raises:
-            SelectionError: The selection is not understood or matches nothing.
-        """
-        with _quiet():
-            from cosmos.dbt.selector import select_nodes
-
-        try:
-            found = set(select_nodes(self.project_dir, self.cosmos_nodes, list(select), list(exclude)))
-        except Exception as error:  # Cosmos raises errors of several unrelated classes here
-            raise SelectionError(
-                f"{what}: Cosmos does not understand {_shown(select, exclude)}: {error}",
-                hint="Methods it knows in a manifest: path:, tag:, fqn:, package:, source:, config., +, @ and names.",
-            ) from error
-        if not found:
-            raise SelectionError(
-                f"{what} matches none of the {len(self.cosmos_nodes)} nodes in {self.path}: "
-                f"{_shown(select, exclude)}",
-                hint=f"Look at what there is: dbt ls --project-dir {self.project_dir}",
-            )
-        return found
-
-
-def _shown(select: tuple[str, ...], exclude: tuple[str, ...]) -> str:
-    parts = [f"select {' '.join(select)}"] if select else []
-    return ", ".join([*parts, *([f"exclude {' '.join(exclude)}"] if exclude else [])])
 
 
 def checksum(document: dict[str, Any]) -> str:
@@ -127,11 +104,13 @@ def load(path: Path, project_dir: Path, document: dict[str, Any] | None = None) 
         ManifestError: See `read_document`.
     """
     document = document or read_document(path, project_dir)
-    cosmos_nodes = _cosmos_nodes(path, project_dir, str(document["metadata"].get("project_name", "")))
+    raw = _enabled(document, "nodes", "sources", "exposures", "functions")
+    found = _cosmos_nodes(path, project_dir, str(document["metadata"].get("project_name", "")))
+    cosmos_nodes = {uid: node for uid, node in found.items() if uid in raw}
+    cosmos_nodes |= _functions(_enabled(document, "functions"), project_dir)
     owners = {name: _group_owner(group) for name, group in _groups(document).items()}
-    raw = {**document["nodes"], **document.get("sources", {}), **document.get("exposures", {})}
     nodes = {uid: _from_cosmos(node, raw[uid], owners) for uid, node in cosmos_nodes.items()}
-    nodes |= {uid: _unit_test(uid, entry) for uid, entry in (document.get("unit_tests") or {}).items()}
+    nodes |= {uid: _unit_test(uid, entry) for uid, entry in _enabled(document, "unit_tests").items()}
     return Manifest(
         path=path,
         checksum=checksum(document),
@@ -140,9 +119,32 @@ def load(path: Path, project_dir: Path, document: dict[str, Any] | None = None) 
         nodes={uid: node for uid, node in sorted(nodes.items()) if node.kind != "exposure"},
         exposures=tuple(node for _, node in sorted(nodes.items()) if node.kind == "exposure"),
         project_dir=project_dir,
-        cosmos_nodes=cosmos_nodes,
+        unknown_kinds=_unknown_kinds(document),
         elementary_schema=str(document["nodes"].get(_ELEMENTARY_RESULTS, {}).get("schema") or ""),
     )
+
+
+def _enabled(document: dict[str, Any], *parts: str) -> dict[str, dict[str, Any]]:
+    """The nodes of some parts of a manifest, without those that dbt keeps there although they are disabled."""
+    return {
+        uid: entry
+        for part in parts
+        for uid, entry in (document.get(part) or {}).items()
+        if (entry.get("config") or {}).get("enabled", True)
+    }
+
+
+def _unknown_kinds(document: dict[str, Any]) -> tuple[str, ...]:
+    """Resource types that this version does not know: dbt may run such nodes, and no task would."""
+    kinds = Counter(
+        str(entry["resource_type"])
+        for part in document.values()
+        if isinstance(part, dict)
+        for entry in part.values()
+        if isinstance(entry, dict) and "resource_type" in entry
+    )
+    known = {*EXECUTABLE, *NOT_EXECUTABLE}
+    return tuple(f"{kind} ({number})" for kind, number in sorted(kinds.items()) if kind not in known)
 
 
 @contextlib.contextmanager
@@ -173,6 +175,28 @@ def _cosmos_nodes(path: Path, project_dir: Path, project_name: str) -> dict[str,
     return nodes
 
 
+@_quiet()
+def _functions(entries: dict[str, dict[str, Any]], project_dir: Path) -> dict[str, DbtNode]:
+    """dbt's functions as Cosmos would have them: it leaves them out."""
+    from cosmos.constants import DbtResourceType
+    from cosmos.dbt.graph import DbtNode
+
+    return {
+        uid: DbtNode(
+            unique_id=uid,
+            resource_type=DbtResourceType("function"),
+            depends_on=entry["depends_on"]["nodes"],
+            path_base=project_dir,
+            original_file_path=Path(entry["original_file_path"]),
+            package_name=entry["package_name"],
+            tags=entry.get("tags") or [],
+            config=entry.get("config") or {},
+            fqn=entry["fqn"],
+        )
+        for uid, entry in entries.items()
+    }
+
+
 def _from_cosmos(node: DbtNode, raw: dict[str, Any], owners: dict[str, str]) -> Node:
     config = node.config
     group = config.get("group") or raw.get("group") or ""
@@ -186,19 +210,55 @@ def _from_cosmos(node: DbtNode, raw: dict[str, Any], owners: dict[str, str]) -> 
         parents=tuple(sorted(set(node.depends_on))),
         tags=tuple(sorted(set(node.tags))),
         description=str(raw.get("description") or ""),
-        owner=node.owner or _exposure_owner(raw) or owners.get(group, ""),
+        owner=_owner(config) or _exposure_owner(raw) or owners.get(group, ""),
         url=str(raw.get("url") or ""),
         group=group,
         materialized=str(config.get("materialized") or ""),
         relation=str(raw.get("relation_name") or ""),
         severity=str(config.get("severity") or "").lower() if node.resource_type.value == "test" else "",
-        attached=str(raw.get("attached_node") or ""),
+        attached=_attached(node, raw),
+        is_generic=bool(raw.get("test_metadata")),
+        has_own_name=node.resource_type.value != "test" or has_own_name(raw),
+        is_empty=node.resource_type.value in _WITH_CODE and not str(raw.get("raw_code") or "").strip(),
+        full_refresh=config.get("full_refresh"),
         has_freshness=node.has_freshness,
         table=f"{raw['schema']}.{raw['identifier']}" if node.resource_type.value == "source" else "",
         columns=_columns(raw),
-        operator_kwargs=node.operator_kwargs_to_override,
+        operator_kwargs=_operator_kwargs(node.unique_id, config),
         meta=NodeMeta.parse((config.get("meta") or {}).get("goldsmith"), where=node.unique_id),
     )
+
+
+def _owner(config: Mapping[str, Any]) -> str:
+    """`meta.owner`, if it is a name."""
+    owner = (config.get("meta") or {}).get("owner")
+    return str(owner) if isinstance(owner, str | int) else ""
+
+
+def _operator_kwargs(uid: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """What `meta.cosmos.operator_kwargs` says.
+
+    Raises:
+        ManifestError: It is no mapping, or names the task itself.
+    """
+    cosmos = (config.get("meta") or {}).get("cosmos") or {}
+    given = (cosmos.get("operator_kwargs") or {}) if isinstance(cosmos, dict) else cosmos
+    if not isinstance(given, dict):
+        where = "meta.cosmos.operator_kwargs" if isinstance(cosmos, dict) else "meta.cosmos"
+        raise ManifestError(f"{where} of {uid} holds no mapping: {given!r}.", hint=META_HINT)
+    if refused := sorted(_OWN_KWARGS & given.keys()):
+        raise ManifestError(
+            f"meta.cosmos.operator_kwargs of {uid} sets {', '.join(refused)}, which the plan decides.",
+            hint=META_HINT,
+        )
+    return given
+
+
+def _attached(node: DbtNode, raw: dict[str, Any]) -> str:
+    """The node that defines a test; dbt leaves it out for tests of sources."""
+    if raw.get("attached_node"):
+        return str(raw["attached_node"])
+    return node.depends_on[0] if raw.get("test_metadata") and len(set(node.depends_on)) == 1 else ""
 
 
 def _name(node: DbtNode, raw: dict[str, Any]) -> str:
@@ -231,8 +291,9 @@ def _unit_test(unique_id: str, raw: dict[str, Any]) -> Node:
         parents=tuple(raw["depends_on"]["nodes"]),
         tags=tuple(sorted((raw.get("config") or {}).get("tags") or ())),
         description=str(raw.get("description") or ""),
+        owner=_owner(raw.get("config") or {}),
         severity="error",
-        attached=str(raw.get("tested_node_unique_id") or raw["depends_on"]["nodes"][0]),
+        attached=str(raw.get("tested_node_unique_id") or next(iter(raw["depends_on"]["nodes"]), "")),
     )
 
 

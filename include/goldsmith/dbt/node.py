@@ -7,6 +7,14 @@ from typing import Any
 
 from goldsmith.spec.node import NodeMeta
 
+EXECUTABLE = ("model", "seed", "snapshot", "function", "test", "unit_test")
+"""dbt's resource types that `dbt build` runs; of saved queries and exposures dbt Core runs nothing (`NO-OP`)."""
+NOT_EXECUTABLE = (
+    *("source", "exposure", "analysis", "operation", "sql_operation", "macro", "doc", "group", "fixture"),
+    *("metric", "saved_query", "semantic_model"),
+)
+"""dbt's other resource types (dbt-core 1.12, `NodeType`); a source can have a freshness check."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Column:
@@ -23,7 +31,7 @@ class Node:
 
     unique_id: str
     kind: str
-    """dbt's resource type: model, seed, snapshot, test, unit_test, source, exposure."""
+    """dbt's resource type: model, seed, snapshot, function, test, unit_test, source, exposure."""
     name: str
     package: str
     fqn: tuple[str, ...]
@@ -43,6 +51,14 @@ class Node:
     """Tests only: error or warn."""
     attached: str = ""
     """Tests only: unique id of the node whose YAML defines the test."""
+    full_refresh: bool | None = None
+    """What the project says of it, whatever the command line says."""
+    is_generic: bool = False
+    """Tests only: defined in YAML, on a node or a source; others are files of their own, or unit tests."""
+    has_own_name: bool = True
+    """Whether no other node of its kind and package can have its name: a generic test may share one."""
+    is_empty: bool = False
+    """Whether its file holds no code: dbt keeps such a node and never runs it."""
     has_freshness: bool = False
     """Sources only."""
     url: str = ""
@@ -65,4 +81,4 @@ class Node:
         """Whether dbt has something to run for it."""
         if self.kind == "source":
             return self.has_freshness
-        return self.kind in ("model", "seed", "snapshot", "test", "unit_test") and not self.is_ephemeral
+        return self.kind in EXECUTABLE and not self.is_ephemeral and not self.is_empty

@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
+from goldsmith.dbt.environment import dbt_environment
 from goldsmith.dbt.project import dbt_executable
 
 loaded_dbt: Callable[[list[str]], int] | None = None
@@ -40,14 +41,18 @@ class DbtProcess:
     Args:
         arguments: dbt's command line without `dbt`.
         cwd: Folder it runs in.
-        env: What its environment has beyond that of this process.
+        env: What its environment has beyond that of this process; of dbt's own variables see `dbt_environment`.
+
+    Raises:
+        ConfigurationError: A variable would make dbt build something else than it is to.
     """
 
     def __init__(self, arguments: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> None:
+        whole = dbt_environment(cwd, more=env)
         if loaded_dbt is None:
-            self._child: _Child = _Executed(arguments, cwd=cwd, env=env)
+            self._child: _Child = _Executed(arguments, cwd=cwd, env=whole)
         else:
-            self._child = _Forked(loaded_dbt, arguments, cwd=cwd, env=env)
+            self._child = _Forked(loaded_dbt, arguments, cwd=cwd, env=whole)
 
     @property
     def pid(self) -> int:
@@ -102,7 +107,7 @@ class _Executed(_Child):
         self._process = subprocess.Popen(
             [dbt_executable(), *arguments],
             cwd=cwd,
-            env={**os.environ, **env},
+            env=env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -166,8 +171,7 @@ def _become_dbt(
         old = sys.stdout, sys.stderr  # kept: they close their descriptors, now dbt's, when nobody holds them
         sys.stdout = io.TextIOWrapper(os.fdopen(1, "wb", closefd=False), line_buffering=True)
         sys.stderr = io.TextIOWrapper(os.fdopen(2, "wb", closefd=False), line_buffering=True)
-        os.environ.update(env)
-        os.chdir(cwd)
+        _move(cwd, env)
         _forget_logging()
         code = dbt(arguments)
         del old
@@ -180,6 +184,13 @@ def _become_dbt(
             sys.stdout.flush()
             sys.stderr.flush()
         os._exit(code)
+
+
+def _move(cwd: Path, env: Mapping[str, str]) -> None:
+    """Go to a folder, with a whole environment."""
+    os.environ.clear()
+    os.environ.update(env)
+    os.chdir(cwd)
 
 
 def _forget_logging() -> None:

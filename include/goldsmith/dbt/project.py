@@ -1,18 +1,19 @@
-"""The dbt project on disk: where it is, what it is called, and how its manifest is made."""
+"""The dbt project on disk: where it is, what it is called, and where its manifest is."""
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-from goldsmith.errors import ManifestError, ProjectError
+from goldsmith.dbt.environment import option, settings_of
+from goldsmith.errors import ProjectError
 
 # dbt's defaults, where dbt_project.yml does not say otherwise.
 _PATHS = {
@@ -22,9 +23,14 @@ _PATHS = {
     "macro-paths": "macros",
     "test-paths": "tests",
     "analysis-paths": "analyses",
+    "function-paths": "functions",
 }
-_TOP_FILES = ("dbt_project.yml", "packages.yml", "dependencies.yml", "package-lock.yml", "selectors.yml")
-_SUFFIXES = {".sql", ".yml", ".yaml", ".csv", ".py", ".md"}
+_PROJECT = "dbt_project.yml"
+_PACKAGES = ("packages.yml", "dependencies.yml")
+_TOP_FILES = (_PROJECT, *_PACKAGES, "package-lock.yml", "selectors.yml", "vars.yml", "catalogs.yml")
+_SUFFIXES = {".sql", ".yml", ".yaml", ".csv", ".py", ".md", ".js", ".jinja", ".jinja2", ".j2"}
+_TARGET = "target"
+MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,18 +43,27 @@ class DbtProject:
     source_paths: tuple[str, ...] = tuple(_PATHS.values())
     """Folders of what dbt parses, from the project's own."""
 
+    target_folders: tuple[str, ...] = (_TARGET,)
+    """dbt's target path, from the project's folder: first as dbt decides it in this process; then, if that is another
+    one, as a process without the variable DBT_TARGET_PATH decides it."""
+    own: str = ""
+    """Folder below the target path for a manifest that only one pipeline uses; empty for the project's."""
+
     @property
     def manifest_path(self) -> Path:
-        """Where `dbt parse` writes the manifest."""
-        return self.path / "target" / "manifest.json"
+        """The manifest."""
+        return self.manifest_paths[0]
+
+    @property
+    def manifest_paths(self) -> tuple[Path, ...]:
+        """Every place where a process may look for the manifest: all have to get the same."""
+        return tuple(self.path / folder / self.own / MANIFEST for folder in self.target_folders)
 
     def sources(self) -> Iterator[Path]:
         """Every file that can change the manifest, and the folders: those change when a file goes or is renamed."""
-        yield from (self.path / name for name in _TOP_FILES if (self.path / name).is_file())
-        for folder in (self.path / name for name in self.source_paths):
-            if folder.is_dir():
-                yield folder
-                yield from (p for p in folder.rglob("*") if p.is_dir() or p.suffix in _SUFFIXES)
+        yield from _sources(self.path, self.source_paths)
+        for package in _local_packages(self.path):
+            yield from _sources(package, _source_paths(_config(package / _PROJECT), self.path))
 
     def changed_since_manifest(self) -> tuple[Path, ...]:
         """Files and folders younger than the manifest, so that it may not describe them."""
@@ -62,7 +77,7 @@ def find_project(path: Path) -> DbtProject:
     Raises:
         ProjectError: No dbt_project.yml there, or it names no project.
     """
-    file = path / "dbt_project.yml"
+    file = path / _PROJECT
     try:
         config = yaml.safe_load(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -81,9 +96,120 @@ def find_project(path: Path) -> DbtProject:
     return DbtProject(
         path=path.resolve(),
         name=str(config["name"]),
-        profile=str(config.get("profile", "default")),
-        source_paths=tuple(folder for key, usual in _PATHS.items() for folder in config.get(key) or [usual]),
+        profile=option("PROFILE") or _profile(config, file),
+        source_paths=_source_paths(config, path),
+        target_folders=_target_folders(config, file),
     )
+
+
+def _sources(root: Path, folders: Iterable[str]) -> Iterator[Path]:
+    """The files and folders of one project or package that dbt parses."""
+    yield from (root / name for name in _TOP_FILES if (root / name).is_file())
+    for folder in (root / name for name in folders):
+        yield from _below(folder, seen=set())
+
+
+def _below(folder: Path, *, seen: set[Path]) -> Iterator[Path]:
+    """A folder, and the files and folders below it; dbt follows links, so that these do too, each folder once."""
+    real = folder.resolve()
+    if not folder.is_dir() or real in seen:
+        return
+    seen.add(real)
+    yield folder
+    for path in folder.iterdir():
+        if path.is_dir():
+            yield from _below(path, seen=seen)
+        elif path.suffix in _SUFFIXES and path.exists():
+            yield path
+
+
+def _source_paths(config: Mapping[str, Any], project: Path) -> tuple[str, ...]:
+    """The folders that dbt parses, with variables of the environment filled in where they are set."""
+    written = [str(folder) for key, usual in _PATHS.items() for folder in config.get(key) or [usual]]
+    written += [str(folder) for folder in config.get("docs-paths") or ()]  # all of the others, if not written
+    found = []
+    for folder in written:
+        with suppress(ProjectError):  # dbt itself says what it cannot read
+            found.append(rendered(folder, "model-paths", project / _PROJECT))
+    return tuple(found)
+
+
+def _local_packages(project: Path) -> tuple[Path, ...]:
+    """Folders of the packages that are named as `local:` in packages.yml, and of theirs."""
+    found: dict[Path, None] = {}
+    left = [project]
+    while left:
+        folder = left.pop()
+        for name in _PACKAGES:
+            packages = _config(folder / name).get("packages")
+            for package in packages if isinstance(packages, list) else ():
+                if isinstance(package, dict) and "local" in package:
+                    # As dbt has it: from the project, also if a package names it.
+                    place = (project / Path(str(package["local"])).expanduser()).resolve()
+                    if place not in found and place != project:
+                        found[place] = None
+                        left.append(place)
+    return tuple(found)
+
+
+def _config(file: Path) -> Mapping[str, Any]:
+    """A YAML file of a package; empty where dbt will say what is wrong with it."""
+    try:
+        config = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return {}
+    return config if isinstance(config, dict) else {}
+
+
+def _profile(config: Mapping[str, Any], file: Path) -> str:
+    """The name of the profile; as it is written if a variable in it is not set here: dbt may know it from `.env`."""
+    written = str(config.get("profile", "default"))
+    try:
+        return rendered(written, "profile", file)
+    except ProjectError:
+        return written
+
+
+def _target_folders(config: Mapping[str, Any], file: Path) -> tuple[str, ...]:
+    """dbt's own precedence: the variable DBT_TARGET_PATH, then `target-path` in dbt_project.yml, then `target`."""
+    written = rendered(str(config.get("target-path") or _TARGET), "target-path", file)
+    return tuple(dict.fromkeys(filter(None, (option("TARGET_PATH"), written))))
+
+
+def rendered(text: str, key: str, file: Path) -> str:
+    """A path or name in dbt_project.yml, in which dbt allows Jinja with `env_var`.
+
+    Args:
+        text: The value.
+        key: Its key, for messages.
+        file: The dbt_project.yml; the `.env` that dbt reads there counts too.
+
+    Raises:
+        ProjectError: It uses something else, or a variable that is not set.
+    """
+    if "{" not in text:
+        return text
+    import jinja2
+
+    variables = settings_of(file.parent)
+
+    def env_var(name: str, default: str | None = None) -> str:
+        value = variables.get(name, default)
+        if value is None:
+            raise ProjectError(
+                f"`{key}` in {file} needs the variable {name}, which is not set.",
+                hint=f"export {name}=... for all of Airflow's components, or give env_var a default.",
+            )
+        return value
+
+    try:
+        template = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False).from_string(text)  # noqa: S701 - a path, not HTML
+        return template.render(env_var=env_var)
+    except jinja2.TemplateError as error:
+        raise ProjectError(
+            f"`{key}: {text}` in {file} cannot be read: {error}",
+            hint="Write the path itself, or env_var('NAME', 'default').",
+        ) from error
 
 
 def dbt_executable() -> str:
@@ -100,42 +226,6 @@ def dbt_executable() -> str:
 
 
 def dbt_command() -> list[str]:
-    """The start of a dbt command line whose output a program reads."""
-    return [dbt_executable(), "--no-version-check", "--no-use-colors"]
-
-
-def dbt_environment(env: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment of a dbt command.
-
-    Args:
-        env: What it starts from; default is that of this process.
-    """
-    return {**(os.environ if env is None else env), "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
-
-
-def make_manifest(project: DbtProject, *, target: str, env: Mapping[str, str] | None = None) -> Path:
-    """Run `dbt parse`, which needs no warehouse, and return the manifest's path.
-
-    Args:
-        project: The dbt project.
-        target: dbt target whose schemas the manifest shall name.
-        env: Environment of dbt; default is that of this process.
-
-    Raises:
-        ManifestError: dbt could not parse the project; carries dbt's own lines.
-    """
-    done = subprocess.run(
-        [*dbt_command(), "parse", "--target", target],
-        cwd=project.path,
-        env=dbt_environment(env),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-        raise ManifestError(
-            f"`dbt parse` failed in {project.path}:\n" + "\n".join(lines[-12:]),
-            hint=f"Run it yourself: cd {project.path} && dbt parse --target {target}",
-        )
-    return project.manifest_path
+    """The start of a dbt command line whose output a program reads, whatever the project's flags say about it."""
+    output = ("--no-use-colors", "--no-quiet", "--log-format", "text", "--log-level", "info")
+    return [dbt_executable(), "--no-version-check", *output]

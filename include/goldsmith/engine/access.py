@@ -9,8 +9,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from typing import TYPE_CHECKING
 
 import httpx
@@ -119,15 +117,3 @@ def _access_over(api: RestClient, dag_id: str) -> dict[str, str]:
     except GoldsmithError as error:
         return {"status": "warn", "text": error.message, "hint": _HINT}
     return {"status": "ok", "text": f"tasks may set the state of tasks over {api.base_url}", "hint": ""}
-
-
-def main() -> None:
-    """Print what `access_for` finds about the DAG named on the command line, as JSON.
-
-    A process of its own, because Airflow reads its connections from the environment it was started with.
-    """
-    sys.stdout.write(f"{json.dumps(access_for(sys.argv[1]))}\n")
-
-
-if __name__ == "__main__":
-    main()

@@ -6,18 +6,15 @@ since: it keeps in its state store until when it has looked, and what it has hel
 
 from __future__ import annotations
 
-import base64
-import json
 import logging
-import zlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import cast
 
 from airflow.sdk import Asset, Context
 
 from goldsmith.engine.access import airflow_api
+from goldsmith.engine.asset_memory import Memory
 from goldsmith.engine.build import left_by
 from goldsmith.engine.marks import States
 from goldsmith.engine.site import Site
@@ -27,13 +24,11 @@ from goldsmith.plan.model import PlannedNode
 
 log = logging.getLogger(__name__)
 
-_KEY = "assets"
 _SUCCESS = "success"
 _HARMLESS = {_SUCCESS, "skipped"}
 _TESTS = ("test", "unit_test")
 _FEW = 10  # assets: Airflow takes 8 ms for each
 _IN_A_REQUEST = 1000
-_EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 
 def updated_assets(
@@ -55,12 +50,12 @@ def updated_assets(
     if not nodes:
         return []
     store = cast("StateStore", context["task_state_store"])
-    before = _Memory.load(store)
+    before = Memory.load(store)
     built, build_id = _built(site, context, nodes, before)
     new = {uid for uid, ended in built.items() if ended > before.until or uid in before.held}
     ready = new & _ready([node for node in mine if node.unique_id not in tolerated], site, context["run_id"])
     until = max((before.until, *built.values()))
-    _Memory(until=until, build_id=build_id, held=frozenset(new - ready)).save(store)
+    Memory(until=until, build_id=build_id, held=frozenset(new - ready)).save(store)
     updated = [Asset(node.asset) for node in nodes if node.unique_id in ready]
     log.info("Updated %d assets", len(updated))
     return updated if len(updated) <= _FEW else _without_told(updated, site, context, updated_by)
@@ -95,30 +90,8 @@ def updated_alone(nodes: Iterable[PlannedNode], states: States, *, task_id: str)
     ]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Memory:
-    until: datetime
-    build_id: str
-    """Of the last build whose word was taken for nodes without details."""
-    held: frozenset[str]
-    """Unique ids of nodes that were built and not told of."""
-
-    def save(self, store: StateStore) -> None:
-        held = base64.b85encode(zlib.compress(json.dumps(sorted(self.held)).encode())).decode()
-        store.set(_KEY, {"until": self.until.isoformat(), "build_id": self.build_id, "held": held})
-
-    @classmethod
-    def load(cls, store: StateStore) -> _Memory:
-        kept: Mapping[str, Any] | None = store.get(_KEY)
-        if not kept:
-            return cls(until=_EARLIEST, build_id="", held=frozenset())
-        held = json.loads(zlib.decompress(base64.b85decode(kept["held"])))
-        until = datetime.fromisoformat(kept["until"])
-        return cls(until=until, build_id=kept["build_id"], held=frozenset(held))
-
-
 def _built(
-    site: Site, context: Context, nodes: list[PlannedNode], before: _Memory
+    site: Site, context: Context, nodes: list[PlannedNode], before: Memory
 ) -> tuple[dict[str, datetime], str]:
     """Unique id to when a node was built well in this run, and the id of the build.
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from goldsmith.engine.invocation import Invocations
 from goldsmith.engine.marks import WARN, Marker
+from goldsmith.engine.rebuilt import REBUILT
+from goldsmith.engine.retried import missing_of
 from goldsmith.engine.state import BuildState
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.plan.graph import PlanGraph
 from goldsmith.plan.model import PlannedNode
+from goldsmith.results.microbatch import Microbatches
 from goldsmith.results.record import GOOD, NodeResult
 
 log = logging.getLogger(__name__)
@@ -43,6 +46,7 @@ class Batch:
         keep: Takes the details of finished nodes.
         state: Filled with a status for each node.
         save: Keeps the state; called about every two seconds.
+        begin: Keeps the batches of the microbatch models that dbt has begun with; called on another thread, at once.
         marker: Shows finished nodes while dbt runs; None where nothing is shown before the end.
         sample: Gives the details of a failed or warning test a sample of its failing rows.
     """
@@ -52,6 +56,7 @@ class Batch:
     keep: Keep
     state: BuildState
     save: Callable[[BuildState], None]
+    begin: Callable[[Mapping[str, Microbatches]], None]
     marker: Marker | None
     sample: Callable[[NodeResult], NodeResult]
     _begun: set[str] = field(default_factory=set)
@@ -71,26 +76,82 @@ class Batch:
         Raises:
             DbtStopped: dbt did not get to every node; what it did get to is kept.
         """
-        self.dbt.on_turn = self._turn
+        self.dbt.on_turn, self.dbt.on_batches, self.dbt.on_begun = self._turn, self._take_batches, self._begin
         below = set(left_out)
         sources = [node for node in nodes if node.kind == "source" and node.task_id not in below]
         try:
             self.dbt.run("source freshness", sources)
             red = [node.task_id for node in sources if node.unique_id not in self.state.good()]
             below |= {*red, *self.graph.below(red)}  # of a stale source's own task: its tests
-            rest = [node for node in nodes if node.kind != "source" and node.task_id not in below]
-            self.dbt.run("build", rest if any(node.kind != "unit_test" for node in rest) else ())
-            self._run_unit_tests(rest)
+            self._build([node for node in nodes if node.kind != "source" and node.task_id not in below])
         finally:
             self._flush()
         if self.marker is not None:
             self.marker.say_warnings(self._warnings)
         for node in nodes:
             if node.unique_id not in self.state.statuses:
-                status = SKIPPED if node.task_id in below else MISSING
+                is_held = node.task_id in below or self.dbt.has_failed_fast
+                status = SKIPPED if is_held else MISSING
                 self.state.statuses[node.unique_id] = status
         counts = Counter(self.state.statuses[node.unique_id] for node in nodes)
         log.info("dbt: %s", ", ".join(f"{number} {status}" for status, number in sorted(counts.items())))
+
+    def _build(self, nodes: Sequence[PlannedNode]) -> None:
+        """Build with one dbt command; models of which only batches are missing come in commands of their own.
+
+        These cannot share a command with others: dbt builds single batches only as a retry, and that without
+        `--full-refresh`. What lies below them comes after them.
+        """
+        left = list(nodes)
+        self._plan_anew(left)
+        while left:
+            models = [node for node in left if self._missing(node) is not None]
+            tasks = {node.task_id for node in models}
+            below = self.graph.below(tasks)
+            now = [
+                node
+                for node in left
+                if node.task_id not in below and (node.task_id not in tasks or node.kind == "unit_test")
+            ]
+            self.dbt.run("build", now if any(node.kind != "unit_test" for node in now) else ())
+            self._run_unit_tests(now)
+            models = [node for node in models if node.task_id not in below]
+            self._retry(self._held_back(models))
+            done = {node.unique_id for node in (*now, *models)}
+            left = self._held_back([node for node in left if node.unique_id not in done])
+            if self.dbt.space.options.fail_fast and self._red():
+                self.state.statuses.update({node.unique_id: SKIPPED for node in left})
+                return
+
+    def _plan_anew(self, nodes: Sequence[PlannedNode]) -> None:
+        """Build all batches of a model, also those that are built, if something that it reads is built again."""
+        below = self.graph.below({node.task_id for node in nodes if node.kind in REBUILT})
+        for node in nodes:
+            batches = self.state.batches.get(node.unique_id)
+            if batches is not None and node.task_id in below:
+                self.state.batches[node.unique_id] = batches.anew()
+
+    def _retry(self, models: Sequence[PlannedNode]) -> None:
+        missing = {node.unique_id: one for node in models if (one := self._missing(node)) is not None}
+        self.dbt.retry(missing, models)
+
+    def _missing(self, node: PlannedNode) -> Microbatches | None:
+        """The batches of a model that is to get only those that are missing."""
+        batches = self.state.batches.get(node.unique_id)
+        return missing_of(node, batches, is_full_refresh=self.dbt.space.options.full_refresh)
+
+    def _red(self) -> set[str]:
+        """Ids of the tasks of nodes that did not go well."""
+        bad = self.state.statuses.keys() - self.state.good()
+        return {self.graph.task_of[uid] for uid in bad if uid in self.graph.task_of}
+
+    def _held_back(self, nodes: Iterable[PlannedNode]) -> list[PlannedNode]:
+        """The nodes without those that failed nodes hold back, which are skipped."""
+        red = self._red()
+        below = red | self.graph.below(red)
+        held = [node.unique_id for node in nodes if node.task_id in below]
+        self.state.statuses.update(dict.fromkeys(held, SKIPPED))
+        return [node for node in nodes if node.task_id not in below]
 
     def _run_unit_tests(self, nodes: Sequence[PlannedNode]) -> None:
         """Run the unit tests that `dbt build` leaves out: of models it did not build, ephemeral ones among them."""
@@ -101,9 +162,19 @@ class Batch:
         self.state.statuses.update({node.unique_id: SKIPPED for node in left if node.task_id in below})
         self.dbt.run("test", [node for node in left if node.task_id not in below])
 
+    def _take_batches(self, batches: Mapping[str, Microbatches]) -> None:
+        self.state.batches.update(batches)
+
+    def _begin(self, batches: Mapping[str, Microbatches]) -> None:
+        with _tolerant():
+            self.begin(batches)
+
     def _turn(self, finished: list[NodeResult]) -> None:
         for result in finished:
             self.state.statuses[result.unique_id] = result.status
+            self.state.batches.pop(result.unique_id, None)
+            if result.batches is not None:
+                self.state.batches[result.unique_id] = result.batches
             self._unwritten.append(self.sample(result))
             if result.status == WARN:
                 self._warnings.append(result)
@@ -131,6 +202,7 @@ class Batch:
         before the state, by which a next try knows what it need not build.
         """
         self._flushed = time.monotonic()
+        self.state.failure = self.dbt.failure
         with _tolerant():
             self._keep(is_more=True)
             self._keep(is_more=False)

@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any, cast
 
 from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.log import redact  # type: ignore[attr-defined]  # public, but re-exported silently
 
 from goldsmith.deadline import bounded
 from goldsmith.engine.batch import Batch
-from goldsmith.engine.comparison import compare_again
+from goldsmith.engine.comparison import compare_again, compare_later
+from goldsmith.engine.early_gate import early_verdict
 from goldsmith.engine.invocation import Invocations
 from goldsmith.engine.marks import Marker, States
 from goldsmith.engine.selection import choose, options_of
 from goldsmith.engine.site import Site
-from goldsmith.engine.state import BuildState, StateStore
+from goldsmith.engine.state import REASON_KEY, WARNINGS_KEY, BuildState, StateStore
+from goldsmith.engine.verdict_table import write_verdict
 from goldsmith.plan.model import PlannedNode
 from goldsmith.results.record import FAILED
+from goldsmith.spec.run import RunOptions
 
 XCOM_KEY = "statuses"
+_REASON = 4000  # characters
+_WARNINGS = 20
 _HOLDS_BACK = {"failed", "upstream_failed", "removed"}
 
 
@@ -60,46 +69,103 @@ class BuildTask(BaseOperator):
 
         Raises:
             DbtStopped: dbt did not get to every node.
+            AirflowFailException: Something beside the nodes failed, or the run is to end at the first failure.
         """
+        with saying_why(context):
+            try:
+                return self._execute(context)
+            finally:
+                if self._dbt is not None and self._dbt.warned:
+                    warned = [str(redact(line))[:_REASON] for line in self._dbt.warned]
+                    context["ti"].xcom_push(key=WARNINGS_KEY, value=warned[:_WARNINGS])
+
+    def _execute(self, context: Context) -> dict[str, int]:
         self._run_id = context["run_id"]
         store = cast("StateStore", context["task_state_store"])
         mine = self.site.graph.built_by(self.task_id)
         kept = BuildState.load(store)
-        state = BuildState.of_this_try(kept, max_tries=context["ti"].max_tries)
+        state = self._state(kept, context["ti"].max_tries)
         options = options_of(context, self.site)
         chosen = choose(self.site, context, options, self.task_id)
-        with self.site.only_writer(context, self.task_id):
-            states = self.site.states(self._run_id)
-            todo = self._todo(
-                [node for node in mine if chosen is None or node.task_id in chosen], states, state
-            )
-            if not todo and not state.statuses:
-                self._nothing_to_build(len(mine), kept, context, chosen)
-                return {}
-            marker = Marker(self.site.graph, self._run_id)
-            try:
+        marker = Marker(self.site.graph, self._run_id)
+        with contextlib.closing(marker):
+            with self.site.only_writer(context, self.task_id):
+                states = self.site.states(self._run_id)
+                asked = [node for node in mine if chosen is None or node.task_id in chosen]
+                todo = self._todo(asked, states, state)
+                if not todo and (not state.statuses or (kept is not None and kept.failure)):
+                    self._nothing_to_build(len(mine), kept, context, chosen)
+                    return {}
                 with self.site.dbt(self._run_id, self.task_id, options) as self._dbt:
                     self._batch(self._dbt, state, marker, store, is_first=kept is None).build(
                         todo, left_out=self._left_out(states)
                     )
-                marker.mark_at_last(self.site.graph.whole(state.good()))
-                self._settle(state, mine)
-            finally:
-                marker.close()
+            why = self._why_failed(state, options)
+            # An earlier try may have built what this one knows nothing of.
+            is_first = kept is None and context["ti"].try_number == 1
+            self._show(state, marker, states if is_first and not why else None)
+            if why:  # this task fails, and no other task below it runs
+                marker.mark_failed(self._failed_tasks(state))
+        self._settle(state, mine)
+        compare_later(self.site, self._run_id, self.task_id)
         state.save(store)
         context["ti"].xcom_push(key=XCOM_KEY, value=state.pack())
-        if options.fail_fast:
-            self._fail_fast(state)
         self.site.prune()
+        if why:
+            raise AirflowFailException(why)
         return dict(Counter(state.statuses.values()))
 
-    def _fail_fast(self, state: BuildState) -> None:
-        """Hold back what dbt had not come to: tasks of nodes would build it."""
+    def _state(self, kept: BuildState | None, max_tries: int) -> BuildState:
+        """What this try starts from.
+
+        Whoever clears a build wants it as a whole: of a model that was not done, all batches that it had to build.
+        """
+        state = BuildState.of_this_try(kept, max_tries=max_tries)
+        if kept is not None and kept.max_tries != max_tries:
+            mine = self.site.graph.built_by(self.task_id)
+            state.batches = {}
+            state.know_batches(kept.batches, self.site.lasts_with_batches(self._run_id, mine))
+            state.batches = {uid: one.anew() for uid, one in state.batches.items()}
+        return state
+
+    def _show(self, state: BuildState, marker: Marker, states: States | None) -> None:
+        """Mark what is done, and with it the gate, if its verdict is certain.
+
+        The next build may start then, so it comes after this one has left the warehouse to others.
+
+        Args:
+            state: What became of the nodes.
+            marker: Marks them.
+            states: The states of all tasks before; None if some nodes were built by an earlier try.
+        """
+        early = (
+            early_verdict(self.site, self.task_id, states=states, state=state, marker=marker)
+            if states is not None
+            else None
+        )
+        done = self.site.graph.whole(state.good())
+        gate = early.to_request(self.site.target.dag_id, self._run_id) if early else None
+        if marker.mark_at_last(done, gate) and early:
+            for line in early.verdict.lines():
+                self.log.info("%s", line)
+            write_verdict(self.site, self._run_id, early.verdict)
+
+    def _why_failed(self, state: BuildState, options: RunOptions) -> str:
+        """Why this task fails although dbt came to all nodes that it had to; empty if it does not."""
+        dbt = cast("Invocations", self._dbt)
         failed = [uid for uid, status in state.statuses.items() if status in FAILED]
-        if failed:
-            raise AirflowFailException(
-                f"fail_fast: dbt stopped at {', '.join(failed)}. Clear this task to build what is missing."
-            )
+        if state.failure:
+            return f"{state.failure}\nFix the cause, then clear this task with its downstream tasks."
+        if failed and (options.fail_fast or dbt.has_failed_fast):
+            # Tasks of nodes would build what dbt had not come to.
+            return f"fail_fast: dbt stopped at {', '.join(failed)}. Clear this task to build what is missing."
+        return ""
+
+    def _failed_tasks(self, state: BuildState) -> list[str]:
+        """Ids of the tasks with a node that failed."""
+        task_of = self.site.graph.task_of
+        failed = [uid for uid, status in state.statuses.items() if status in FAILED and uid in task_of]
+        return list(dict.fromkeys(task_of[uid] for uid in failed))
 
     def on_kill(self) -> None:
         """Let dbt cancel its queries, and end what is left of them in the warehouse."""
@@ -136,6 +202,7 @@ class BuildTask(BaseOperator):
             ),
             state=state,
             save=lambda now: now.save(store),
+            begin=partial(BuildState.begin, store),
             marker=marker,
             sample=self.site.sampler(),
         )
@@ -152,7 +219,16 @@ class BuildTask(BaseOperator):
     def _nothing_to_build(
         self, number: int, kept: BuildState | None, context: Context, chosen: frozenset[str] | None
     ) -> None:
-        """All tasks have a state: say how to build them again, and keep what the last build said."""
+        """All tasks have a state: say how to build them again, and keep what the last build said.
+
+        Raises:
+            AirflowFailException: A hook failed in the last dbt command, and without nodes there is no other.
+        """
+        if kept is not None and kept.failure:
+            raise AirflowFailException(
+                f"{kept.failure}\nAll nodes of this build have a state, so no dbt command runs that could repeat it. "
+                "Clear this task with its downstream tasks to build them again."
+            )
         if chosen is not None:
             self.log.info(
                 "Of this build's %d tasks none is chosen, or all of them have a state already.", number
@@ -172,6 +248,17 @@ class BuildTask(BaseOperator):
             "this task: its downstream, the whole run, or some of them with their upstream.",
             number,
         )
+
+
+@contextmanager
+def saying_why(context: Context) -> Iterator[None]:
+    """Keep why a task failed, for the report of the run and the comparison; its log has it too."""
+    try:
+        yield
+    except Exception as error:
+        if str(error):
+            context["ti"].xcom_push(key=REASON_KEY, value=str(redact(str(error)))[:_REASON])
+        raise
 
 
 def left_by(build: str, context: Context) -> BuildState | None:

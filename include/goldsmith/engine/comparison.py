@@ -22,17 +22,36 @@ def compare_again(site: Site, run_id: str, build: str) -> None:
         run_id: The run.
         build: Id of the build whose nodes are compared.
     """
-    compare = reconcile_id(build)
-    if site.states(run_id, [compare]).get(compare) not in _COMPARED:
+    _clear(site, run_id, [reconcile_id(build)])
+
+
+def compare_later(site: Site, run_id: str, build: str) -> None:
+    """Clear the comparisons of later builds that have ended, because a node before them was built again.
+
+    A table that is replaced takes the views that read it with it (`drop ... cascade`), also those of later layers.
+
+    Args:
+        site: Where the task runs.
+        run_id: The run.
+        build: Id of the build of the node.
+    """
+    builds = [one.task_id for one in site.graph.plan.builds]
+    _clear(site, run_id, [reconcile_id(one) for one in builds[builds.index(build) + 1 :]])
+
+
+def _clear(site: Site, run_id: str, compares: list[str]) -> None:
+    states = site.states(run_id, compares) if compares else {}
+    ended = [one for one in compares if states.get(one) in _COMPARED]
+    if not ended:
         return
     try:
         with airflow_api() as api:
             # And what is made after it, the report.
-            api.clear(site.target.dag_id, run_id, [compare], downstream=True)
+            api.clear(site.target.dag_id, run_id, ended, downstream=True)
     except GoldsmithError as error:
         log.warning(
-            "%s has ended and could not be cleared: where this task fails, the run may end green all the same. Clear "
-            "it by hand. %s",
-            compare,
+            "%s has ended and could not be cleared, so the run may end green although something is missing. Clear it "
+            "by hand. %s",
+            ", ".join(ended),
             error,
         )

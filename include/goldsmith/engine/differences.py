@@ -19,6 +19,15 @@ _EXPECTED = {
 """dbt materialization to the kind of relation it leaves; of others nothing is known."""
 
 
+_NAMED = {
+    "table": "a table",
+    "view": "a view",
+    "materialized_view": "a materialized_view",
+    "any": "a relation",
+    "nothing": "nothing",
+}
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Said:
     """What is known of one node after its layer."""
@@ -32,6 +41,21 @@ class Said:
     """Where dbt put it; empty where it said nothing."""
     kind: str
     """Kind of that relation in the warehouse; empty where there is none."""
+    is_kept: bool = True
+    """Whether the details can be read that dbt gave of it."""
+    is_left_out: bool = False
+    """Whether the run's selection leaves it out."""
+
+    @property
+    def is_unkept(self) -> bool:
+        """Whether it is green, dbt built it, and its details are lost."""
+        return not self.is_kept and self.state == "success" and self.status in GOOD
+
+    @property
+    def is_unplaced(self) -> bool:
+        """Whether it is green, has to be in the warehouse, and where is not known."""
+        is_done = self.state == "success" and self.status in GOOD
+        return is_done and not self.relation and expected_kind(self.node) not in ("", NOTHING)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,9 +69,15 @@ class Difference:
     """Whether a mark by a person would explain it."""
 
 
+ANY, NOTHING = "any", "nothing"
+"""A relation of whatever kind; none at all."""
+
+
 def expected_kind(node: PlannedNode) -> str:
-    """The kind of relation that a node leaves in the warehouse; empty where that is not known, or none."""
-    return _EXPECTED.get(node.materialized, "") if node.kind in ("model", "seed", "snapshot") else ""
+    """What a node leaves in the warehouse: a kind of relation, `any` or `nothing`; empty if that is not known."""
+    if node.kind not in ("model", "seed", "snapshot"):
+        return ""
+    return node.expect or _EXPECTED.get(node.materialized, "")
 
 
 def differences(nodes: Mapping[str, Said]) -> list[Difference]:
@@ -69,16 +99,27 @@ def differences(nodes: Mapping[str, Said]) -> list[Difference]:
 
 
 def _difference(said: Said) -> tuple[str, bool]:
-    if said.state == "skipped" and said.status in FAILED:
-        return f"Airflow shows it skipped, dbt says {said.status}", True
+    says = f"dbt says {said.status or 'nothing about it in this run'}"
+    if (
+        said.state == "skipped"
+        and said.status not in GOOD
+        and (said.status in FAILED or not said.is_left_out)
+    ):
+        return f"Airflow shows it skipped, {says}", True
     if said.state != "success":
         return "", False
     if said.status not in GOOD:
-        return f"Airflow shows it green, dbt says {said.status or 'nothing about it in this run'}", True
+        return f"Airflow shows it green, {says}", True
+    if said.is_unplaced and said.is_kept:
+        return f"{says} and names no relation, so the warehouse was not asked", False
     expected = expected_kind(said.node)
-    if expected and said.relation and said.kind != expected:
-        return (
-            f"{said.relation} should be a {expected}, the warehouse has {said.kind or 'nothing there'}",
-            False,
-        )
+    if expected and said.relation and not _is_as_expected(expected, said.kind):
+        there = f"{said.kind} (if that is meant: meta.goldsmith.expect)" if said.kind else "nothing there"
+        return f"{said.relation} should be {_NAMED[expected]}, the warehouse has {there}", False
     return "", False
+
+
+def _is_as_expected(expected: str, kind: str) -> bool:
+    if expected in (ANY, NOTHING):
+        return bool(kind) == (expected == ANY)
+    return kind == expected

@@ -12,13 +12,14 @@ from goldsmith.engine.access import airflow_api
 from goldsmith.engine.assets import updated_assets
 from goldsmith.engine.comparison import compare_again
 from goldsmith.engine.marks import States
+from goldsmith.engine.missing import refuse_unknown
 from goldsmith.engine.site import Site
 from goldsmith.engine.tolerance import in_doubt, let_pass_in_run, statuses_of
+from goldsmith.engine.verdict_table import table_of, write_verdict
 from goldsmith.errors import GoldsmithError
 from goldsmith.gates.measure import measure, measure_rules, rows_rule
 from goldsmith.gates.outcomes import HARMLESS, LetPass
 from goldsmith.gates.rules import BLOCK, PASS, RuleResult
-from goldsmith.gates.table import GateTable
 from goldsmith.gates.verdict import Case, Verdict, judge, said_by
 from goldsmith.parameters import is_dry
 from goldsmith.plan.model import PlannedGate, PlannedNode
@@ -58,17 +59,17 @@ class GateTask(BaseOperator):
 
         Raises:
             AirflowFailException: The gate blocks; the message says which limit, and names the tasks.
-            EnvironmentProblem: The warehouse could not be asked for what has to be measured.
+            EnvironmentProblem: The warehouse could not be asked for what has to be measured, or this worker has another
+                plan than the run.
         """
         return self.conclude(self.judged(context), context)
 
     def judged(self, context: Context) -> Verdict:
         """The verdict, before anybody was asked or told."""
         run_id = context["run_id"]
-        states = self.site.states(run_id, list(self.gate.judged))
+        states = self.site.states(run_id)
+        refuse_unknown(self.site.graph, states)
         is_green = all(states.get(task) in HARMLESS for task in self.gate.judged)
-        if not is_green:
-            states = self.site.states(run_id)
         case = Case(
             gate=self.gate,
             limits=self.limits,
@@ -90,13 +91,13 @@ class GateTask(BaseOperator):
         for line in verdict.lines():
             self.log.info("%s", line)
         if not is_dry(context):
-            self._write(verdict, context["run_id"])
+            write_verdict(self.site, context["run_id"], verdict)
         self._note(verdict, context["run_id"])
         if verdict.verdict == BLOCK:
             decided = f" {said_by(verdict.override)}" if verdict.override else ""
             raise AirflowFailException(
                 f"The gate after {verdict.layer} blocks: {verdict.blocking()}.{decided} "
-                "Mend the cause, then clear the failed task with its downstream."
+                "Fix the cause, then clear the failed tasks and their downstream tasks."
             )
         self.outlets = list(
             updated_assets(
@@ -148,20 +149,10 @@ class GateTask(BaseOperator):
         """What the last good run had; nothing, where that cannot be read."""
         asked = [rows_rule(model) for model, limit in self.limits.rows.items() if limit.change is not None]
         try:
-            return self._table().last_good(run_id, self.gate.layer, asked)
+            return table_of(self.site).last_good(run_id, self.gate.layer, asked)
         except GoldsmithError as error:
             self.log.warning("What the last good run had cannot be read: %s", error)
             return {}
-
-    def _table(self) -> GateTable:
-        target = self.site.target
-        return GateTable(conn_id=target.connection, schema=self.site.schema, pipeline=target.dag_id)
-
-    def _write(self, verdict: Verdict, run_id: str) -> None:
-        try:
-            self._table().write(run_id, verdict)
-        except GoldsmithError as error:
-            self.log.warning("The verdict could not be written into the warehouse: %s", error)
 
     def _note(self, verdict: Verdict, run_id: str) -> None:
         """Put the verdict on the task, where there is more to say than that all is green."""

@@ -14,16 +14,23 @@ from goldsmith.dbt.events import EventReader, Finished
 from goldsmith.dbt.process import DbtProcess
 from goldsmith.engine.freshness import by_policy
 from goldsmith.engine.node_timeouts import NodeTimeouts
+from goldsmith.engine.retried import NOT_ANEW, RETRY
 from goldsmith.engine.workspace import Workspace
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.plan.model import PlannedNode
+from goldsmith.results.microbatch import Microbatches, named, ranges, window
 from goldsmith.results.record import GOOD, NodeResult
 
 log = logging.getLogger(__name__)
 
 BUILD = ("build",)
+_COMMANDS = 3  # to run missing batches by hand
 
 _TURN = 0.5  # seconds
+_SAID = 20  # lines
+_LOST = "{} was lost before its end: on-run-end hooks may not have run."
+_SKIPPED = "skipped"  # dbt's status of a node that another one held back
+_LEVELS = {"warn": logging.WARNING, "error": logging.ERROR}
 # Seconds for dbt to cancel its queries; Airflow kills a task 5 seconds after it asked it to end.
 _PATIENCE = 3.0
 
@@ -58,6 +65,19 @@ class Invocations:
     check: Check
     timeouts: NodeTimeouts
     freshness: str = "block"
+    on_batches: Callable[[Mapping[str, Microbatches]], None] = lambda _: None
+    """Called at every turn, before `on_turn`, with the batches of the microbatch models that dbt is at."""
+    on_begun: Callable[[Mapping[str, Microbatches]], None] = lambda _: None
+    """Called at once, on the thread that reads dbt's output, with the batches of all models that were begun."""
+    _begun: dict[str, Microbatches] = field(default_factory=dict, init=False)
+    failures: list[str] = field(default_factory=list, init=False)
+    """What failed beside the nodes, of commands that came to all of theirs: hooks, and what dbt does at its end."""
+    warned: dict[str, None] = field(default_factory=dict, init=False)
+    """What dbt warned of that is about no node, once each: deprecations, configuration that is not used."""
+    unfinished: str = field(default="", init=False)
+    """What may not have run where this task is lost now: the hooks at the end of a command."""
+    has_failed_fast: bool = field(default=False, init=False)
+    """Whether dbt left nodes out because another one had failed, as it was asked to."""
     _running: DbtProcess | None = field(default=None, init=False)
     _is_stopped: bool = field(default=False, init=False)
 
@@ -73,7 +93,31 @@ class Invocations:
         """
         chosen = {node.unique_id: node for node in nodes}
         if chosen:
-            self._run(tuple(verb.split()), chosen)
+            words = tuple(verb.split())
+            self._run(self.space.command([*words], chosen), words, chosen)
+
+    def retry(self, batches: Mapping[str, Microbatches], nodes: Iterable[PlannedNode]) -> None:
+        """Build the missing batches of microbatch models.
+
+        Args:
+            batches: Unique id to batches.
+            nodes: The models.
+
+        Raises:
+            DbtStopped: dbt did not get to every model.
+        """
+        chosen = {node.unique_id: node for node in nodes}
+        if chosen:
+            of_these = {uid: batches[uid] for uid in chosen}
+            for uid, one in of_these.items():
+                log.info("%s: building batch %s", uid, named(one.missing))
+            command = self.space.retry_command("build", of_these)
+            self._run(command, (RETRY,), chosen, retried=of_these)
+
+    @property
+    def failure(self) -> str:
+        """What failed beside the nodes, or may have where this task is lost now; empty where nothing did."""
+        return "\n".join(filter(None, (*self.failures, self.unfinished)))
 
     def stop(self) -> None:
         """End a running dbt, with its queries; for a signal handler."""
@@ -81,37 +125,61 @@ class Invocations:
         if self._running is not None:
             self._running.interrupt(patience=_PATIENCE)
 
-    def _run(self, verb: tuple[str, ...], nodes: Mapping[str, PlannedNode]) -> None:
+    def _run(
+        self,
+        command: list[str],
+        verb: tuple[str, ...],
+        nodes: Mapping[str, PlannedNode],
+        *,
+        retried: Mapping[str, Microbatches] | None = None,
+    ) -> None:
         if self._is_stopped:
             raise DbtStopped("dbt was stopped before it started.")
-        command = self.space.command([*verb], nodes)
         shown = f"dbt {' '.join(verb)} for {len(nodes)} nodes"
         log.info("%s: %s", shown, " ".join(command))
-        self._running = process = DbtProcess(command, cwd=self.space.target.project_dir, env=self.space.env)
-        reader = EventReader()
+        reader = EventReader(retried)
+        env = {**self.space.env, **(NOT_ANEW if retried else {})}
+        self._running = process = DbtProcess(command, cwd=self.space.target.project_dir, env=env)
         left = {uid: node for uid, node in nodes.items() if node.kind != "unit_test" or verb != BUILD}
+        failed: set[str] = set()
         try:
-            for finished in _turns(process, reader):
+            for finished in _turns(process, reader, lambda: self._note_begun(reader)):
+                mine = [one for one in finished if one.unique_id in nodes]
+                failed.update(one.unique_id for one in mine if one.status not in (*GOOD, _SKIPPED))
                 results = [
-                    by_policy(self._result(nodes[one.unique_id], one, verb), self.freshness)
-                    for one in finished
-                    if one.unique_id in nodes
+                    by_policy(self._result(nodes[one.unique_id], one, verb), self.freshness) for one in mine
                 ]
                 for one in results:
                     left.pop(one.unique_id, None)
+                self.on_batches(reader.batches.begun())
+                self.unfinished = _LOST.format(shown) if reader.has_hooks else ""
                 self._take(results)
                 self.timeouts.look(dict(reader.running), nodes)
+            code = process.wait()
         except BaseException:
             process.interrupt(patience=_PATIENCE)
             raise
         finally:
             self._running = None
-        code = process.wait()
-        for line in reader.said:
-            log.info("%s", line)
+            self._say(reader)
         self.check(is_last=True)
         self.space.keep_parsed()
-        self._judge(code, reader, left, shown)
+        self._judge(code, reader, left, shown, has_failed=bool(failed))
+        self.unfinished = ""
+
+    def _say(self, reader: EventReader) -> None:
+        """Log what dbt said about no node, and where its seconds went."""
+        for level, line in reader.said:
+            log.log(_LEVELS.get(level, logging.INFO), "%s", line)
+        log.info("%s", reader.pace.line())
+        self.warned |= {line: None for level, line in reader.said if level == "warn"}
+
+    def _note_begun(self, reader: EventReader) -> None:
+        """Tell of microbatch models as soon as dbt begins with them."""
+        now = reader.batches.begun()
+        if now.keys() - self._begun.keys():
+            self._begun |= now
+            self.on_begun(self._begun)
 
     def _take(self, results: list[NodeResult]) -> None:
         try:
@@ -122,15 +190,21 @@ class Invocations:
             raise
         self.on_turn(results)
 
-    def _judge(self, code: int, reader: EventReader, left: Mapping[str, PlannedNode], shown: str) -> None:
-        """dbt ends early where it is stopped, or where something outside the nodes fails."""
-        if code in (0, 1) and not left and not self._is_stopped:
-            return
-        if code == 0 and not self._is_stopped:
-            return  # dbt does not know them: the caller sees that they have no result
-        if code == 1 and not self._is_stopped and self.space.options.fail_fast:
-            return  # that is what was asked for
-        said = "\n".join((reader.errors or reader.said)[-20:])
+    def _judge(
+        self, code: int, reader: EventReader, left: Mapping[str, PlannedNode], shown: str, *, has_failed: bool
+    ) -> None:
+        """dbt ends early if it is stopped, or if something beside the nodes fails; the latter also at its end."""
+        if not self._is_stopped:
+            if code == 0:
+                return  # nodes without a result are unknown to dbt: the caller sees it
+            if code == 1 and has_failed and self.space.options.fail_fast:
+                self.has_failed_fast = True
+                left = {}
+            if not left:
+                if code != 1 or reader.failed_hooks or not has_failed:
+                    self.failures.append(_beside_nodes(shown, code, reader))
+                return
+        said = "\n".join((reader.errors or [text for _, text in reader.said])[-_SAID:])
         why = "was stopped" if self._is_stopped else f"ended with code {code}"
         raise DbtStopped(
             f"{shown} {why}; {len(left)} of them were not reached."
@@ -150,7 +224,7 @@ class Invocations:
             status=one.status,
             message=one.message if one.status in GOOD else self._explained(node, one.message),
             invocation_id=one.invocation_id,
-            command=f"dbt {' '.join(verb)} --select {node.select} --target {self.space.target.target}",
+            command=by_hand(node, verb, one.batches, target=self.space.target.target),
             built_by=self.built_by,
             started=one.started,
             ended=one.ended,
@@ -160,11 +234,43 @@ class Invocations:
             relation=one.relation,
             materialized=one.materialized,
             lines=one.lines,
-            compiled_sql=self.space.compiled_sql(node, one.path),
+            compiled_sql=self.space.compiled_sql(node, one.path, batches=one.batches),
+            batches=one.batches,
         )
 
 
-def _turns(process: DbtProcess, reader: EventReader) -> Iterator[list[Finished]]:
+def _beside_nodes(shown: str, code: int, reader: EventReader) -> str:
+    """What failed when dbt had come to all of its nodes."""
+    hooks = "\n".join(f"{uid}: {text}" for uid, text in reader.failed_hooks.items())
+    if hooks:
+        return f"{shown} ended with code {code}, because {len(reader.failed_hooks)} hooks failed:\n{hooks}"
+    said = "\n".join((reader.errors or [text for _, text in reader.said])[-_SAID:])
+    return f"{shown} ended with code {code}, although none of its nodes failed.\n{said}".rstrip()
+
+
+def by_hand(node: PlannedNode, verb: tuple[str, ...], batches: Microbatches | None, *, target: str) -> str:
+    """The dbt command line that runs a node again by hand; of a microbatch model, its missing batches.
+
+    Args:
+        node: The node.
+        verb: What dbt ran.
+        batches: Of the model, if some of them are missing.
+        target: dbt target.
+    """
+    shown = "build" if verb == (RETRY,) else " ".join(verb)
+    command = node.command(shown, target=target)
+    if batches is None:
+        return command
+    rows = ranges(batches.missing)
+    rows = rows if len(rows) <= _COMMANDS else [(rows[0][0], rows[-1][1])]
+    windows = [(window(first)[0], window(last)[1]) for first, last in rows]
+    return " && ".join(
+        f"{command} --event-time-start {start:%Y-%m-%dT%H:%M:%S} --event-time-end {end:%Y-%m-%dT%H:%M:%S}"
+        for start, end in windows
+    )
+
+
+def _turns(process: DbtProcess, reader: EventReader, on_line: Callable[[], None]) -> Iterator[list[Finished]]:
     """What has finished since the last turn; at least every half second, and until dbt closes its output.
 
     The lines are read on a thread of their own: dbt stops at a full pipe, and a turn may take long.
@@ -178,6 +284,7 @@ def _turns(process: DbtProcess, reader: EventReader) -> Iterator[list[Finished]]
                 finished = reader.read(line)
                 if finished is not None:
                     found.put(finished)
+                on_line()
         finally:
             found.put(None)
 

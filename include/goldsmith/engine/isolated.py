@@ -5,19 +5,22 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import shlex
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
 from cosmos.constants import InvocationMode
 from cosmos.exceptions import CosmosDbtRunError
 from cosmos.operators.local import (
+    DbtBuildLocalOperator,
     DbtLocalBaseOperator,
     DbtRunLocalOperator,
     DbtSeedLocalOperator,
@@ -27,17 +30,30 @@ from cosmos.operators.local import (
 )
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random
 
+from goldsmith.dbt.environment import dbt_environment, environment, overridden, settings_of
+from goldsmith.dbt.flags import warn_error_arguments
+from goldsmith.dbt.parse import variable_arguments
 from goldsmith.deadline import bounded
 from goldsmith.engine.assets import updated_alone
 from goldsmith.engine.freshness import by_policy
+from goldsmith.engine.invocation import by_hand
+from goldsmith.engine.isolated_batches import KeptBatches
 from goldsmith.engine.marks import WARN
+from goldsmith.engine.rebuilt import is_rebuilt_since
 from goldsmith.engine.report import NodeFailed, failure_of
-from goldsmith.engine.runner import Listener, result_at_limit, result_of
-from goldsmith.engine.site import Site
-from goldsmith.engine.workspace import SESSION_VARIABLE, keep_parsed, take_parsed
+from goldsmith.engine.runner import Listener, failed_beside, result_at_limit, result_of
+from goldsmith.engine.site import INCREMENTAL, Site
+from goldsmith.engine.state import StateStore
+from goldsmith.engine.workspace import (
+    SESSION_VARIABLE,
+    THOSE,
+    keep_parsed,
+    take_parsed,
+    write_results,
+)
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.plan.model import PlannedNode
-from goldsmith.results.record import NodeResult
+from goldsmith.results.record import FAILED, NodeResult
 from goldsmith.warehouse.watch import OPTIONS_VARIABLE, watched_options
 
 log = logging.getLogger(__name__)
@@ -57,6 +73,7 @@ class NodeTask(DbtLocalBaseOperator):
     """
 
     execution_timeout: timedelta | None
+    dbt_cmd_flags: list[str]
 
     def __init__(self, *, node: PlannedNode, site: Site, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -66,6 +83,8 @@ class NodeTask(DbtLocalBaseOperator):
         self._is_dbt_running = False
         self._ends = 0.0
         self._found: NodeResult | None = None
+        self._store: StateStore | None = None
+        self._beside = ""
 
     def pre_execute(self, context: Context) -> None:
         """Cut the task's time limit to what is left of the run's, and make the cache folder.
@@ -92,13 +111,25 @@ class NodeTask(DbtLocalBaseOperator):
         Raises:
             NodeFailed: dbt says that the node failed, or failed itself.
         """
+        self._store = cast("StateStore", context["task_state_store"])
         limit = self.site.run_timeout
         self._ends = time.monotonic() + (self.execution_timeout or limit).total_seconds()
-        with self.site.only_writer(context, self.task_id, is_alone=False):
+        with self.site.only_writer(context, self.task_id, is_alone=False), self._exact_selection():
             for attempt in self._tried_after_clashes():
                 with attempt, self._named_failure():
                     super().execute(context, **kwargs)
         self._update_asset()
+
+    @contextlib.contextmanager
+    def _exact_selection(self) -> Iterator[None]:
+        """Let dbt run this node and no other: its name may be that of others, or no selection at all."""
+        with tempfile.TemporaryDirectory(prefix="goldsmith-") as folder:
+            write_results(Path(folder), {self.node.unique_id: "success"})
+            self.select = THOSE
+            self.dbt_cmd_flags = [*self.dbt_cmd_flags, "--state", folder]
+            if self.base_cmd in (["test"], ["build"]):
+                self.indirect_selection = "empty"
+            yield
 
     def _tried_after_clashes(self) -> Retrying:
         """Start dbt again where it came to no node because another task made the same schema at that moment.
@@ -119,20 +150,25 @@ class NodeTask(DbtLocalBaseOperator):
         try:
             yield
         except CosmosDbtRunError as error:
-            said, status = str(error), "error"
-            if self._found:
-                said, status = self._found.message, self._found.status
+            said, status, command = str(error), "error", self._by_hand
+            if self._found and not self._found.is_good:
+                said, status, command = self._found.message, self._found.status, self._found.command
+            if self._beside:  # it may be why the node was skipped
+                status = status if status in FAILED else "error"
+                said = "\n".join(filter(None, (said if self._found else "", self._beside)))
             failed = failure_of([self.node], self.node, status=status, message=said)
             raise NodeFailed(
                 f"{self.node.unique_id}: {status}\n{said}",
-                hint=f"Run it again by hand: {self._by_hand}",
+                hint=f"Run it again by hand: {command}",
                 failed=[failed],
             ) from error
 
     @property
     def _by_hand(self) -> str:
         """The dbt command that does the same on a laptop."""
-        return f"dbt {' '.join(self.base_cmd)} --select {self.node.select} --target {self.site.target.target}"
+        target = self.site.target
+        given = shlex.join(variable_arguments(target.variables))
+        return self.node.command(" ".join(self.base_cmd), target=target.target, given=given)
 
     def _update_asset(self) -> None:
         """Unless a gate is still to say that the layer is good."""
@@ -158,17 +194,47 @@ class NodeTask(DbtLocalBaseOperator):
             **self.site.named_run(self._run_id),
             SESSION_VARIABLE: self.site.session(self._run_id, self.task_id),
             **({OPTIONS_VARIABLE: options} if options else {}),
-            "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         }
 
     def run_dbt_runner(self, command: list[str], env: dict[str, str], cwd: str, **kwargs: Any) -> Any:
         """Run dbt in this process, and keep what it says about the node."""
-        said = Listener(self.node.unique_id)
-        self._dbt_runner_callbacks = [said]
-        with self._ended_in_time():
-            outcome = super().run_dbt_runner(command, env, cwd, **kwargs)
-        self._keep(outcome, said)
+        said, batches = Listener(self.node.unique_id), self._batches()
+        self._dbt_runner_callbacks = [said, *([batches.read] if batches else [])]
+        # That of the project itself: Cosmos runs dbt in a copy, above which there is another `.env`, or none.
+        project = self.site.target.project_dir
+        whole = dbt_environment(project, more=env)
+        if ignored := overridden(settings_of(project)):
+            log.info("Not given to dbt, because something else decides it: %s", ", ".join(ignored))
+        strict = warn_error_arguments(project)
+        command = [command[0], *strict, *command[1:], "--target-path", "target"]
+        if batches is not None:
+            command = batches.command(command, folder=Path(cwd))
+            whole |= batches.env
+        with self._ended_in_time(), environment(whole):
+            outcome = super().run_dbt_runner(command, {}, cwd, **kwargs)
+        self._beside = failed_beside(outcome, self.node.unique_id)
+        self._keep(outcome, said, batches)
         return outcome
+
+    def handle_exception_dbt_runner(self, result: Any) -> None:
+        """Fail, if dbt does, or if it came to no node: dbt calls that a success."""
+        super().handle_exception_dbt_runner(result)
+        if self._found is None:
+            raise CosmosDbtRunError(
+                f"dbt ended well and said nothing about {self.node.unique_id}: the project, as dbt reads it now, does "
+                "not have it."
+            )
+
+    def _batches(self) -> KeptBatches | None:
+        """What is kept of the batches of this node; None if it can have none."""
+        if self._store is None or self.node.materialized != INCREMENTAL:
+            return None
+        return KeptBatches(
+            self.node,
+            self._store,
+            is_full_refresh="--full-refresh" in self.add_cmd_flags(),
+            is_stale=is_rebuilt_since(self.site, self._run_id, self.node),
+        )
 
     @contextlib.contextmanager
     def _ended_in_time(self) -> Iterator[None]:
@@ -192,7 +258,7 @@ class NodeTask(DbtLocalBaseOperator):
             for timer in timers:
                 timer.cancel()
 
-    def _keep(self, outcome: Any, said: Listener) -> None:
+    def _keep(self, outcome: Any, said: Listener, batches: KeptBatches | None) -> None:
         about: dict[str, Any] = {"node": self.node, "task_id": self.task_id, "command": self._by_hand}
         found: NodeResult | None
         if isinstance(outcome.exception, AirflowTaskTimeout):  # dbt takes it for a failure of its own
@@ -202,6 +268,10 @@ class NodeTask(DbtLocalBaseOperator):
         if found is None:
             self._found = None
             return
+        if batches is not None:
+            found = batches.ended(found)
+            shown = by_hand(self.node, (*self.base_cmd,), found.batches, target=self.site.target.target)
+            found = replace(found, command=shown)
         self._found = found = by_policy(found, self.site.freshness)
         try:
             self.site.keep(self._run_id, [self.site.sampler()(found)])
@@ -210,7 +280,7 @@ class NodeTask(DbtLocalBaseOperator):
 
     def _handle_partial_parse(self, tmp_dir_path: Path) -> None:
         """Start from what the last task parsed; Cosmos takes the newest file, and patches it for a dbt long gone."""
-        take_parsed(tmp_dir_path / "target", cache_dir=self.cache_dir, project_dir=Path(self.project_dir))
+        take_parsed(tmp_dir_path / "target", cache_dir=self.cache_dir, parsed_dir=self.site.target.parsed_dir)
 
     def _update_partial_parse_cache(self, tmp_dir_path: Path) -> None:
         """Keep what dbt parsed for the next task; Cosmos would also keep a manifest, which is not written here."""
@@ -238,12 +308,16 @@ class TestTask(NodeTask, DbtTestLocalOperator):
     """`dbt test` of one test or unit test."""
 
 
+class FunctionTask(NodeTask, DbtBuildLocalOperator):
+    """`dbt build` of one function: dbt has no command for functions alone."""
+
+
 class FreshnessTask(NodeTask, DbtSourceLocalOperator):
     """`dbt source freshness` of one source."""
 
     def handle_exception_dbt_runner(self, result: Any) -> None:
         """Fail, unless the source is stale and the pipeline only warns of that."""
-        if self._found is not None and self._found.status == WARN:
+        if self._found is not None and self._found.status == WARN and not self._beside:
             log.warning("%s", self._found.message)
             return
         super().handle_exception_dbt_runner(result)
@@ -253,10 +327,9 @@ class FreshnessTask(NodeTask, DbtSourceLocalOperator):
 DBT_FLAGS = (
     "--no-version-check",
     "--no-use-colors",
+    "--no-quiet",
     "--no-write-json",
     "--no-populate-cache",
-    # dbt calls it a success when a selection matches nothing: a node that is gone would be green.
-    *("--warn-error-options", '{"error": ["NoNodesForSelectionCriteria"]}'),
     *("--log-level-file", "none"),
 )
 
@@ -264,6 +337,7 @@ _TASKS: Mapping[str, type[NodeTask]] = {
     "model": ModelTask,
     "seed": SeedTask,
     "snapshot": SnapshotTask,
+    "function": FunctionTask,
     "test": TestTask,
     "unit_test": TestTask,
     "source": FreshnessTask,
@@ -286,16 +360,18 @@ class IsolatedEngine:
         target = self.site.target
         if node.timeout:
             airflow["execution_timeout"] = min(airflow["execution_timeout"], timedelta(seconds=node.timeout))
-        return _TASKS[node.kind](
-            node=node,
-            site=self.site,
-            select=node.select,
-            project_dir=str(target.project_dir),
-            profile_config=target.profile(),
-            invocation_mode=InvocationMode.DBT_RUNNER,
-            install_deps=False,
-            emit_datasets=False,
-            cache_dir=target.cache_dir,
-            dbt_cmd_global_flags=list(DBT_FLAGS),
-            **{**airflow, **node.operator_kwargs},
-        )
+        ours: dict[str, Any] = {
+            "node": node,
+            "site": self.site,
+            "select": node.select,
+            "project_dir": str(target.project_dir),
+            "profile_config": target.profile(),
+            "vars": dict(target.variables) or None,
+            "invocation_mode": InvocationMode.DBT_RUNNER,
+            "install_deps": False,
+            "emit_datasets": False,
+            "cache_dir": target.cache_dir,
+            "dbt_cmd_global_flags": list(DBT_FLAGS),
+        }
+        # What a project says there for Cosmos alone, where it runs dbt, does not count here.
+        return _TASKS[node.kind](**{**airflow, **node.operator_kwargs, **ours})

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
+from typing import Any
 
 from goldsmith.engine.access import airflow_api
 from goldsmith.errors import GoldsmithError, NoApiAccess
@@ -57,6 +58,7 @@ class Marker:
     _asked: set[str] = field(default_factory=set)
     _api: RestClient | None = None
     _is_refused: bool = False
+    _is_gate_set: bool = False
 
     def add_times(self, task_id: str, started: str, ended: str) -> None:
         """Note when dbt began and ended one of a task's nodes."""
@@ -66,47 +68,62 @@ class Marker:
             max(filter(None, (last, ended)), key=datetime.fromisoformat, default=""),
         )
 
-    def mark(self, task_ids: Iterable[str]) -> bool:
+    def mark(self, task_ids: Iterable[str], gate: Mapping[str, Any] | None = None) -> bool:
         """Mark tasks that have no state; those that were asked for before are left out.
 
         Args:
             task_ids: Tasks all of whose nodes are done.
+            gate: A gate to set with the last of them.
 
         Returns:
             Whether all that could be marked are: not where Airflow gave no answer.
         """
         tasks = self.graph.tasks
         wanted = [one for one in task_ids if one not in self._asked and not must_run(tasks[one])]
-        for start in range(0, len(wanted), _AT_ONCE):
+        for start in range(0, len(wanted) or bool(gate), _AT_ONCE):
             some = wanted[start : start + _AT_ONCE]
+            with_it = gate if start + _AT_ONCE >= len(wanted) else None
             if not self._is_refused:
                 with self._tolerant():
                     times = {task_id: self.times.get(task_id, ("", "")) for task_id in some}
-                    self._client().mark_done(self.graph.plan.pipeline, self.run_id, times)
+                    pipeline = self.graph.plan.pipeline
+                    marked = self._client().mark_done(pipeline, self.run_id, times, with_it)
+                    self._is_gate_set |= with_it is not None and with_it["task_id"] in marked
                     self._asked.update(some)
         return self._is_refused or self._asked.issuperset(wanted)
 
-    def mark_at_last(self, task_ids: Iterable[str]) -> None:
+    def mark_at_last(self, task_ids: Iterable[str], gate: Mapping[str, Any] | None = None) -> bool:
         """Mark tasks when dbt has ended, and wait a little for an API server that is away.
 
         Args:
             task_ids: All tasks whose nodes are done; what stays unmarked runs on workers.
+            gate: A gate to set to success with the last of them, as the API server takes it.
+
+        Returns:
+            Whether the gate was set.
         """
         done = list(task_ids)
-        for pause in _PAUSES:
-            if self.mark(done):
-                return
+        for pause in (*_PAUSES, 0.0):
+            if self.mark(done, gate):
+                break
             time.sleep(pause)
-        self.mark(done)
+        return self._is_gate_set
 
     def skip(self, task_ids: Iterable[str]) -> None:
         """Show tasks that have no state as skipped, and wait a little for an API server that is away."""
-        left = list(task_ids)
+        self._show(list(task_ids), "skipped")
+
+    def mark_failed(self, task_ids: Iterable[str]) -> None:
+        """Show tasks as failed that cannot run and say so themselves, because the build before them fails."""
+        tasks = self.graph.tasks
+        self._show([one for one in task_ids if not must_run(tasks[one])], "failed")
+
+    def _show(self, left: list[str], state: str) -> None:
         for pause in (*_PAUSES, 0.0):
             while left and not self._is_refused:
                 some, before = left[:_AT_ONCE], len(left)
                 with self._tolerant():
-                    self._client().mark_skipped(self.graph.plan.pipeline, self.run_id, some)
+                    self._client().mark_as(state, self.graph.plan.pipeline, self.run_id, some)
                     left = left[_AT_ONCE:]
                 if len(left) == before:
                     break

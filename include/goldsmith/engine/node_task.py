@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, cast
 from uuid import UUID
 
@@ -18,9 +19,10 @@ from goldsmith.deadline import bounded
 from goldsmith.engine.assets import updated_alone
 from goldsmith.engine.batch import SKIPPED, Batch
 from goldsmith.engine.build import left_by
-from goldsmith.engine.comparison import compare_again
+from goldsmith.engine.comparison import compare_again, compare_later
 from goldsmith.engine.heal import Heal, built_together, is_after
 from goldsmith.engine.invocation import Invocations
+from goldsmith.engine.rebuilt import is_rebuilt_since
 from goldsmith.engine.report import NodeFailed, report
 from goldsmith.engine.selection import left_by_first, options_of
 from goldsmith.engine.site import Site
@@ -84,12 +86,18 @@ class NodeTask(BaseOperator):
                     context, build, store, began, options
                 )
         try:
-            return report(self.nodes, statuses, self._last_results(), self.log)
+            said = report(self.nodes, statuses, self._last_results(), self.log)
         except NodeFailed:
             # A retry that follows builds the task as a whole; only one that was lost is gone on with.
             if BuildState.load(store) is not None:
                 BuildState.forget(store)
             raise
+        if self._dbt is not None and self._dbt.failures:
+            # No retry: it would find the nodes built, and dbt would not repeat what failed beside them.
+            raise AirflowFailException(
+                "\n".join([*self._dbt.failures, "Fix the cause, then clear this task."])
+            )
+        return said
 
     def on_kill(self) -> None:
         """Let dbt cancel its queries, and end what is left of them in the warehouse."""
@@ -155,8 +163,16 @@ class NodeTask(BaseOperator):
         nodes = [*self.nodes, *(node for them in others.values() for node in them)]
         if along := nodes[len(self.nodes) :]:
             self.log.info("Building %d nodes that wait below with it: %s", len(along), _named(along))
-        state = BuildState.of_this_try(BuildState.load(store), max_tries=context["ti"].max_tries)
+        kept = BuildState.load(store)
+        state = BuildState.of_this_try(kept, max_tries=context["ti"].max_tries)
+        state.know_batches(build.batches, self.site.lasts_with_batches(self._run_id, nodes))
+        for node in self.nodes:
+            if node.unique_id in state.batches and is_rebuilt_since(self.site, self._run_id, node):
+                state.batches[node.unique_id] = state.batches[node.unique_id].anew()
         done = state.good()
+        todo = [node for node in nodes if node.unique_id not in done]
+        if not todo and kept is not None and kept.failure:
+            raise AirflowFailException(f"{kept.failure}\nClear this task to build its nodes again.")
         heal = Heal(site=self.site, run_id=self._run_id, others=others, good=done)
         with self.site.dbt(self._run_id, self.task_id, options) as self._dbt:
             Batch(
@@ -165,10 +181,12 @@ class NodeTask(BaseOperator):
                 keep=heal.keep,
                 state=state,
                 save=lambda now: now.save(store),
+                begin=partial(BuildState.begin, store),
                 marker=None,
                 sample=self.site.sampler(),
-            ).build([node for node in nodes if node.unique_id not in done])
+            ).build(todo)
         heal.show()
+        compare_later(self.site, self._run_id, self.nodes[0].build)
         self.outlets = list(updated_alone(heal.built(), states, task_id=self.task_id))
         return {node.unique_id: state.statuses[node.unique_id] for node in self.nodes}
 

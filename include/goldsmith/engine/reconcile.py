@@ -15,13 +15,15 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from goldsmith.engine.access import airflow_api
 from goldsmith.engine.assets import updated_assets
-from goldsmith.engine.build import left_by
+from goldsmith.engine.build import left_by, saying_why
 from goldsmith.engine.differences import Difference, Said, differences, expected_kind
 from goldsmith.engine.marks import States
+from goldsmith.engine.missing import refuse_unknown
 from goldsmith.engine.selection import left_by_first, options_of
 from goldsmith.engine.site import Site
-from goldsmith.engine.state import BuildState
+from goldsmith.engine.state import REASON_KEY, BuildState
 from goldsmith.engine.tolerance import tolerated_in_run
+from goldsmith.engine.unkept import relations_of, without_details
 from goldsmith.errors import EnvironmentProblem, GoldsmithError
 from goldsmith.gates.outcomes import RED
 from goldsmith.plan.model import PlannedBuild, PlannedGate, PlannedNode
@@ -64,15 +66,27 @@ class ReconcileTask(BaseOperator):
 
         Raises:
             AirflowFailException: There is a difference, the run was cancelled, or a node failed.
-            EnvironmentProblem: A task was cleared meanwhile; the next try waits for it.
+            EnvironmentProblem: A task was cleared meanwhile, and the next try waits for it; or this worker has
+                another plan than the run.
         """
+        with saying_why(context):
+            return self._execute(context)
+
+    def _execute(self, context: Context) -> dict[str, int]:
         run_id = context["run_id"]
         states = self.site.states(run_id)
         mine = self.site.graph.built_by(self.build_id)
-        self._refuse_cancelled(states, mine, self._chosen(context))
+        chosen = self._chosen(context)
+        why = self._reason(context) if states.get(self.build_id) == "failed" else ""
+        self._refuse_cancelled(states, mine, chosen, why)
         self._refuse_without_verdict(run_id, states)
-        build = left_by(self.build_id, context)
-        found = differences(self._with_kinds(self._said(run_id, states, mine, build)))
+        refuse_unknown(self.site.graph, states)
+        said = self._said(run_id, states, mine, left_by(self.build_id, context), chosen=chosen)
+        unkept = [one.node for one in said.values() if one.is_unkept]
+        unplaced = [one.node for one in said.values() if one.is_unplaced or one.is_unkept]
+        listed = relations_of(self.site, context, self.task_id, unplaced)
+        said = {uid: replace(one, relation=one.relation or listed.get(uid, "")) for uid, one in said.items()}
+        found = differences(self._with_kinds(said))
         self._refuse_unfinished(run_id, mine)
         self._refuse_blocked(states)
         by_hand = self._by_hand({one.task_id for one in found if one.is_mark}, run_id)
@@ -83,7 +97,10 @@ class ReconcileTask(BaseOperator):
             self.log.warning("%s: %s%s", self._name(one), one.text, by)
         if open_:
             raise AirflowFailException(_message([f"{self._name(one)}: {one.text}" for one in open_]))
+        self._refuse_failed_build(states, why)
         self._refuse_failed(states, mine, tolerated_in_run(self.site, context, states))
+        if unkept:
+            raise AirflowFailException(without_details(unkept, listed, path=self.site.results_path))
         self.log.info("%d nodes: Airflow, dbt and the warehouse agree", len(mine))
         self.outlets = list(updated_assets(self.site, context, updated_by=self.task_id))
         return {"compared": len(mine), "marked_by_hand": len(by_hand)}
@@ -94,7 +111,11 @@ class ReconcileTask(BaseOperator):
         return left_by_first(self.site, context) if is_selective else None
 
     def _refuse_cancelled(
-        self, states: States, mine: tuple[PlannedNode, ...], chosen: frozenset[str] | None
+        self,
+        states: States,
+        mine: tuple[PlannedNode, ...],
+        chosen: frozenset[str] | None,
+        why: str = "",
     ) -> None:
         """A run that was cancelled must not end green only because its teardowns did."""
         build = states.get(self.build_id)
@@ -108,10 +129,12 @@ class ReconcileTask(BaseOperator):
                 f"{len(mine)} nodes were skipped. Clear the run to build what is missing."
             )
         if build == "failed" and all(states.get(node.task_id) == "success" for node in mine):
-            raise AirflowFailException(
-                f"{self.build_id} failed, although all its nodes are green: the run was cancelled at that moment, or "
-                "somebody marked it. Clear it, and it will find nothing left to build."
+            # A hook, for one: then the build says so itself.
+            why = why or (
+                "The run was cancelled at that moment, or a person marked the build. Clear the build: it will find "
+                "nothing left to build."
             )
+            raise AirflowFailException(f"{self.build_id} failed, although all its nodes are green. {why}")
 
     def _refuse_without_verdict(self, run_id: str, states: States) -> None:
         """A run that was cancelled when its nodes were built and not yet judged: its gate was skipped with it."""
@@ -145,6 +168,15 @@ class ReconcileTask(BaseOperator):
                     f"The layer did not pass its gate: {gate} is {states[gate]}. See its log."
                 )
 
+    def _refuse_failed_build(self, states: States, why: str) -> None:
+        """A build that failed is red whatever its nodes are: the run may have left them all out but the green ones."""
+        if states.get(self.build_id) == "failed":
+            raise AirflowFailException(f"{self.build_id} failed. {why or 'See its log.'}")
+
+    def _reason(self, context: Context) -> str:
+        """Why the build failed, in its own words; empty if it could not say."""
+        return context["ti"].xcom_pull(task_ids=self.build_id, key=REASON_KEY) or ""
+
     def _refuse_failed(self, states: States, mine: Iterable[PlannedNode], tolerated: set[str]) -> None:
         """A run is as red as its last tasks, and below the nodes this is the only one that counts for Airflow."""
         red = {node.task_id for node in mine if states.get(node.task_id) in RED}
@@ -156,14 +188,24 @@ class ReconcileTask(BaseOperator):
         if failed:
             more = f" and {len(failed) - _SHOWN} more" if len(failed) > _SHOWN else ""
             raise AirflowFailException(
-                f"Airflow, dbt and the warehouse agree, and {len(failed)} tasks failed or were held back: "
-                f"{', '.join(failed[:_SHOWN])}{more}. Mend the cause, then clear them with their downstream."
+                f"{len(failed)} tasks failed or were held back: {', '.join(failed[:_SHOWN])}{more}. No other "
+                "differences found. Fix the cause, then clear the failed tasks and their downstream tasks."
             )
+        if (
+            states.get(self.build_id) == "upstream_failed"
+        ):  # it and the gate before it were cleared without the nodes
+            raise AirflowFailException(f"{self.build_id} is upstream_failed: what is before it failed.")
 
     def _said(
-        self, run_id: str, states: States, mine: Sequence[PlannedNode], build: BuildState | None
+        self,
+        run_id: str,
+        states: States,
+        mine: Sequence[PlannedNode],
+        build: BuildState | None,
+        *,
+        chosen: Collection[str] | None = None,
     ) -> dict[str, Said]:
-        """Unique id to what is known of a node."""
+        """Unique id to what is known of a node; `chosen` are the tasks that the run is about, None for all."""
         found = {}
         lasts = self.site.last_results(run_id, mine)
         statuses = build.statuses if build else {}
@@ -178,6 +220,8 @@ class ReconcileTask(BaseOperator):
                 status=last.status if last else known,
                 relation=last.relation if last else "",
                 kind="",
+                is_kept=last is not None,
+                is_left_out=chosen is not None and node.task_id not in chosen,
             )
         return found
 

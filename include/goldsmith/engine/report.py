@@ -22,7 +22,7 @@ class Log(Protocol):
         """Write a line."""
 
 
-RETRIED_AS_MODELS = ("model", "seed", "snapshot")
+RETRIED_AS_MODELS = ("model", "seed", "snapshot", "function")
 """Kinds of nodes whose failure a retry may mend."""
 
 
@@ -136,7 +136,7 @@ def _message(result: NodeResult | None) -> str:
 
 
 def _command(node: PlannedNode, result: NodeResult | None) -> str:
-    return result.command if result is not None else f"dbt build --select {node.select}"
+    return result.command if result is not None else node.command("build")
 
 
 def _write(result: NodeResult, log: Log) -> None:

@@ -8,12 +8,13 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from goldsmith.dbt.batch_events import rows_of
 from goldsmith.dbt.error_class import CANCELLED
 from goldsmith.plan.model import PlannedNode
 from goldsmith.results.record import NodeResult
 
 _SHOWN = {"info", "warn", "error"}
-_KEPT = 40  # lines
+_KEPT = 40  # lines, and as many errors more
 
 
 class Listener:
@@ -34,7 +35,7 @@ class Listener:
         """Take in an event (dbt's `EventMsg`); it may come from any of dbt's threads."""
         info = event.info
         self.invocation_id = info.invocation_id or self.invocation_id
-        if info.level not in _SHOWN or len(self.lines) >= _KEPT:
+        if info.level not in _SHOWN or len(self.lines) >= _KEPT * (1 + (info.level == "error")):
             return
         about = getattr(getattr(event.data, "node_info", None), "unique_id", "")
         text = str(info.msg or "").strip("\n")
@@ -59,7 +60,6 @@ def result_of(
     if one is None:
         return None
     is_test = node.kind in ("test", "unit_test")
-    rows = (one.adapter_response or {}).get("rows_affected")
     times = [time for part in one.timing for time in (part.started_at, part.completed_at) if time]
     return NodeResult(
         unique_id=node.unique_id,
@@ -73,13 +73,29 @@ def result_of(
         started=_utc(min(times)) if times else "",
         ended=_utc(max(times)) if times else "",
         seconds=float(one.execution_time or 0.0),
-        rows=int(rows) if rows is not None and not is_test else None,
+        rows=None if is_test else rows_of(one.adapter_response),
         failures=int(one.failures or 0) if is_test else None,
         relation="" if is_test else str(getattr(one.node, "relation_name", None) or ""),
         materialized=str(getattr(one.node.config, "materialized", "") or ""),
         lines=tuple(said.lines),
         compiled_sql=str(getattr(one.node, "compiled_code", None) or "").strip(),
     )
+
+
+def failed_beside(outcome: Any, unique_id: str) -> str:
+    """What failed beside a node, hooks that is; empty if nothing did.
+
+    Args:
+        outcome: dbt's `dbtRunnerResult`.
+        unique_id: dbt's unique id of the node.
+    """
+    results = getattr(getattr(outcome, "result", None), "results", None) or ()
+    failed = [
+        one
+        for one in results
+        if one.node.unique_id != unique_id and str(getattr(one.status, "value", one.status)) == "error"
+    ]
+    return "\n".join(f"{one.node.unique_id}: {one.message}" for one in failed)
 
 
 def result_at_limit(

@@ -11,13 +11,14 @@ import io
 import json
 import logging
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowFailException
 from rich.console import Console
 
 from goldsmith.dbt.listing import (
+    EAGER,
     LIST,
     Listing,
     manifest_to_compare,
@@ -122,9 +123,8 @@ def _listed(site: Site, space: Workspace, options: RunOptions) -> Listing:
     """
     wanted = selection_arguments(options.select, options.exclude)
     log.info("dbt %s", " ".join([*LIST, *wanted]))
-    process = DbtProcess(space.plain_command([*LIST, *wanted]), cwd=site.target.project_dir, env=space.env)
-    found = read_listing(process.lines())
-    if (code := process.wait()) != 0:
+    found, code = list_nodes(site, space, space.plain_command([*LIST, *EAGER, *wanted]))
+    if code != 0:
         # Killed it may be the machine's fault, and worth another try; what dbt itself refuses is not.
         kind = EnvironmentProblem if code < 0 else SelectionError
         raise kind(
@@ -132,6 +132,12 @@ def _listed(site: Site, space: Workspace, options: RunOptions) -> Listing:
             hint=f"Try it: dbt ls {' '.join(wanted)}",
         )
     return found
+
+
+def list_nodes(site: Site, space: Workspace, command: Sequence[str]) -> tuple[Listing, int]:
+    """Run a `dbt ls`; return what it said and its exit code."""
+    process = DbtProcess(command, cwd=site.target.project_dir, env=space.env)
+    return read_listing(process.lines()), process.wait()
 
 
 def _results_before(site: Site, context: Context) -> dict[str, str]:

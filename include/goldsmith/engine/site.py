@@ -48,6 +48,8 @@ _LOOK_EVERY = 2.0
 _SAMPLES = 20  # tests of one build whose failing rows are fetched
 _SAMPLE_TIME = 10.0
 _RED = {"fail", "warn"}
+INCREMENTAL = "incremental"
+"""dbt's materialization of all models that it builds in batches."""
 
 
 @dataclass
@@ -279,6 +281,10 @@ class Site:
             dag_id=self.target.dag_id, task_ids=task_ids, run_ids=[run_id]
         )
         return dict(found.get(run_id, {}))
+
+    def lasts_with_batches(self, run_id: str, nodes: Iterable[PlannedNode]) -> dict[str, NodeResult]:
+        """What dbt said last in a run of those nodes that may have batches: a file is read for each."""
+        return self.last_results(run_id, [one for one in nodes if one.materialized == INCREMENTAL])
 
     def sampler(self) -> Callable[[NodeResult], NodeResult]:
         """Adds failing rows to the details of a red or warning test, to those of the first few."""

@@ -10,9 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from goldsmith.results.record import GOOD
+from goldsmith.results.microbatch import Microbatches
+from goldsmith.results.record import GOOD, NodeResult
 
 KEY = "build"
+_BEGUN = "begun"
+REASON_KEY = "reason"
+"""XCom of a build or a comparison that failed: why."""
+WARNINGS_KEY = "warnings"
+"""XCom of a build: what dbt warned of that is about no node."""
 _PART = 60_000  # characters; the store takes 64 KiB a value
 
 
@@ -45,6 +51,10 @@ class BuildState:
     """Unique id to dbt's status."""
     settled: set[str] = field(default_factory=set)
     """Unique ids whose task showed its state when the build ended: marked by the build, or decided by a person."""
+    batches: dict[str, Microbatches] = field(default_factory=dict)
+    """Unique id to batches, of the microbatch models that were begun and are not done."""
+    failure: str = ""
+    """What failed beside the nodes in the last dbt command, hooks say; with no node to build dbt cannot repeat it."""
     place: int = 0
     """Which of the two places in the store holds its further values."""
 
@@ -57,9 +67,24 @@ class BuildState:
             max_tries: Airflow's, of the task now.
         """
         fresh = cls(build_id=uuid.uuid4().hex, max_tries=max_tries)
-        if kept is not None and kept.max_tries == max_tries:
+        if kept is None:
+            return fresh
+        # dbt would build the last batches only, because the table is there: so this is known after a clear too.
+        fresh.batches = dict(kept.batches)
+        if kept.max_tries == max_tries:
             fresh.statuses = {uid: status for uid, status in kept.statuses.items() if uid in kept.good()}
         return fresh
+
+    def know_batches(self, earlier: Mapping[str, Microbatches], lasts: Mapping[str, NodeResult]) -> None:
+        """Take over the batches of models that were not done, unless this task has begun with them itself.
+
+        Args:
+            earlier: Unique id to batches, as a build left them.
+            lasts: Unique id to what dbt said last of a node.
+        """
+        found = {uid: one for uid, one in earlier.items() if uid not in lasts or not lasts[uid].is_good}
+        found |= {uid: one.batches for uid, one in lasts.items() if one.batches is not None}
+        self.batches = found | self.batches
 
     def good(self) -> set[str]:
         """Unique ids of what is done."""
@@ -72,6 +97,8 @@ class BuildState:
             "max_tries": self.max_tries,
             "statuses": self.statuses,
             "settled": sorted(self.settled),
+            "batches": {uid: batches.pack() for uid, batches in self.batches.items()},
+            "failure": self.failure,
         }
         return base64.b85encode(zlib.compress(json.dumps(values, sort_keys=True).encode())).decode()
 
@@ -84,7 +111,8 @@ class BuildState:
         """
         try:
             values: Mapping[str, Any] = json.loads(zlib.decompress(base64.b85decode(text)))
-            return cls(**{**values, "settled": set(values["settled"])})
+            batches = {uid: Microbatches.unpack(one) for uid, one in values.get("batches", {}).items()}
+            return cls(**{**values, "settled": set(values["settled"]), "batches": batches})
         except (zlib.error, KeyError, TypeError) as error:
             raise ValueError(f"no state of a build: {error}") from error
 
@@ -102,20 +130,44 @@ class BuildState:
         store.set(KEY, {"parts": len(parts), "place": self.place, "first": parts[0]})
 
     @staticmethod
+    def begin(store: StateStore, batches: Mapping[str, Microbatches]) -> None:
+        """Keep which batches dbt has to build, beside a state that another thread may be saving.
+
+        A moment later the tables of the models are there, and without this a next try would take them for built.
+
+        Args:
+            store: Of the task.
+            batches: Unique id to batches, of all models that this try has begun with.
+        """
+        store.set(_BEGUN, {uid: one.anew().pack() for uid, one in batches.items()})
+
+    @staticmethod
     def forget(store: StateStore) -> None:
         """Let the next try begin anew."""
-        store.delete(KEY)
+        for key in (KEY, _BEGUN):
+            store.delete(key)
 
     @classmethod
     def load(cls, store: StateReader) -> BuildState | None:
         """The state as it was kept last; None where there is none that can be read."""
+        begun = _begun(store)
         head = store.get(KEY)
         if not isinstance(head, dict):
-            return None
+            # The task's own number of tries is not known; a cleared task is not to begin anew with these either.
+            return cls(build_id=uuid.uuid4().hex, max_tries=0, batches=begun) if begun else None
         places = [f"{KEY}.{head['place']}.{number}" for number in range(1, head["parts"])]
         try:
             found = cls.unpack("".join([head["first"], *(str(store.get(place)) for place in places)]))
         except ValueError:
             return None
         found.place = head["place"]
+        found.batches = {uid: one for uid, one in begun.items() if uid not in found.good()} | found.batches
         return found
+
+
+def _begun(store: StateReader) -> dict[str, Microbatches]:
+    kept = store.get(_BEGUN)
+    try:
+        return {uid: Microbatches.unpack(one) for uid, one in kept.items()} if isinstance(kept, dict) else {}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}

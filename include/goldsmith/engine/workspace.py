@@ -3,47 +3,66 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from goldsmith.dbt.environment import overridden, settings_of
+from goldsmith.dbt.flags import fails_fast, warn_error_arguments
+from goldsmith.dbt.parse import PARTIAL_PARSE, variable_arguments
+from goldsmith.engine.retried import (
+    ENTRY,
+    RETRY,
+    results_document,
+    results_to_retry,
+    settings_to_retry,
+    variables_to_retry,
+)
 from goldsmith.plan.model import PlannedNode
+from goldsmith.results.microbatch import Microbatches
 from goldsmith.spec.run import RunOptions
 
 if TYPE_CHECKING:
     from goldsmith.dbt.profile import ConnectionProfile
 
+log = logging.getLogger(__name__)
+
 # Cosmos is imported where it is used: a DAG file is parsed without it.
 
-PARTIAL_PARSE = "partial_parse.msgpack"
 SESSION_VARIABLE = "PGAPPNAME"
 """libpq takes the name of a session from here, so that profile and parsed project stay the same for every run."""
 
-# Exact versions of the artifact decide nothing here, but dbt refuses a file without one.
-_RESULTS_SCHEMA = "https://schemas.getdbt.com/dbt/run-results/v6.json"
-_ENTRY = {
-    "status": "success",
-    "timing": [],
-    "thread_id": "",
-    "execution_time": 0.0,
-    "adapter_response": {},
-    "message": None,
-    "failures": None,
-    "compiled": False,
-    "compiled_code": "",
-    "relation_name": "",
-}
 _FLAGS = (
-    *("--no-version-check", "--no-use-colors", "--no-write-json", "--cache-selected-only"),
+    *("--no-version-check", "--no-use-colors", "--no-quiet", "--no-write-json", "--cache-selected-only"),
     *("--log-format", "json", "--log-level", "debug", "--log-level-file", "none"),
 )
-# dbt calls it a success when a selection matches nothing.
-_STRICT = ("--warn-error-options", '{"error": ["NoNodesForSelectionCriteria"]}')
+
+
+THOSE = "result:success"
+"""The selection that means the nodes which `write_results` names with the status `success`."""
+
+
+def write_results(folder: Path, statuses: Mapping[str, str]) -> None:
+    """Write the run_results.json that `result:` in a selection reads.
+
+    Args:
+        folder: What dbt is given as `--state`.
+        statuses: Unique id to dbt's status.
+    """
+    entries = [{**ENTRY, "unique_id": uid, "status": status} for uid, status in statuses.items()]
+    write_state(folder, results_document(entries, settings={}))
+
+
+def write_state(folder: Path, document: Mapping[str, Any]) -> None:
+    """Write a run_results.json into the folder that dbt is given as `--state`."""
+    folder.mkdir(exist_ok=True)
+    (folder / "run_results.json").write_text(json.dumps(document), encoding="utf-8")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +75,10 @@ class DbtTarget:
     target: str
     connection: str
     profile_args: Mapping[str, Any]
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    """dbt variables of all its commands."""
+    parsed_dir: Path | None = None
+    """Where what dbt parsed lies beside the manifest."""
 
     def profile(self, *, name: str = "", schema: str = "") -> ConnectionProfile:
         """dbt's profile, from the Airflow connection.
@@ -106,26 +129,31 @@ class Workspace:
         to write, exact, and tells dbt's own indirect selection to add nothing.
         """
         self.write_results(dict.fromkeys(unique_ids, "success"))
-        command = [*_FLAGS, *_STRICT, *verb, "--select", "result:success", "--state", str(self._state)]
+        command = [*_FLAGS, *self._strict, *verb, "--select", THOSE, "--state", str(self._state)]
         if verb[0] in ("build", "test"):
             command += ["--indirect-selection", "empty"]
-        return [*command, *_asked(self.options, verb[0]), *self._around()]
+        return [*command, *self._variables, *_asked(self.options, verb[0]), *self._around()]
+
+    def retry_command(self, verb: str, batches: Mapping[str, Microbatches]) -> list[str]:
+        """A dbt command line that builds the missing batches of microbatch models, and nothing else.
+
+        Args:
+            verb: The command that is retried: what it was asked for holds for the retry.
+            batches: Unique id to batches.
+        """
+        settings = [*_FLAGS, *self._strict, *self._variables, *_asked(self.options, verb), *self._around()]
+        write_state(self._state, results_to_retry(batches, settings=settings_to_retry(settings, verb=verb)))
+        variables = self._variables if variables_to_retry(self._given) else []
+        return [*_FLAGS, *self._strict, RETRY, "--state", str(self._state), *variables, *self._around()]
 
     def plain_command(self, arguments: Sequence[str]) -> list[str]:
         """A dbt command line as it stands; `state:` and `result:` in it mean what was put into this workspace."""
         self._state.mkdir(exist_ok=True)
-        return [*_FLAGS, *arguments, "--state", str(self._state), *_variables(self.options), *self._around()]
+        return [*_FLAGS, *arguments, "--state", str(self._state), *self._variables, *self._around()]
 
     def write_results(self, statuses: Mapping[str, str]) -> None:
         """Let `result:` mean these: unique id to dbt's status."""
-        document = {
-            "metadata": {"dbt_schema_version": _RESULTS_SCHEMA},
-            "results": [{**_ENTRY, "unique_id": uid, "status": status} for uid, status in statuses.items()],
-            "elapsed_time": 0.0,
-            "args": {},
-        }
-        self._state.mkdir(exist_ok=True)
-        (self._state / "run_results.json").write_text(json.dumps(document), encoding="utf-8")
+        write_results(self._state, statuses)
 
     def copy_manifest(self, manifest: Path) -> None:
         """Let `state:` mean this manifest."""
@@ -138,8 +166,22 @@ class Workspace:
             keep_parsed(self.folder / "target", cache_dir=self.target.cache_dir)
 
     @property
+    def _strict(self) -> list[str]:
+        """dbt calls it a success when a selection matches nothing."""
+        return warn_error_arguments(self.target.project_dir)
+
+    @property
     def _state(self) -> Path:
         return self.folder / "state"
+
+    @property
+    def _given(self) -> dict[str, Any]:
+        """dbt variables: those of the pipeline, and over them those of the run."""
+        return {**self.target.variables, **self.options.vars}
+
+    @property
+    def _variables(self) -> list[str]:
+        return variable_arguments(self._given)
 
     def _around(self) -> list[str]:
         return [
@@ -147,16 +189,19 @@ class Workspace:
             *("--profiles-dir", str(self.profiles_dir), "--target-path", str(self.folder / "target")),
         ]
 
-    def compiled_sql(self, node: PlannedNode, path: str) -> str:
+    def compiled_sql(self, node: PlannedNode, path: str, *, batches: Microbatches | None = None) -> str:
         """The SQL that dbt sent, without what it wrapped around it; empty where it wrote none.
 
         Args:
             node: The node.
             path: dbt's own path of it, from its event.
+            batches: Of a model of which batches are missing: the SQL is that of the first of them.
         """
         package = node.unique_id.split(".")[1]
         file = self.folder / "target" / "compiled" / package / node.file
         file = file if Path(path).name == file.name else file / path
+        if batches is not None:
+            file = file.with_suffix("") / f"{file.stem}_{batches.missing[0]}{file.suffix}"
         try:
             return file.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError):
@@ -165,7 +210,7 @@ class Workspace:
 
 def _asked(options: RunOptions, verb: str) -> list[str]:
     """What was asked of a run, as the command line of one of its dbt commands."""
-    found = _variables(options)
+    found: list[str] = []
     if options.threads is not None:
         found += ["--threads", str(options.threads)]
     if verb == "build":
@@ -183,18 +228,14 @@ def _in_utc(moment: datetime) -> str:
     return plain.strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def _variables(options: RunOptions) -> list[str]:
-    return ["--vars", json.dumps(options.vars)] if options.vars else []
-
-
-def take_parsed(target_folder: Path, *, cache_dir: Path | None, project_dir: Path | None) -> None:
+def take_parsed(target_folder: Path, *, cache_dir: Path | None, parsed_dir: Path | None) -> None:
     """Put what was parsed last into a fresh target folder: by a task, else by `goldsmith manifest`.
 
     The project's own file comes second, because after a developer's `dbt build` it is one that another profile made
     and that dbt throws away.
     """
-    for folder in (cache_dir, project_dir):
-        parsed = folder / "target" / PARTIAL_PARSE if folder else None
+    for folder in (cache_dir / "target" if cache_dir else None, parsed_dir):
+        parsed = folder / PARTIAL_PARSE if folder else None
         if parsed and parsed.is_file():
             target_folder.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(parsed, target_folder / PARTIAL_PARSE)
@@ -230,11 +271,14 @@ def workspace(
         tempfile.TemporaryDirectory(prefix="goldsmith-") as folder,
         target.profile().ensure_profile() as (profile, secrets),
     ):
-        take_parsed(Path(folder, "target"), cache_dir=target.cache_dir, project_dir=target.project_dir)
+        if ignored := overridden(settings_of(target.project_dir)):
+            log.info("Not given to dbt, because something else decides it: %s", ", ".join(ignored))
+        fail_fast = options.fail_fast or fails_fast(target.project_dir)
+        take_parsed(Path(folder, "target"), cache_dir=target.cache_dir, parsed_dir=target.parsed_dir)
         yield Workspace(
             target=target,
             folder=Path(folder),
             profiles_dir=profile.parent,
-            env={**secrets, **env, SESSION_VARIABLE: session, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"},
-            options=options,
+            env={**secrets, **env, SESSION_VARIABLE: session},
+            options=options.model_copy(update={"fail_fast": fail_fast}),
         )

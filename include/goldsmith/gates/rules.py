@@ -19,7 +19,7 @@ _TESTS = ("test", "unit_test")
 _ABOUT = {
     "failed_tests": (_TESTS, FAILED),
     "warned_tests": (_TESTS, WARNED),
-    "failed_models": (("model", "seed", "snapshot"), FAILED),
+    "failed_models": (("model", "seed", "snapshot", "function"), FAILED),
     "stale_sources": (("source",), FAILED),
 }
 _RAN = (PASSED, WARNED, FAILED)

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import sys
 from pathlib import Path
 
 import numpy as np
 
 from goldsmith.errors import IngestError
+from goldsmith.ingest.header import check_header, convert_hint, expected_file
 from goldsmith.ingest.reader import BLOCK, read_blocks
 from goldsmith.ingest.records import Block
-from goldsmith.ingest.results import Chunk
+from goldsmith.ingest.results import Chunk, checksum
+from goldsmith.ingest.source import RawFile
 from goldsmith.spec.ingest import Ingest
 
 MAX_CHUNKS = 256
 """Most chunks of one file; a larger file has larger chunks. Airflow maps a task 1,024 times at most."""
-
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
-_HEADER_LIMIT = 1 << 20
 
 
 def split(ingest: Ingest, root: Path) -> list[Chunk]:
@@ -36,114 +33,91 @@ def split(ingest: Ingest, root: Path) -> list[Chunk]:
         IngestError: The file is missing, empty, has another header or is in another encoding. The message
             names the file, the line and what was expected.
     """
-    path = root / ingest.file
-    size = _size(path, ingest)
-    start = end = _check_header(path, ingest, size=size)
-    chunk_bytes = max(ingest.chunk_mb << 20, size // MAX_CHUNKS + 1)
-    chunks: list[Chunk] = []
-    encoding = _Encoding(name=ingest.encoding)
-    first_line = line = 2
-    blocks = read_blocks(
-        path, start=start, end=size, line=line, delimiter=ord(ingest.delimiter), name=ingest.file
-    )
-    for block in blocks:
-        encoding.look_at(block, line)
-        line, end = line + block.lines, end + block.consumed
-        if end - start > chunk_bytes - BLOCK // 2:  # the nearest end of a block
-            chunks.append(_chunk(len(chunks), (start, end), (first_line, line - 1), size))
-            start, first_line = end, line
-    if end > start or not chunks:
-        chunks.append(_chunk(len(chunks), (start, end), (first_line, line - 1), size))
-    encoding.check(ingest)
+    with _opened(root / ingest.file, ingest) as file:
+        try:
+            chunks = _cut(file, root / ingest.file, ingest)
+        finally:
+            # If the file has changed, that is the reason for whatever else is wrong.
+            file.check_unchanged()
     return chunks
 
 
-def _chunk(number: int, span: tuple[int, int], lines: tuple[int, int], size: int) -> Chunk:
-    return Chunk(
-        number=number, start=span[0], end=span[1], first_line=lines[0], last_line=lines[1], file_size=size
-    )
-
-
-def _size(path: Path, ingest: Ingest) -> int:
+def _opened(path: Path, ingest: Ingest) -> RawFile:
     where = f"{ingest.file}, line 1"
-    expected = f"a file with the header {_header_text(ingest.columns, ingest)}"
     try:
-        with path.open("rb") as file:
-            size = file.seek(0, io.SEEK_END)
+        return RawFile(path, ingest.file)
     except FileNotFoundError:
         raise IngestError(
-            f"{where}: no such file; expected {expected}. Looked at {path}.",
+            f"{where}: no such file; expected {expected_file(ingest)}. Looked at {path}.",
             hint=f"Put the file there, or correct `file` of {ingest.source} in the pipeline spec.",
         ) from None
     except OSError as fault:
         raise IngestError(
-            f"{where}: cannot be read ({fault.strerror}); expected {expected}. Looked at {path}.",
+            f"{where}: cannot be read ({fault.strerror}); expected {expected_file(ingest)}. Looked at {path}.",
             hint="It must be a file that the user Airflow runs as may read.",
         ) from None
-    if not size:
-        raise IngestError(
-            f"{where}: the file is empty (0 bytes); expected {expected}.",
-            hint="A file without rows still needs its header line; was this one still being written?",
-        )
-    return size
 
 
-def _check_header(path: Path, ingest: Ingest, *, size: int) -> int:
-    """Compare the header with the columns; return the offset behind it."""
-    with path.open("rb") as file:
-        data = file.read(_HEADER_LIMIT)
-    if data.startswith(_UTF_16_MARKS) or b"\0" in data[: data.find(b"\n") + 1 or None]:
-        raise IngestError(
-            f"{ingest.file}, line 1: the file is in UTF-16 or binary; expected text in {ingest.encoding}.",
-            hint=_convert_hint(ingest, "UTF-16"),
-        )
-    skipped = len(_BYTE_ORDER_MARK) if data.startswith(_BYTE_ORDER_MARK) and ingest.encoding == "utf-8" else 0
-    line, _, _ = data[skipped:].partition(b"\n")
-    try:
-        text = line.decode(ingest.encoding)
-    except UnicodeDecodeError as fault:
-        raise IngestError(
-            f"{ingest.file}, line 1: byte 0x{line[fault.start]:02x} at position {fault.start + 1} of the"
-            f" header is not {ingest.encoding}; expected {_header_text(ingest.columns, ingest)}.",
-            hint=_convert_hint(ingest, "ISO-8859-1"),
-        ) from None
-    try:
-        found = next(csv.reader([text.removesuffix("\r")], delimiter=ingest.delimiter), [])
-    except csv.Error:
-        found = [text]
-    if tuple(found) != ingest.columns:
-        raise _wrong_header(tuple(found), ingest)
-    return min(skipped + len(line) + 1, size)
-
-
-def _wrong_header(found: tuple[str, ...], ingest: Ingest) -> IngestError:
-    missing = [name for name in ingest.columns if name not in found]
-    unknown = [name for name in found if name not in ingest.columns]
-    faults = [
-        *([f"missing: {', '.join(missing)}"] if missing else []),
-        *([f"not expected: {', '.join(unknown)}"] if unknown else []),
-    ] or ["the order differs" if len(found) == len(ingest.columns) else "a column stands twice"]
-    other = next((sign for sign in ",;\t|" if sign != ingest.delimiter and sign in "".join(found)), None)
-    hint = f"Correct the file, or `columns` of {ingest.source} in the pipeline spec."
-    if missing and other and len(found) == 1:
-        hint = f"The fields seem to be separated by {other!r}: set `delimiter` of {ingest.source}."
-    return IngestError(
-        f"{ingest.file}, line 1: the header is {_header_text(found, ingest)};"
-        f" expected {_header_text(ingest.columns, ingest)} ({'; '.join(faults)}).",
-        hint=hint,
+def _cut(file: RawFile, path: Path, ingest: Ingest) -> list[Chunk]:
+    start, size = check_header(file, ingest), file.identity.size
+    cutter = _Cutter(
+        start=start, file_size=size, chunk_bytes=max(ingest.chunk_mb << 20, size // MAX_CHUNKS + 1)
     )
+    if file.compression:
+        # Nothing can be read from the middle of an archive.
+        cutter.chunk_bytes = sys.maxsize
+    encoding = _Encoding(name=ingest.encoding)
+    blocks = read_blocks(
+        path,
+        start=start, end=None if file.compression else size, line=cutter.line, delimiter=ord(ingest.delimiter),
+        name=ingest.file, longest=ingest.max_record, seen=cutter.see,
+    )  # fmt: skip
+    for block in blocks:
+        encoding.look_at(block, cutter.line)
+        cutter.add(block)
+    encoding.check(ingest)
+    return cutter.finish()
 
 
-def _header_text(columns: tuple[str, ...], ingest: Ingest) -> str:
-    text = ingest.delimiter.join(columns)
-    return repr(text if len(text) <= 500 else f"{text[:500]}...")
+class _Cutter:
+    """Collects blocks into chunks."""
 
+    def __init__(self, *, start: int, file_size: int, chunk_bytes: int) -> None:
+        self.chunk_bytes, self._file_size = chunk_bytes, file_size
+        self.line = self._first_line = 2
+        self._start = self._end = start
+        self._digest, self._made = checksum(), list[Chunk]()
 
-def _convert_hint(ingest: Ingest, encoding: str) -> str:
-    return (
-        f"Convert it: iconv -f {encoding} -t UTF-8 FILE, or set `encoding` of {ingest.source} if it is a"
-        " one-byte encoding (latin-1, iso-8859-15, cp1252)."
-    )
+    def see(self, data: bytes) -> None:
+        """Take the bytes of the block that comes next into the checksum."""
+        self._digest.update(data)
+
+    def add(self, block: Block) -> None:
+        """Put a block into the chunk, and end that where it is long enough: at the nearest end of a block."""
+        self.line += block.lines
+        self._end += block.consumed
+        if self._end - self._start > self.chunk_bytes - BLOCK // 2:
+            self._close()
+
+    def finish(self) -> list[Chunk]:
+        """End the last chunk, and return all."""
+        if self._end > self._start or not self._made:
+            self._close()
+        return self._made
+
+    def _close(self) -> None:
+        self._made.append(
+            Chunk(
+                number=len(self._made),
+                start=self._start,
+                end=self._end,
+                first_line=self._first_line,
+                last_line=self.line - 1,
+                file_size=self._file_size,
+                checksum=self._digest.hexdigest(),
+            )
+        )
+        self._start, self._first_line, self._digest = self._end, self.line, checksum()
 
 
 class _Encoding:
@@ -172,5 +146,5 @@ class _Encoding:
             raise IngestError(
                 f"{ingest.file}, line {self.first_line}: the text is not {self.name}, nor is that of"
                 f" {self.undecodable - 1} more of {self.rows} rows; expected {self.name}.",
-                hint=_convert_hint(ingest, "ISO-8859-1"),
+                hint=convert_hint(ingest, "ISO-8859-1"),
             )

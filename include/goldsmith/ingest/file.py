@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -12,10 +11,12 @@ from uuid import uuid4
 import psycopg
 
 from goldsmith.ingest.chunks import split
+from goldsmith.ingest.leftovers import discard
 from goldsmith.ingest.load import load
 from goldsmith.ingest.merge import merge
-from goldsmith.ingest.results import IngestResult
-from goldsmith.ingest.tables import discard, prepare
+from goldsmith.ingest.names import RUN_LOCK, Connect, Names
+from goldsmith.ingest.results import Chunk, IngestResult
+from goldsmith.ingest.tables import prepare
 from goldsmith.spec.ingest import Ingest
 
 
@@ -32,9 +33,19 @@ def load_file(conninfo: str, ingest: Ingest, root: Path, *, parallel: int = 4) -
         IngestError: The file or the table is not what the ingest says; the table is as it was.
         psycopg.OperationalError: The database cannot be reached.
     """
-    connect: Callable[[], psycopg.Connection[tuple[object, ...]]] = partial(psycopg.connect, conninfo)
+    connect: Connect = partial(psycopg.connect, conninfo)
     run = uuid4().hex
     chunks = split(ingest, root)
+    with connect() as keeper:
+        # Held until this process is done or dead: other loads do not remove what it stages.
+        keeper.autocommit = True
+        keeper.execute("select pg_advisory_lock_shared(%s, hashtext(%s))", (RUN_LOCK, Names(ingest, run).run))
+        return _load(connect, ingest, root, run=run, chunks=chunks, parallel=parallel)
+
+
+def _load(
+    connect: Connect, ingest: Ingest, root: Path, *, run: str, chunks: list[Chunk], parallel: int
+) -> IngestResult:
     prepare(connect, ingest, run)
     try:
         with ThreadPoolExecutor(parallel) as threads:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import IO
@@ -13,10 +14,14 @@ import psycopg
 from psycopg import sql
 
 from goldsmith.errors import IngestError
+from goldsmith.ingest.leftovers import PROCESS, made_now
+from goldsmith.ingest.names import CHUNK_LOCK, Connect, Connection, Names, lock, lock_run, position_column
 from goldsmith.ingest.reader import read_blocks
-from goldsmith.ingest.results import Chunk, Loaded
+from goldsmith.ingest.refusals import explained
+from goldsmith.ingest.results import Chunk, Loaded, checksum
 from goldsmith.ingest.rows import sort_rows
-from goldsmith.ingest.tables import CHUNK_LOCK, Connect, Names, lock, made_now
+from goldsmith.ingest.source import RawFile, changed
+from goldsmith.ingest.waiting import limit_waits, watched
 from goldsmith.spec.ingest import Ingest
 
 log = logging.getLogger(__name__)
@@ -26,7 +31,9 @@ _SHOWN = 5
 _SERVER_ENCODING = {"utf-8": "UTF8", "latin-1": "LATIN1", "iso-8859-15": "LATIN9", "cp1252": "WIN1252"}
 
 
-def load(connect: Connect, ingest: Ingest, root: Path, *, run: str, chunk: Chunk) -> Loaded:
+def load(
+    connect: Connect, ingest: Ingest, root: Path, *, run: str, chunk: Chunk, owner: str = PROCESS
+) -> Loaded:
     """Copy a chunk's good rows into a staging table, and its malformed ones into another.
 
     All of it is one transaction that starts by removing what an earlier try has left, so it may be repeated.
@@ -37,22 +44,26 @@ def load(connect: Connect, ingest: Ingest, root: Path, *, run: str, chunk: Chunk
         root: The folder a relative path starts from.
         run: Name of the run.
         chunk: The byte range.
+        owner: Who may be asked later whether this load is over; see `leftovers`.
 
     Raises:
         IngestError: The file is not the one that was split, or PostgreSQL did not take every row.
     """
-    _check_still_there(root / ingest.file, ingest, chunk)
     names = Names(ingest, run)
     # A connection takes one COPY at a time, so malformed rows wait here, on disk if they are many.
     with (
+        _opened(root / ingest.file, ingest, chunk) as file,
         SpooledTemporaryFile(max_size=1 << 20, mode="w+", encoding="utf-8") as spool,
+        explained(ingest),
         connect() as connection,
     ):
-        lock(connection, CHUNK_LOCK, names.chunk(chunk.number))
-        # A merge that this run may have had is void: its staging changes now.
-        connection.execute(sql.SQL("delete from {} where run = %s").format(names.merges), (names.run,))
-        _create_staging(connection, ingest, names.staging(chunk.number))
-        loaded = _copy(connection, ingest, root, names=names, chunk=chunk, spool=spool)
+        make = partial(_create_staging, connection, ingest, names, number=chunk.number, owner=owner)
+        watched(connect, connection, f"The load of {ingest.file} for {ingest.source}", make)
+        try:
+            loaded = _copy(connection, ingest, root, names=names, chunk=chunk, spool=spool)
+        finally:
+            # If the file has changed, that is the reason for whatever else is wrong.
+            file.check_unchanged()
         _stage_rejected(connection, names.staging_rejected(chunk.number), spool)
     log.info(
         "%s, lines %d to %d: %d rows staged, %d rejected",
@@ -61,52 +72,50 @@ def load(connect: Connect, ingest: Ingest, root: Path, *, run: str, chunk: Chunk
     return loaded
 
 
-def _check_still_there(path: Path, ingest: Ingest, chunk: Chunk) -> None:
+def _opened(path: Path, ingest: Ingest, chunk: Chunk) -> RawFile:
     try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            file.seek(max(chunk.start - 1, 0))
-            at_boundary = chunk.start == chunk.end or file.read(1) == b"\n"
+        file = RawFile(path, ingest.file)
     except OSError as fault:
         raise IngestError(
             f"{ingest.file}, line {chunk.first_line}: cannot be read ({fault.strerror}). Looked at {path}.",
             hint="Every worker needs the file under the same path.",
         ) from None
-    if size != chunk.file_size or not at_boundary:
-        raise IngestError(
-            f"{ingest.file} has changed since it was split: {chunk.file_size} bytes then, {size} now.",
-            hint="Run the ingest again from its split, once the file is complete.",
-        )
+    if file.identity.size != chunk.file_size:
+        with file:
+            raise changed(
+                ingest.file, f"since it was split: {chunk.file_size} bytes then, {file.identity.size} now"
+            )
+    return file
 
 
-def _create_staging(
-    connection: psycopg.Connection[tuple[object, ...]], ingest: Ingest, table: sql.Identifier
-) -> None:
+def _create_staging(connection: Connection, ingest: Ingest, names: Names, *, number: int, owner: str) -> None:
+    limit_waits(connection)
+    lock_run(connection, names)
+    lock(connection, CHUNK_LOCK, names.chunk(number))
+    # A merge that this run may have had is void: its staging changes now.
+    connection.execute(sql.SQL("delete from {} where run = %s").format(names.merges), (names.run,))
+    table, rejected = names.staging(number), names.staging_rejected(number)
+    connection.execute(sql.SQL("drop table if exists {}, {}").format(table, rejected))
     # Keys sort as bytes, several times faster than by a language's rules.
     columns = [
         sql.SQL('{} text collate "C"' if name in ingest.key else "{} text").format(sql.Identifier(name))
         for name in ingest.columns
     ]
-    connection.execute(sql.SQL("drop table if exists {}").format(table))
     connection.execute(
         sql.SQL(
             "create unlogged table {} ({}, {} bigint generated always as identity (cache 1000))"
             " with (autovacuum_enabled = false)"
         ).format(table, sql.SQL(", ").join(columns), sql.Identifier(position_column(ingest)))
     )
-    connection.execute(made_now(table))
-
-
-def position_column(ingest: Ingest) -> str:
-    """Name of the staging column that orders the rows of a chunk as in the file."""
-    name = "position"
-    while name in ingest.columns:
-        name += "_"
-    return name
+    connection.execute(
+        sql.SQL("create unlogged table {} (line bigint, reason text, raw text)").format(rejected)
+    )
+    for made in (table, rejected):
+        made_now(connection, made, owner)
 
 
 def _copy(
-    connection: psycopg.Connection[tuple[object, ...]],
+    connection: Connection,
     ingest: Ingest,
     root: Path,
     *,
@@ -121,10 +130,13 @@ def _copy(
         _SERVER_ENCODING[ingest.encoding],
     )
     counts = {"rows": 0, "rejected": 0}
+    digest = checksum()
     try:
         with connection.cursor() as cursor:
             with cursor.copy(statement) as copy:
-                for good in _good_rows(ingest, root, chunk=chunk, spool=spool, counts=counts):
+                for good in _good_rows(
+                    ingest, root, chunk=chunk, spool=spool, counts=counts, seen=digest.update
+                ):
                     copy.write(good)
             staged = cursor.rowcount
     except psycopg.DataError as fault:
@@ -133,6 +145,10 @@ def _copy(
             f" {fault.diag.message_primary}, {fault.diag.context}.",
             hint="The line it names is counted from the first line of the chunk.",
         ) from fault
+    if digest.hexdigest() != chunk.checksum:
+        raise changed(
+            ingest.file, f"since it was split: lines {chunk.first_line} to {chunk.last_line} are others now"
+        )
     if staged != counts["rows"] - counts["rejected"]:
         raise IngestError(
             f"{ingest.file}, lines {chunk.first_line} to {chunk.last_line}: {counts['rows']} rows were read"
@@ -143,13 +159,20 @@ def _copy(
 
 
 def _good_rows(
-    ingest: Ingest, root: Path, *, chunk: Chunk, spool: IO[str], counts: dict[str, int]
+    ingest: Ingest,
+    root: Path,
+    *,
+    chunk: Chunk,
+    spool: IO[str],
+    counts: dict[str, int],
+    seen: Callable[[bytes], object],
 ) -> Iterator[bytes]:
     """Yield what to copy, writing malformed rows to the spool and counting both on the way."""
     line = chunk.first_line
     blocks = read_blocks(
         root / ingest.file,
         start=chunk.start, end=chunk.end, line=line, delimiter=ord(ingest.delimiter), name=ingest.file,
+        longest=ingest.max_record, seen=seen,
     )  # fmt: skip
     for block in blocks:
         rows = sort_rows(block, ingest)
@@ -163,12 +186,7 @@ def _good_rows(
         yield rows.good
 
 
-def _stage_rejected(
-    connection: psycopg.Connection[tuple[object, ...]], table: sql.Identifier, spool: IO[str]
-) -> None:
-    connection.execute(sql.SQL("drop table if exists {}").format(table))
-    connection.execute(sql.SQL("create unlogged table {} (line bigint, reason text, raw text)").format(table))
-    connection.execute(made_now(table))
+def _stage_rejected(connection: Connection, table: sql.Identifier, spool: IO[str]) -> None:
     spool.seek(0)
     with connection.cursor().copy(sql.SQL("copy {} from stdin").format(table)) as copy:
         for row in spool:

@@ -1,13 +1,15 @@
 """Rows of a block of bytes, told apart in bulk: those PostgreSQL's COPY will accept, and the malformed ones.
 
 The rules are RFC 4180's. A record that breaks the quoting costs its first line only: reading starts again on
-the next line, so that one stray quote does not swallow what follows. Whatever the size of the blocks, a file
+the next line, so that one stray quote does not swallow what follows. A quoted field that is closed somewhere is
+one field however long it is: nothing inside it is ever taken for a record. Whatever the size of the blocks, a file
 has the same records, because a record's end depends on nothing before its start.
 """
 
 from __future__ import annotations
 
 import codecs
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,11 +17,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_RECORD = 1 << 20
-"""Longest record, in bytes; a quoted field still open after that many is taken for a stray quote."""
+"""Longest record, in bytes, unless the spec says otherwise."""
+KEPT = 1 << 12
+"""Bytes kept of a record that is longer."""
 
 _NEWLINE, _RETURN, _QUOTE = 10, 13, 34
 
 Positions = NDArray[np.intp]
+NO_MARKS: Positions = np.zeros(0, dtype=np.intp)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Oversized:
+    """A record that is longer than any may be, of which only the start is kept."""
+
+    size: int
+    """Bytes without the line end."""
+    lines: int
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,6 +50,8 @@ class Block:
     """Which of the marks are line ends."""
     broken: bool
     """Whether the last record is the first line of one with broken quotes; it is not among `row_ends`."""
+    oversized: Oversized | None = None
+    """Set if the block is a single record that was not read into memory; `data` is its start then."""
 
     @cached_property
     def numbers(self) -> NDArray[np.uint8]:
@@ -65,12 +81,12 @@ class Block:
     @property
     def lines(self) -> int:
         """How many lines the records take."""
-        return self.data.count(b"\n")
+        return self.oversized.lines if self.oversized else self.data.count(b"\n")
 
     @property
     def records(self) -> int:
         """How many records there are, good or not."""
-        return int(self.ends.size) + self.broken
+        return int(self.ends.size) + self.broken + (self.oversized is not None)
 
     def undecodable(self, encoding: str) -> list[int]:
         """Rows that hold bytes the encoding does not know."""
@@ -110,7 +126,7 @@ def first_block(data: bytes, *, delimiter: int, final: bool) -> Block:
     whole = int(marks[row_ends[-1]]) + 1 if row_ends.size else 0
     # A line end beyond the last whole row is one that an open quote has swallowed.
     next_line = data.find(b"\n", whole) + 1
-    broken = bool(next_line) and (faulty or len(data) - whole > MAX_RECORD)
+    broken = bool(next_line) and faulty
     taken = next_line if broken else whole
     return Block(data=data[:taken], consumed=min(taken, size), marks=marks, row_ends=row_ends, broken=broken)
 
@@ -130,7 +146,6 @@ def _outside_quotes(
             # The byte after the last quote may not be here yet; then its record is not whole either.
             closing[~np.isin(after, (delimiter, _NEWLINE, _RETURN, _QUOTE)) & (closing + 1 < numbers.size)],
             quotes[-1:] if final and quotes.size % 2 else quotes[:0],
-            _too_long(numbers, marks, quotes),
         )
     )
     if not faults.size:
@@ -140,10 +155,48 @@ def _outside_quotes(
     return (marks[: ends[-1] + 1] if ends.size else marks[:0]), True
 
 
-def _too_long(numbers: NDArray[np.uint8], marks: Positions, quotes: Positions) -> Positions:
-    """Where records with quotes start that are longer than any may be."""
-    ends = marks[numbers[marks] == _NEWLINE]
-    starts = np.concatenate(([0], ends[:-1] + 1)) if ends.size else ends
-    quoted = np.searchsorted(quotes, ends) > np.searchsorted(quotes, starts)
-    too_long: Positions = starts[(ends - starts > MAX_RECORD) & quoted]
-    return too_long
+def record_size(pieces: Iterable[bytes], *, delimiter: int) -> tuple[int, int | None]:
+    """Measure a record of any length, piece by piece.
+
+    Args:
+        pieces: Bytes from the start of the record to the end of the file or chunk.
+        delimiter: The byte between two fields.
+
+    Returns:
+        The size of its first line, and its own; None instead of that if its quotes are broken.
+    """
+    is_open, is_broken, first_line, size, before = False, False, 0, 0, _NEWLINE
+    for piece in pieces:
+        numbers = np.frombuffer(piece, dtype=np.uint8)
+        newlines = np.flatnonzero(numbers == _NEWLINE)
+        if not first_line and newlines.size:
+            first_line = size + int(newlines[0]) + 1
+        if not is_broken:
+            quotes = np.flatnonzero(numbers == _QUOTE)
+            ends = newlines[(np.searchsorted(quotes, newlines) + is_open) & 1 == 0]
+            fault = _first_fault(numbers, quotes, is_open=is_open, before=before, delimiter=delimiter)
+            if ends.size and ends[0] < fault:
+                return first_line, size + int(ends[0]) + 1
+            is_broken = fault < numbers.size
+            is_open ^= bool(quotes.size & 1)
+            before = piece[-1]
+        size += numbers.size
+        if is_broken and first_line:
+            return first_line, None
+    return first_line or size, None if is_open or is_broken else size
+
+
+def _first_fault(
+    numbers: NDArray[np.uint8], quotes: Positions, *, is_open: bool, before: int, delimiter: int
+) -> int:
+    """Where the quotes of a piece of a record are broken first; the piece's size if they are not."""
+    opens = (np.arange(quotes.size) + is_open) & 1 == 0
+    previous = np.where(quotes > 0, numbers[quotes - 1], before)
+    # The byte after a closing quote at the end of the piece is the first of the next one.
+    following = numbers[np.minimum(quotes + 1, numbers.size - 1)]
+    may_open = np.isin(previous, (delimiter, _NEWLINE, _QUOTE))
+    may_close = np.isin(following, (delimiter, _NEWLINE, _RETURN, _QUOTE)) | (quotes + 1 == numbers.size)
+    faults = quotes[np.where(opens, ~may_open, ~may_close)]
+    if before == _QUOTE and not is_open and numbers[0] not in (delimiter, _NEWLINE, _RETURN, _QUOTE):
+        return 0
+    return int(faults[0]) if faults.size else int(numbers.size)

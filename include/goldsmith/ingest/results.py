@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 from goldsmith.errors import IngestError
@@ -18,6 +19,13 @@ class Chunk:
     last_line: int
     file_size: int
     """Bytes of the whole file when it was split; another size later means another file."""
+    checksum: str
+    """Of the chunk's bytes when the file was split; see `checksum`."""
+
+
+def checksum() -> hashlib._Hash:
+    """Start a checksum of a chunk's bytes: one that most processors have an instruction for."""
+    return hashlib.sha256(usedforsecurity=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,7 +50,7 @@ class IngestResult:
     unchanged: int
     """Rows of the table that were like the file's already; their `load_timestamp` stays."""
     superseded: int
-    """Records whose key a later line of the file has."""
+    """Records whose key a later line of the file has; counted, like all of these, and no remainder."""
     rejected: int
     """Malformed records, which are in rejected_rows."""
 

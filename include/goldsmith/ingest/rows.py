@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from goldsmith.ingest.records import Block, Positions
+from goldsmith.ingest.records import KEPT, Block, Oversized, Positions
 from goldsmith.spec.ingest import Ingest
 
 _RETURN, _QUOTE = 13, 34
@@ -40,20 +40,36 @@ class Sorted:
 
 def sort_rows(block: Block, ingest: Ingest) -> Sorted:
     """Tell good rows from malformed ones."""
+    if block.oversized:
+        return Sorted(good=b"", rejected=[_oversized(block.data, block.oversized, ingest)])
     reasons = _reasons(block, ingest)
     lines = _lines(block)
     rejected = [
-        Rejected(line=int(lines[row]), reason=reason, raw=_text(block, row, ingest.encoding))
+        Rejected(line=int(lines[row]), reason=reason, raw=_text(block, row, ingest))
         for row, reason in sorted(reasons.items())
     ]
     if block.broken:
-        line = block.lines - 1
-        rejected.append(
-            Rejected(
-                line=line, reason=_BROKEN_QUOTES, raw=_decoded(block.data[block.body :], ingest.encoding)
-            )
+        first_line = block.data[block.body :]
+        broken = Rejected(
+            line=block.lines - 1, reason=_BROKEN_QUOTES, raw=_decoded(first_line, ingest.encoding)
         )
+        if len(first_line) - 1 > ingest.max_record:
+            found = Oversized(size=len(first_line) - 1, lines=1)
+            broken = replace(_oversized(first_line, found, ingest), line=broken.line)
+        rejected.append(broken)
     return Sorted(good=_good_bytes(block, list(reasons)), rejected=rejected)
+
+
+def _oversized(start: bytes, found: Oversized, ingest: Ingest) -> Rejected:
+    raw = f"{_decoded(start[:KEPT], ingest.encoding)}..."
+    return Rejected(line=0, reason=_too_long(found.size, found.lines, ingest), raw=raw)
+
+
+def _too_long(size: int, lines: int, ingest: Ingest) -> str:
+    return (
+        f"a record of {size:,} bytes on {lines:,} {'line' if lines == 1 else 'lines'}, longer than"
+        f" `max_record_mb: {ingest.max_record_mb}` allows ({ingest.max_record:,} bytes)"
+    )
 
 
 def _reasons(block: Block, ingest: Ingest) -> dict[int, str]:
@@ -61,8 +77,12 @@ def _reasons(block: Block, ingest: Ingest) -> dict[int, str]:
     reasons: dict[int, str] = {}
     fields = np.diff(block.row_ends, prepend=-1)
     expected = len(ingest.columns)
+    sizes = block.ends - block.starts
+    for row in np.flatnonzero(sizes > ingest.max_record):
+        lines = block.data.count(b"\n", int(block.starts[row]), int(block.ends[row]) + 1)
+        reasons[int(row)] = _too_long(int(sizes[row]), lines, ingest)
     for row in np.flatnonzero(block.starts == block.ends):
-        reasons[int(row)] = _EMPTY_LINE
+        reasons.setdefault(int(row), _EMPTY_LINE)
     for row in np.flatnonzero(fields != expected):
         reasons.setdefault(
             int(row), f"{fields[row]} {'field' if fields[row] == 1 else 'fields'}, expected {expected}"
@@ -141,8 +161,11 @@ def _lines(block: Block) -> Positions:
     return np.searchsorted(np.flatnonzero(block.numbers == 10), block.starts)
 
 
-def _text(block: Block, row: int, encoding: str) -> str:
-    return _decoded(block.data[block.starts[row] : block.ends[row]], encoding)
+def _text(block: Block, row: int, ingest: Ingest) -> str:
+    start, end = int(block.starts[row]), int(block.ends[row])
+    if end - start > ingest.max_record:
+        return f"{_decoded(block.data[start : min(end, start + KEPT)], ingest.encoding)}..."
+    return _decoded(block.data[start:end], ingest.encoding)
 
 
 def _decoded(raw: bytes, encoding: str) -> str:

@@ -6,6 +6,7 @@ Connections are looked up when a task runs, so no secret reaches the DAG, its re
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import timedelta
@@ -16,14 +17,17 @@ from uuid import uuid4
 
 import psycopg
 from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule, TaskGroup, get_current_context, task
+from airflow.sdk.exceptions import AirflowRuntimeError
+from psycopg.rows import tuple_row
 
 from goldsmith.deadline import bounded
-from goldsmith.errors import EnvironmentProblem, GoldsmithError
+from goldsmith.errors import EnvironmentProblem, GoldsmithError, IngestBlocked
 from goldsmith.ingest.chunks import split
 from goldsmith.ingest.load import load
 from goldsmith.ingest.merge import merge
+from goldsmith.ingest.names import Connect
 from goldsmith.ingest.results import Chunk, Loaded
-from goldsmith.ingest.tables import Connect, prepare
+from goldsmith.ingest.tables import prepare
 from goldsmith.parameters import run_options, skip_dry_run
 from goldsmith.settings import settings
 from goldsmith.spec.ingest import Ingest
@@ -81,7 +85,10 @@ def _settled(task_timeout: timedelta, run_timeout: timedelta, target: str) -> di
         "retry_exponential_backoff": True,
         "max_retry_delay": timedelta(minutes=5),
         "retry_policy": ExceptionRetryPolicy(
-            rules=[RetryRule(exception=GoldsmithError, action=RetryAction.FAIL)]
+            rules=[
+                RetryRule(exception=IngestBlocked, action=RetryAction.DEFAULT),
+                RetryRule(exception=GoldsmithError, action=RetryAction.FAIL),
+            ]
         ),
         "execution_timeout": task_timeout,
         "pre_execute": partial(before, own=task_timeout, run_timeout=run_timeout, target=target),
@@ -138,7 +145,7 @@ def split_task(ingest: dict[str, Any], connection: str, root: str) -> list[dict[
     chunks = split(spec, _root(root))
     # Not the run's id: another Airflow that loads into the same warehouse may have one of that name.
     run = uuid4().hex
-    prepare(_connect(connection), spec, run)
+    prepare(_connect(connection), spec, run, is_over=partial(_is_over, own=_owner(spec)))
     return [{"run": run, "chunk": asdict(chunk)} for chunk in chunks]
 
 
@@ -146,7 +153,8 @@ def load_task(ingest: dict[str, Any], connection: str, root: str, chunk: dict[st
     """Copy one chunk into its staging table."""
     spec, run, part = Ingest.model_validate(ingest), chunk["run"], Chunk(**chunk["chunk"])
     get_current_context()["lines"] = f"lines {part.first_line} to {part.last_line}"  # type: ignore[typeddict-unknown-key]
-    return {"run": run, "loaded": asdict(load(_connect(connection), spec, _root(root), run=run, chunk=part))}
+    loaded = load(_connect(connection), spec, _root(root), run=run, chunk=part, owner=_owner(spec))
+    return {"run": run, "loaded": asdict(loaded)}
 
 
 def merge_task(ingest: dict[str, Any], connection: str, loaded: Any, parallel: int) -> dict[str, Any]:
@@ -160,6 +168,27 @@ def merge_task(ingest: dict[str, Any], connection: str, loaded: Any, parallel: i
     done = [Loaded(**part["loaded"]) for part in parts]
     # Every file has a chunk.
     return asdict(merge(_connect(connection), spec, run=parts[0]["run"], loaded=done, parallel=parallel))
+
+
+def _owner(ingest: Ingest) -> str:
+    """Name the run that this task belongs to, for `_is_over`."""
+    run = get_current_context()["dag_run"]
+    return json.dumps([run.dag_id, run.run_id, ingest.source])
+
+
+def _is_over(owner: str, *, own: str) -> bool | None:
+    """Whether a run is over that has staged; None if it is one of another Airflow.
+
+    A split that runs again finds what the split before it has staged, in its own run and for its own table.
+    """
+    if owner == own:
+        return True
+    dag_id, run_id, *_ = json.loads(owner)
+    ti: Any = get_current_context()["ti"]
+    try:
+        return ti.get_dagrun_state(dag_id, run_id) in ("success", "failed")
+    except AirflowRuntimeError:
+        return None
 
 
 def _root(root: str) -> Path:
@@ -180,6 +209,8 @@ def _open(hook: Any, name: str) -> psycopg.Connection[tuple[object, ...]]:
             f"Airflow connection {name!r} opens with {type(opened).__module__}; the ingest needs psycopg 3.",
             hint="Install apache-airflow-providers-postgres 7.1 or later with SQLAlchemy 2.",
         )
+    # The connection's extra may ask for rows of another kind.
+    opened.row_factory = tuple_row
     return opened
 
 

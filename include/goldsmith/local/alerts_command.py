@@ -29,10 +29,13 @@ def explain(
 ) -> None:
     """Say which routes a failure of a node takes and where they lead, and why it does not take the others."""
     from goldsmith.local.alerts import explained
-    from goldsmith.local.run import choose_pipeline
+    from goldsmith.local.manifests import refresh_manifest
+    from goldsmith.local.pipelines import choose_pipeline
+    from goldsmith.local.session import reporter
 
     here = settings()
     spec, _ = choose_pipeline(here, pipeline)
+    refresh_manifest(spec, here, reporter(Console(stderr=True)))
     Console().print(explained(spec, here, node), highlight=False)
 
 
@@ -43,7 +46,7 @@ def send(
     """Send a sample by a route, to each of its channels. Exit code: 0 all took it, 3 one did not."""
     from goldsmith.local.airflow import local_stack
     from goldsmith.local.alerts import send_sample
-    from goldsmith.local.run import choose_pipeline
+    from goldsmith.local.pipelines import choose_pipeline
 
     here = settings()
     spec, _ = choose_pipeline(here, pipeline)

@@ -78,7 +78,7 @@ def backfilled(
         if not done.is_success:
             console.print(
                 Text(
-                    f"{number - 1} of {len(todo)} windows are done. Mend the cause, then go on with: goldsmith run "
+                    f"{number - 1} of {len(todo)} windows are done. Fix the cause, then go on with: goldsmith run "
                     f"--failed; then goldsmith backfill --from {window.end.isoformat()} for the rest."
                 ),
                 soft_wrap=True,

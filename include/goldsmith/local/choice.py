@@ -7,15 +7,19 @@ import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from goldsmith.dbt.connected import DbtProfile
 from goldsmith.dbt.listing import (
+    EAGER,
     LIST,
     Listing,
     manifest_to_compare,
     read_listing,
     selection_arguments,
 )
-from goldsmith.dbt.project import DbtProject, dbt_command, dbt_environment
+from goldsmith.dbt.parse import variable_arguments
+from goldsmith.dbt.project import DbtProject, dbt_executable
 from goldsmith.errors import ConfigurationError, SelectionError
 from goldsmith.plan.choices import Choice, explained
 from goldsmith.plan.chosen import chosen_tasks
@@ -38,6 +42,8 @@ def choose_nodes(
     target: str,
     compared_with: Path | None,
     lasted: Mapping[str, float],
+    profile: DbtProfile,
+    variables: Mapping[str, Any] | None = None,
 ) -> list[Choice]:
     """Ask dbt what a selection means.
 
@@ -48,6 +54,8 @@ def choose_nodes(
         target: dbt target.
         compared_with: The manifest that `state:` means.
         lasted: Unique id to seconds of the last time.
+        profile: How dbt finds its profile.
+        variables: dbt variables of the pipeline; those of the run go before them.
 
     Raises:
         SelectionError: The selection means nothing; names what is meant most likely.
@@ -60,22 +68,30 @@ def choose_nodes(
         )
     terms = (*options.select, *options.exclude)
     manifest = manifest_to_compare(compared_with) if any("state:" in term for term in terms) else None
-    found = _listed(project, options, target=target, manifest=manifest)
+    around = ["--target", target, *variable_arguments({**(variables or {}), **options.vars})]
+    found = _listed(project, options, [*around, *profile.arguments], manifest, profile.env)
     tasks = chosen_tasks(plan, found.unique_ids, unmatched=found.unmatched, terms=terms)
     return explained(plan, tasks, found.unique_ids, lasted=lasted)
 
 
-def _listed(project: DbtProject, options: RunOptions, *, target: str, manifest: Path | None) -> Listing:
+def _listed(
+    project: DbtProject,
+    options: RunOptions,
+    around: list[str],
+    manifest: Path | None,
+    env: Mapping[str, str],
+) -> Listing:
     selection = selection_arguments(options.select, options.exclude)
-    flags = ["--log-format", "json", "--log-level", "debug", "--log-level-file", "none"]
+    flags = ["--no-version-check", "--no-use-colors", "--no-quiet"]
+    flags += ["--log-format", "json", "--log-level", "debug", "--log-level-file", "none"]
     with tempfile.TemporaryDirectory() as folder:
-        there = ["--target", target, "--target-path", str(Path(folder) / "target")]
+        there = [*around, "--target-path", str(Path(folder) / "target")]
         if manifest:
             shutil.copyfile(manifest, Path(folder) / "manifest.json")
             there += ["--state", folder]
-        command = [*dbt_command(), *flags, *LIST, *selection, *there]
+        command = [dbt_executable(), *flags, *LIST, *EAGER, *selection, *there]
         done = subprocess.run(
-            command, cwd=project.path, env=dbt_environment(), capture_output=True, text=True, check=False
+            command, cwd=project.path, env=dict(env), capture_output=True, text=True, check=False
         )
     found = read_listing(done.stdout.splitlines())
     if done.returncode != 0:

@@ -122,7 +122,7 @@ class GateInRun:
         if state == "failed":
             return ConfigurationError(
                 f"The gate of {self.layer} blocks in run {self.run_id} and asks nobody.",
-                hint="Mend the cause and retry what failed; or write `on_block: ask` for this layer into "
+                hint="Fix the cause and retry the failed tasks; or write `on_block: ask` for this layer into "
                 "`gates` of the pipeline spec, and clear the gate.",
             )
         asked = self.api.question(self.pipeline, self.run_id, self.task_id)

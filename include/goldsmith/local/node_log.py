@@ -16,8 +16,8 @@ from goldsmith.rest.transport import ApiRefused
 from goldsmith.results.history import by_node
 from goldsmith.results.record import NodeResult
 
-NODE_TASKS = ("run", "seed", "snapshot", "freshness")
-KINDS = ("model", "seed", "snapshot", "source")
+NODE_TASKS = ("run", "seed", "snapshot", "function", "freshness")
+KINDS = ("model", "seed", "snapshot", "function", "source")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -22,7 +22,10 @@ def plan(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Show the tasks a pipeline becomes: layers, nodes, tests and gates; with a selection, what a run of it builds."""
-    from goldsmith.local.run import choose_pipeline, chosen_nodes
+    from goldsmith.local.manifests import refresh_manifest
+    from goldsmith.local.pipelines import choose_pipeline
+    from goldsmith.local.run import chosen_nodes
+    from goldsmith.local.session import reporter
     from goldsmith.pipeline import load_plan, project_of
     from goldsmith.plan.choices import choices_listing, choices_table
     from goldsmith.plan.show import plan_tree
@@ -30,12 +33,8 @@ def plan(
     here = settings()
     spec, _ = choose_pipeline(here, pipeline)
     asked = run_arguments.RunArguments(select=select, exclude=exclude).options(target="")
-    project = project_of(spec, here)
-    found = load_plan(spec, project, here)
-    if project.changed_since_manifest():
-        typer.echo(
-            "The manifest is older than the project's files. Make it anew: goldsmith manifest", err=True
-        )
+    refresh_manifest(spec, here, reporter(Console(stderr=True)))
+    found = load_plan(spec, project_of(spec, here), here)
     shown: Any
     if asked.is_selective:
         choices = chosen_nodes(spec, here, asked, found)

@@ -25,6 +25,7 @@ _NOUNS = {
     "seed": ("seed", "loaded"),
     "model": ("model", "built"),
     "snapshot": ("snapshot", "taken"),
+    "function": ("function", "made"),
     "test": ("test", "passed"),
     "unit_test": ("test", "passed"),
 }

@@ -25,7 +25,7 @@ def report(
 ) -> None:
     """Say where the report of a run lies, or show it."""
     from goldsmith.local.airflow import running_airflow
-    from goldsmith.local.run import choose_pipeline
+    from goldsmith.local.pipelines import choose_pipeline
     from goldsmith.local.run_report import find_report
 
     here = settings()

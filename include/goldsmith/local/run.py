@@ -8,17 +8,18 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from goldsmith.dbt.project import make_manifest
 from goldsmith.errors import ConfigurationError, EnvironmentProblem, GoldsmithError, SelectionError
 from goldsmith.local.airflow import Airflow, local_stack
 from goldsmith.local.choice import choose_nodes, is_known_before
 from goldsmith.local.environment import RESULTS
 from goldsmith.local.follow import follow
+from goldsmith.local.manifests import dbt_profile, refresh_manifest
 from goldsmith.local.names import nearest
+from goldsmith.local.pipelines import find_pipelines, refuse_unread
 from goldsmith.local.report import Report, make_report
 from goldsmith.local.said import Said
 from goldsmith.local.session import Watch
-from goldsmith.pipeline import load_plan, pipelines_in, project_of, refuse_prod_from_here
+from goldsmith.pipeline import load_plan, project_of, refuse_prod_from_here
 from goldsmith.plan.choices import Choice
 from goldsmith.plan.model import Plan
 from goldsmith.report.store import ReportStore
@@ -31,66 +32,30 @@ PARSE_TIMEOUT = 180.0
 BEFORE_LAYERS = ("ingest", "sources", "seeds")
 
 
-def choose_pipeline(here: Settings, name: str | None) -> tuple[Pipeline, Path]:
-    """The pipeline of a name, or the only one; with the DAG file that builds it.
+def prepare_run(
+    spec: Pipeline, here: Settings, asked: RunOptions, report: Callable[[str], None], *, file: Path
+) -> None:
+    """For the local stack: refuse what it would refuse, before it is started, and make manifest and plan.
+
+    Args:
+        spec: The pipeline.
+        here: Settings of this process.
+        asked: The parameters of the run.
+        report: Called with a line for each step.
+        file: The DAG file that builds the pipeline.
 
     Raises:
-        ConfigurationError: There is none of that name, or more than one to choose from.
-    """
-    found = pipelines_in(here.dags_dir)
-    if not found:
-        raise ConfigurationError(
-            f"No pipeline: no DAG file in {here.dags_dir} calls goldsmith.build_dag.",
-            hint="See the README for a DAG file of ten lines.",
-        )
-    if name is None and len(found) == 1:
-        return next(iter(found.values()))
-    if name is None:
-        raise ConfigurationError(
-            f"There are {len(found)} pipelines: {', '.join(found)}.",
-            hint=f"Name one: goldsmith run {next(iter(found))}",
-        )
-    if name not in found:
-        raise ConfigurationError(f"No pipeline is called {name!r}.{nearest(name, found)}")
-    return found[name]
-
-
-def prepare_run(spec: Pipeline, here: Settings, asked: RunOptions, report: Callable[[str], None]) -> None:
-    """For the local stack: refuse what it would refuse, before it is started, and make the manifest.
-
-    Raises:
-        ConfigurationError: The pipeline would write production, its project cannot be parsed, or its engine takes no
-            parameters.
+        ConfigurationError: The pipeline would write production, Airflow does not read its DAG file, its project cannot
+            be parsed or planned, or its engine takes no parameters.
         SelectionError: The selection means nothing.
     """
     if here.airflow is not None:
         return
     refuse_prod_from_here(spec, replace(here, embedded=local_stack(here).needs.embedded))
+    refuse_unread(file, here)
     refresh_manifest(spec, here, report)
+    _plan(spec, here)
     _check_selection(spec, here, asked)
-
-
-def refresh_manifest(spec: Pipeline, here: Settings, report: Callable[[str], None]) -> None:
-    """Run `dbt parse` where there is no manifest or the project's files are newer.
-
-    Raises:
-        ConfigurationError: dbt cannot parse the project.
-    """
-    project = project_of(spec, here)
-    if project.manifest_path.is_file() and not project.changed_since_manifest():
-        return
-    report("Making the dbt manifest")
-    make_manifest(project, target=spec.target or here.target)
-
-
-def refresh_manifests(here: Settings, report: Callable[[str], None]) -> None:
-    """Make the manifests of all pipelines, where they are missing or old.
-
-    Raises:
-        ConfigurationError: A pipeline's spec or its project is not usable.
-    """
-    for spec, _ in pipelines_in(here.dags_dir).values():
-        refresh_manifest(spec, here, report)
 
 
 def run_pipeline(
@@ -185,14 +150,18 @@ def chosen_nodes(spec: Pipeline, here: Settings, asked: RunOptions, plan: Plan) 
         SelectionError: The selection means nothing.
     """
     results = local_stack(here).env()[RESULTS]
-    return choose_nodes(
-        plan,
-        project_of(spec, here),
-        asked,
-        target=spec.target or here.target,
-        compared_with=here.root / spec.state_manifest if spec.state_manifest else None,
-        lasted=ReportStore(results, spec.name).last_seconds(),
-    )
+    project = project_of(spec, here)
+    with dbt_profile(spec, project, here, lambda _: None) as profile:
+        return choose_nodes(
+            plan,
+            project,
+            asked,
+            target=spec.target or here.target,
+            compared_with=here.root / spec.state_manifest if spec.state_manifest else None,
+            lasted=ReportStore(results, spec.name).last_seconds(),
+            variables=spec.vars,
+            profile=profile,
+        )
 
 
 def retry_node(
@@ -312,7 +281,7 @@ def _followed(airflow: Airflow, run: Run, spec: Pipeline, here: Settings, watch:
         progress,
         order=group_order(spec),
         plan=plan,
-        is_only_pipeline=not progress.failed or len(pipelines_in(here.dags_dir)) == 1,
+        is_only_pipeline=not progress.failed or len(find_pipelines(here).names) == 1,
     )
 
 

@@ -44,12 +44,8 @@ def run(
 ) -> None:
     """Start what is needed, run a pipeline and show its progress. Exit code: 0 success, 1 the run failed."""
     from goldsmith.local.airflow import started_airflow
-    from goldsmith.local.run import (
-        choose_pipeline,
-        prepare_run,
-        resume_run,
-        run_pipeline,
-    )
+    from goldsmith.local.pipelines import choose_pipeline
+    from goldsmith.local.run import prepare_run, resume_run, run_pipeline
     from goldsmith.local.session import reporter
 
     here, console = settings(), Console(stderr=as_json)
@@ -67,7 +63,7 @@ def run(
         fail_fast=fail_fast,
         dry_run=dry_run,
     ).options(target=spec.target or here.target)
-    prepare_run(spec, here, asked, report)
+    prepare_run(spec, here, asked, report, file=file)
     airflow = started_airflow(here, report)
     work = (
         partial(resume_run, airflow, spec, here, asked=asked, report=report)
@@ -97,7 +93,8 @@ def backfill(
     from goldsmith.local.airflow import started_airflow
     from goldsmith.local.backfill import backfilled, windows
     from goldsmith.local.follow import display_on
-    from goldsmith.local.run import choose_pipeline, group_order, prepare_run, run_pipeline
+    from goldsmith.local.pipelines import choose_pipeline
+    from goldsmith.local.run import group_order, prepare_run, run_pipeline
     from goldsmith.local.session import Watch, ending_with, reporter
 
     here, console = settings(), Console()
@@ -114,7 +111,7 @@ def backfill(
         dry_run=dry_run,
     ).options(target=spec.target or here.target)
     todo = windows(start, end, every)
-    prepare_run(spec, here, todo[0].of(asked), report)
+    prepare_run(spec, here, todo[0].of(asked), report, file=file)
     airflow = started_airflow(here, report)
     watch = Watch(display=display_on(console, group_order(spec)))
     work = partial(run_pipeline, airflow, spec, here, file=file, watch=watch, report=report)

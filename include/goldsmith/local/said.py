@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-from goldsmith.engine.state import BuildState
+from goldsmith.engine.state import WARNINGS_KEY, BuildState
 from goldsmith.errors import GoldsmithError
 from goldsmith.plan.graph import nodes_by_task
 from goldsmith.plan.model import Plan, PlannedNode
@@ -31,10 +31,11 @@ _MOST = 25  # warnings that are looked up
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Warned:
-    """A test that warned."""
+    """A test that warned, or something that dbt warned of."""
 
     task_id: str
     unique_id: str
+    """Empty for what is about no node."""
     message: str
 
 
@@ -83,7 +84,10 @@ class Said:
             return ()
 
     def warnings(self) -> tuple[Warned, ...]:
-        """The tests and sources that warned; of the isolated engine's tests those of severity `warn`, to ask less."""
+        """What dbt warned of beside the nodes, and the tests and sources that warned.
+
+        Of the isolated engine's tests those of severity `warn`, to ask less.
+        """
         tests = [node for node in self.plan.nodes if node.kind in ("test", "source")]
         if self.plan.builds:
             statuses = {
@@ -95,11 +99,20 @@ class Said:
         asked = {node.unique_id: node for node in tests[:_MOST]}
         task_ids = dict.fromkeys(node.task_id for node in asked.values())
         found = [last for task_id in task_ids for last in self.lasts(task_id)]
-        return tuple(
+        return self._beside_nodes() + tuple(
             Warned(task_id=asked[last.unique_id].task_id, unique_id=last.unique_id, message=last.message)
             for last in found
             if last.unique_id in asked and last.status == _WARN
         )
+
+    def _beside_nodes(self) -> tuple[Warned, ...]:
+        """What dbt warned of that is about no node: each once, however many builds it was said to."""
+        found: dict[str, str] = {}
+        for build in self.plan.builds:
+            kept = self.api.xcom(self.plan.pipeline, self.run_id, build.task_id, WARNINGS_KEY)
+            for text in kept if isinstance(kept, list) else ():
+                found.setdefault(str(text), build.task_id)
+        return tuple(Warned(task_id=by, unique_id="", message=text) for text, by in found.items())
 
     @cached_property
     def _tasks(self) -> Mapping[str, tuple[PlannedNode, ...]]:

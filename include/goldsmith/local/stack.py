@@ -31,8 +31,9 @@ PREFERRED_PORT = 8080
 START_TIMEOUT = 240.0
 STOP_TIMEOUT = 40.0
 STARTS_UNTIL_HOPELESS = 3
-LOCAL_SETTINGS = """\
-# Made by Goldsmith: see goldsmith/local/preload.py and goldsmith/local/scheduling.py.
+_MADE = "# Made by Goldsmith"
+LOCAL_SETTINGS = f"""\
+{_MADE}: see goldsmith/local/preload.py and goldsmith/local/scheduling.py.
 import sys
 
 if "scheduler" in sys.argv:
@@ -241,6 +242,11 @@ class Stack:
         secrets = self.state.secrets()
         write_private(self.state.passwords_file, {USER: secrets.password, TASKS_USER: secrets.tasks_password})
         settings = self.state.airflow_home / "config" / "airflow_local_settings.py"
+        if settings.is_file() and not settings.read_text(errors="replace").startswith(_MADE):
+            raise EnvironmentProblem(
+                f"{settings} is not Goldsmith's, and the local stack would overwrite it.",
+                hint="Name a folder for the stack alone: export GOLDSMITH_STATE_DIR=/path/to/folder",
+            )
         settings.write_text(LOCAL_SETTINGS)
 
     def _start_supervisor(self, env: Mapping[str, str]) -> None:

@@ -125,7 +125,7 @@ class StateDir:
         """The secrets, made at the first call, and the folder with them.
 
         Raises:
-            EnvironmentProblem: The folder cannot be made, or another user's stack is here.
+            EnvironmentProblem: The folder cannot be made, another user's stack is here, or other secrets.
         """
         self.create()
         file = self.path / "secrets.json"
@@ -133,6 +133,11 @@ class StateDir:
         with (self.path / "secrets.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             known = json.loads(file.read_text()) if file.is_file() else {}
+            if known and not any(name in known for name in _MAKERS):
+                raise EnvironmentProblem(
+                    f"{file} is not Goldsmith's, and the local stack would overwrite it.",
+                    hint="Name a folder for the stack alone: export GOLDSMITH_STATE_DIR=/path/to/folder",
+                )
             found = Secrets.completed(known)
             if known != (complete := {**known, **asdict(found)}):
                 write_private(file, complete)

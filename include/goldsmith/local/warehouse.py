@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from goldsmith.errors import ConfigurationError
 from goldsmith.ingest.file import load_file
 from goldsmith.local.airflow import local_stack
 from goldsmith.local.environment import WAREHOUSE
+from goldsmith.local.pipelines import find_pipelines
 from goldsmith.local.postgres import PORT, SUPERUSER, EmbeddedPostgres
-from goldsmith.pipeline import pipelines_in
 from goldsmith.settings import Settings
 
 BEGIN = "# Written by `goldsmith up --warehouse`; it holds no secrets. Your own lines outside are kept."
@@ -36,7 +36,7 @@ def start_warehouse(here: Settings, report: Callable[[str], None]) -> EmbeddedPo
         )
     report("Starting PostgreSQL")
     server = stack.start_database()
-    for spec, _ in pipelines_in(here.dags_dir).values():
+    for spec, _ in find_pipelines(here).pipelines.values():
         for ingest in spec.ingest:
             with server.wrapped_errors():
                 result = load_file(server.conninfo("warehouse"), ingest, here.root)
@@ -63,26 +63,43 @@ def write_dotenv(file: Path, values: Mapping[str, str]) -> list[str]:
     Returns:
         The names that the user's own lines set; those are left to the user.
     """
-    own = _own_lines(file.read_text(encoding="utf-8")) if file.is_file() else []
-    set_by_user = {line.removeprefix("export ").split("=", 1)[0].strip() for line in own if "=" in line}
+    file = file.resolve()  # a link stays one
+    text = _read_text(file) if file.is_file() else ""
+    own = _own_lines(text, set(values))
+    set_by_user = {
+        line.strip().removeprefix("export ").split("=", 1)[0].strip() for line in own if "=" in line
+    }
     block = [f'{name}="{value}"' for name, value in values.items() if name not in set_by_user]
-    lines = [*own, BEGIN, *block, END]
+    if own and not own[-1].endswith("\n"):
+        own[-1] += "\n"
+    end = "\r\n" if own and own[0].endswith("\r\n") else "\n"
     staging = file.with_name(f"{file.name}.part")
-    staging.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    if file.is_file():
+    if file.is_file():  # before there is anything to read in it
+        staging.touch(mode=0o600)
         staging.chmod(file.stat().st_mode & 0o777)
+    with staging.open("w", encoding="utf-8", newline="") as stream:
+        stream.writelines((*own, *(line + end for line in (BEGIN, *block, END))))
     staging.replace(file)
     return sorted(set_by_user.intersection(values))
 
 
-def _own_lines(text: str) -> list[str]:
+def _read_text(file: Path) -> str:
+    try:
+        with file.open(encoding="utf-8", newline="") as stream:
+            return stream.read()
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{file} is not UTF-8: {error}", hint="Save it as UTF-8.") from error
+
+
+def _own_lines(text: str, ours: Collection[str]) -> list[str]:
+    """The user's lines, as they are: all but the marked block, which ends with the first line that we do not write."""
     own: list[str] = []
     is_ours = False
-    for line in text.splitlines():
-        if line == BEGIN:
-            is_ours = True
-        if not is_ours:
-            own.append(line)
-        if line == END:
+    for line in text.splitlines(keepends=True):
+        bare = line.strip()
+        if bare in (BEGIN, END):
+            is_ours = bare == BEGIN
+        elif not is_ours or bare.split("=", 1)[0] not in ours:
             is_ours = False
+            own.append(line)
     return own

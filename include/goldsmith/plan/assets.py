@@ -15,7 +15,7 @@ from goldsmith.plan.model import PlannedBuild, PlannedGate
 from goldsmith.spec.pipeline import Pipeline
 
 _PART = re.compile(r'"((?:[^"]|"")*)"|`((?:[^`]|``)*)`|([^."`]+)')
-_TESTS = ("test", "unit_test", "source")
+_WITHOUT = ("test", "unit_test", "source", "function")
 
 
 def asset_uri(pipeline: Pipeline, kind: str, relation: str) -> str:
@@ -30,7 +30,7 @@ def asset_uri(pipeline: Pipeline, kind: str, relation: str) -> str:
         >>> asset_uri(Pipeline(name="shop"), "model", '"warehouse"."silver"."orders"')
         'goldsmith://shop/silver/orders'
     """
-    if not pipeline.asset_namespace or not relation or kind in _TESTS:
+    if not pipeline.asset_namespace or not relation or kind in _WITHOUT:
         return ""
     parts = [
         (double or "").replace('""', '"') or (back or "").replace("``", "`") or bare

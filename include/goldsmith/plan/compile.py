@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from difflib import get_close_matches
 
@@ -19,7 +20,8 @@ from goldsmith.plan.groups import Place, place_tasks
 from goldsmith.plan.layers import assign_layers
 from goldsmith.plan.model import Plan, PlannedBuild, PlannedGate, PlannedNode
 from goldsmith.plan.names import TESTS, TaskName, name_tasks
-from goldsmith.plan.select import selections
+from goldsmith.plan.order import check_order
+from goldsmith.plan.select import Selection, selections
 from goldsmith.plan.stages import (
     ELEMENTARY_TABLES,
     assign_stages,
@@ -44,6 +46,7 @@ class Selected:
     dbt_version: str
     project_name: str
     elementary_schema: str = ""
+    unknown_kinds: tuple[str, ...] = ()
 
 
 def spec_checksum(pipeline: Pipeline) -> str:
@@ -55,25 +58,26 @@ def compile_plan(pipeline: Pipeline, selected: Selected) -> Plan:
     """Put a pipeline's nodes into layers, name their tasks and draw the edges.
 
     Raises:
-        PlanError: Two layers match one node, an edge runs against the layers, a cycle, a gate's limit on something
-            that the layer does not have, or a deadline for no node.
+        PlanError: Nothing to run, a cycle, or layers, limits of gates or deadlines that do not fit the nodes.
     """
+    selected = selected if pipeline.freshness != "off" else _unchecked(selected)
     nodes = selected.nodes
-    executable = {uid: node for uid, node in nodes.items() if node.is_executable}
+    executable = _executable(pipeline, nodes)
     _check_deadlines(pipeline, executable)
     layers = assign_layers(nodes, selected.layer_matches)
     check_gates(pipeline, executable, layers)
-    names = name_tasks(executable, layers, nodes)
+    names = _names(selected, executable)
     edges = _edges(pipeline, selected, layers)
     first = _before_everything(pipeline, selected)
     upstream = _upstream(pipeline, selected, edges, names, first)
-    stages = assign_stages(edges, layers, pipeline) if pipeline.engine == "shared" else {}
+    stages = assign_stages(edges, layers, pipeline)
     gates = plan_gates(upstream, pipeline, layers=layers, names=names, stages=stages)
+    stages = stages if pipeline.engine == "shared" else {}
     builds = plan_builds(upstream, pipeline, gates=gates, stages=stages, first=first)
-    places = _places(executable, layers, names, upstream, (*gates, *builds))
+    built_by = {names[uid].task_id: build_id(stage) for uid, stage in stages.items()}
+    places = _places(executable, names, upstream, gates, builds, layers=layers, built_by=built_by)
     selects = selections(executable)
     docs = nodes_docs(executable, nodes, selects)
-    built_by = {names[uid].task_id: build_id(stage) for uid, stage in stages.items()}
     updated_by = updaters(gates, builds, built_by)
     planned = tuple(
         _planned(
@@ -108,14 +112,41 @@ def compile_plan(pipeline: Pipeline, selected: Selected) -> Plan:
         not_run=tuple(sorted(set(nodes) - set(executable))),
         exposures=tuple(_exposure_line(exposure, nodes) for exposure in selected.exposures),
         elementary=selected.elementary_schema,
+        unknown_kinds=selected.unknown_kinds,
     )
+
+
+def _executable(pipeline: Pipeline, nodes: Mapping[str, Node]) -> dict[str, Node]:
+    """What becomes a task: a run without any would be green."""
+    found = {uid: node for uid, node in nodes.items() if node.is_executable}
+    if not found:
+        raise PlanError(
+            f"Pipeline {pipeline.name} has nothing to run: none of its {len(nodes)} nodes is a task (ephemeral models, "
+            "sources without freshness, types that `exclude_resource_types` leaves out).",
+            hint="Select more (`select` in the pipeline spec), or delete the pipeline.",
+        )
+    return found
+
+
+def _names(selected: Selected, executable: Mapping[str, Node]) -> dict[str, TaskName]:
+    layers = assign_layers(selected.nodes, selected.layer_matches, is_for_ids=True)
+    return name_tasks(executable, layers, selected.nodes, project=selected.project_name)
+
+
+def _unchecked(selected: Selected) -> Selected:
+    """The same without freshness checks of sources."""
+
+    def plain(nodes: Mapping[str, Node]) -> Mapping[str, Node]:
+        return {uid: replace(node, has_freshness=False) for uid, node in nodes.items()}
+
+    return replace(selected, nodes=plain(selected.nodes), graph=plain(selected.graph))
 
 
 def _edges(pipeline: Pipeline, selected: Selected, layers: Mapping[str, str]) -> dict[str, set[str]]:
     """Unique id to those it waits for."""
     edges = dbt_edges(selected.graph, selected.nodes)
     if pipeline.gate == "layer":
-        _check_order(edges, layers, list(pipeline.layers), selected.nodes)
+        check_order(edges, layers, list(pipeline.layers), selected.nodes)
         _cut_at_gates(edges, layers, list(pipeline.layers), selected.nodes)
     return edges
 
@@ -142,20 +173,6 @@ def _before_everything(pipeline: Pipeline, selected: Selected) -> tuple[str, ...
     return (ELEMENTARY_TABLES,) if is_wanted and selected.elementary_schema else ()
 
 
-def _check_order(
-    edges: Mapping[str, set[str]], layers: Mapping[str, str], order: list[str], nodes: Mapping[str, Node]
-) -> None:
-    rank = {layer: index for index, layer in enumerate(order)}
-    for uid, before in sorted(edges.items()):
-        for parent in sorted(before):
-            if rank.get(layers[parent], -1) > rank.get(layers[uid], len(order)):
-                raise PlanError(
-                    f"{nodes[uid].name} ({layers[uid]}) reads {nodes[parent].name} ({layers[parent]}), "
-                    f"but {layers[uid]} builds before {layers[parent]}.",
-                    hint="Move one of the two, reorder `layers`, or let dbt's own order rule: gate: node",
-                )
-
-
 def _cut_at_gates(
     edges: dict[str, set[str]], layers: Mapping[str, str], order: list[str], nodes: Mapping[str, Node]
 ) -> None:
@@ -177,10 +194,12 @@ def _add_ingest(upstream: dict[str, set[str]], pipeline: Pipeline, graph: Mappin
     Raises:
         PlanError: No source of the project is the table.
     """
-    sources = {node.table: uid for uid, node in graph.items() if node.kind == "source"}
+    sources: dict[str, list[str]] = defaultdict(list)
+    for uid, node in graph.items():
+        if node.kind == "source":
+            sources[node.table].append(uid)
     for ingest in pipeline.ingest:
-        uid = sources.get(ingest.source)
-        if uid is None:
+        if ingest.source not in sources:
             near = get_close_matches(ingest.source, sources, n=1)
             raise PlanError(
                 f"The ingest of {ingest.file} fills {ingest.source}, which is no source of the dbt project.",
@@ -188,31 +207,47 @@ def _add_ingest(upstream: dict[str, set[str]], pipeline: Pipeline, graph: Mappin
                 if near
                 else f"Sources: {', '.join(sorted(sources)) or 'none'}.",
             )
-        for reader in [uid] if uid in upstream else _readers(uid, graph, upstream):
-            upstream[reader].add(ingest.last_task_id)
+        for uid in sources[ingest.source]:
+            for reader in [uid] if uid in upstream else _readers(uid, graph, upstream):
+                upstream[reader].add(ingest.last_task_id)
 
 
 def _readers(uid: str, graph: Mapping[str, Node], planned: Container[str]) -> set[str]:
     """Planned nodes that read a node that is not planned, through others of that kind too."""
-    found: set[str] = set()
+    children: dict[str, list[str]] = defaultdict(list)
     for reader, node in graph.items():
-        if uid in node.parents and node.kind != "unit_test":
-            found |= {reader} if reader in planned else _readers(reader, graph, planned)
+        if node.kind != "unit_test":
+            for parent in node.parents:
+                children[parent].append(reader)
+    found: set[str] = set()
+    seen: set[str] = {uid}
+    left = [uid]
+    while left:
+        for reader in children[left.pop()]:
+            if reader in planned:
+                found.add(reader)
+            elif reader not in seen:
+                seen.add(reader)
+                left.append(reader)
     return found
 
 
 def _places(
     executable: Mapping[str, Node],
-    layers: Mapping[str, str],
     names: Mapping[str, TaskName],
     upstream: Mapping[str, set[str]],
-    between: tuple[PlannedGate | PlannedBuild, ...],
+    gates: tuple[PlannedGate, ...],
+    builds: tuple[PlannedBuild, ...],
+    *,
+    layers: Mapping[str, str],
+    built_by: Mapping[str, str],
 ) -> dict[str, Place]:
     """The groups of every task; raises a PlanError where the tasks form a cycle.
 
     Builds and gates stand in no group: a group can then be marked as a whole. Each counts as a group of its own,
-    because nothing that comes before one may be shown together with what comes after it.
+    which no test joins.
     """
+    between: tuple[PlannedGate | PlannedBuild, ...] = (*gates, *builds)
     before: dict[str, Iterable[str]] = {names[uid].task_id: tasks for uid, tasks in upstream.items()}
     before |= {one.task_id: one.upstream for one in between}
     unit_of = {
@@ -220,10 +255,14 @@ def _places(
         for uid, node in executable.items()
         if node.kind != "test" and (node.kind != "unit_test" or node.attached in executable)
     }
-    alone = {one.task_id: one.task_id for one in between}
-    unit_of |= alone
-    home = {names[uid].task_id: layers[uid] for uid in executable} | alone
-    return place_tasks(topological_order(before), before, home=home, unit_of=unit_of)
+    home = {names[uid].task_id: layers[uid] for uid in executable}
+    return place_tasks(
+        topological_order(before),
+        before,
+        home={**home, **{one.task_id: one.task_id for one in between}},
+        unit_of=unit_of,
+        apart=built_by or (home if gates else {}),
+    )
 
 
 def _owner(node: Node, nodes: Mapping[str, Node]) -> str:
@@ -248,7 +287,7 @@ def _planned(
     build: str,
     updated_by: str,
     owner: str,
-    select: str,
+    select: Selection,
     docs: str,
     dbt_group: str,
     pipeline: Pipeline,
@@ -263,7 +302,8 @@ def _planned(
         label=_display_name(name, place),
         group=place.top,
         unit=place.unit,
-        select=select,
+        select=select.text,
+        selects_more=select.more,
         build=build,
         asset=asset_uri(pipeline, node.kind, node.relation),
         updated_by=updated_by,
@@ -279,6 +319,8 @@ def _planned(
         retry_errors=node.meta.retry_errors or "",
         timeout=_seconds(node.meta.timeout or pipeline.node_timeout),
         slow_after=_seconds(node.meta.slow_after or pipeline.slow_after),
+        full_refresh=node.full_refresh,
+        expect=node.meta.expect or "",
         dbt_group=dbt_group,
     )
 
@@ -300,7 +342,7 @@ def _seconds(limit: timedelta | None) -> int:
 
 def _display_name(name: TaskName, place: Place) -> str:
     """A test that is shown with another node than the one that defines it says so."""
-    is_at_home = place.unit.startswith(f"{name.layer}.{name.group}.") or name.group == TESTS
+    is_at_home = place.unit.startswith(f"{name.layer}.{name.group}.") or name.group.endswith(TESTS)
     return name.display if is_at_home else f"{name.group}: {name.display}"
 
 

@@ -6,13 +6,15 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from goldsmith.dbt.node import Column, Node
+from goldsmith.plan.model import dbt_command_line
+from goldsmith.plan.select import Selection
 
 _TESTS = ("test", "unit_test")
 _NAMED = 20
 
 
 def nodes_docs(
-    executable: Mapping[str, Node], nodes: Mapping[str, Node], selects: Mapping[str, str]
+    executable: Mapping[str, Node], nodes: Mapping[str, Node], selects: Mapping[str, Selection]
 ) -> dict[str, str]:
     """Unique id to the documentation of a node.
 
@@ -39,7 +41,7 @@ def nodes_docs(
 
 
 def _node_docs(
-    node: Node, *, select: str, reads: Sequence[str], readers: Sequence[str], tests: Sequence[str]
+    node: Node, *, select: Selection, reads: Sequence[str], readers: Sequence[str], tests: Sequence[str]
 ) -> str:
     """Description, facts, the command that does the same on a laptop, and columns."""
     verb = "source freshness" if node.kind == "source" else "build"
@@ -54,7 +56,7 @@ def _node_docs(
         "reads": _named(reads),
         "read by": _named(readers),
         "tests": _named(tests),
-        "on a laptop": f"`dbt {verb} --select {select}`",
+        "on a laptop": f"`{dbt_command_line(verb, select.text, more=select.more)}`",
     }
     parts = [
         node.description.strip(),

@@ -68,6 +68,7 @@ def _test_edges(
     """For each node the tests it has to wait for, beyond those a parent of it waits for."""
     flow = [uid for uid in order if nodes[uid].kind not in ("test", "unit_test")]
     bit = {uid: 1 << index for index, uid in enumerate(flow)}
+    no_wait = {uid for uid in flow if nodes[uid].kind == "function"}  # dbt lets a function wait for no test
     above = _ancestor_sets(flow, parents, bit)
     children = defaultdict(list)
     for uid in flow:
@@ -78,7 +79,7 @@ def _test_edges(
         reads = sum(bit[parent] for parent in parents[uid] if parent in bit) if node.kind == "test" else 0
         if reads:
             latest = max((p for p in parents[uid] if p in bit), key=lambda p: bit[p])
-            for child in _nearest_below(latest, reads, above, children):
+            for child in _nearest_below(latest, reads, above, children, no_wait):
                 waits[child].add(uid)
     return waits
 
@@ -97,16 +98,20 @@ def _ancestor_sets(
 
 
 def _nearest_below(
-    start: str, reads: int, above: Mapping[str, int], children: Mapping[str, list[str]]
+    start: str,
+    reads: int,
+    above: Mapping[str, int],
+    children: Mapping[str, list[str]],
+    passed_by: Container[str],
 ) -> list[str]:
-    """The first nodes on each way down from `start` that have all of `reads` above them."""
+    """The first nodes on each way down from `start`, but for some, that have all of `reads` above them."""
     found, seen, ahead = [], {start}, list(children[start])
     while ahead:
         uid = ahead.pop()
         if uid in seen:
             continue
         seen.add(uid)
-        if above[uid] & reads == reads:
+        if above[uid] & reads == reads and uid not in passed_by:
             found.append(uid)
         else:
             ahead.extend(children[uid])

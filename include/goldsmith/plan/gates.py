@@ -30,7 +30,7 @@ def check_gates(pipeline: Pipeline, executable: Mapping[str, Node], layers: Mapp
         if not members:
             raise PlanError(
                 f"`gates` sets limits for {layer}, and no node of the pipeline belongs to that layer.",
-                hint="Take them away, or mend the layer's selection: goldsmith plan",
+                hint="Take them away, or fix the layer's selection: goldsmith plan",
             )
         for model in sorted(gate.measured):
             _check_model(model, layer, gate, executable, layers)
@@ -72,7 +72,7 @@ def _check_tags(layer: str, gate: Gate, members: Collection[Node], sources: Coll
     about = {
         "failed_tests": [node for node in members if node.kind in _TESTS],
         "warned_tests": [node for node in members if node.kind in _TESTS],
-        "failed_models": [node for node in members if node.kind in _BUILT],
+        "failed_models": [node for node in members if node.kind in (*_BUILT, "function")],
         "stale_sources": list(sources),
     }
     for key, limits in gate.counted.items():

@@ -56,6 +56,22 @@ class PlanGraph:
         """Task id to its place in an order in which every task comes after what it waits for."""
         return {task_id: place for place, task_id in enumerate(topological_order(self.parents))}
 
+    def unknown(self, states: Mapping[str, str | None]) -> list[str]:
+        """The ids of the nodes' tasks of a run that this plan lacks: the run's DAG was made from another plan.
+
+        Args:
+            states: Task id to state, of all tasks of the run.
+        """
+        # Only these have ids of three parts; ingest is beside the plan.
+        return sorted(
+            task_id
+            for task_id, state in states.items()
+            if task_id.count(".") > 1
+            and not task_id.startswith("ingest.")
+            and state != "removed"
+            and task_id not in self.tasks
+        )
+
     def groups_of(self, task_id: str) -> tuple[str, ...]:
         """The task groups that a task stands in; gates and builds stand in none."""
         if task_id not in self.tasks:

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
 from goldsmith.dbt.node import Node
 from goldsmith.errors import PlanError
 from goldsmith.plan.edges import topological_order
+from goldsmith.plan.names import folder_name
+from goldsmith.spec.pipeline import RESERVED
 
+SOURCES = "sources"
+"""The group of the sources' freshness checks and tests."""
 _ROOT_FOLDERS = ("models", "tests")
 
 
-def assign_layers(nodes: Mapping[str, Node], matches: Mapping[str, set[str]]) -> dict[str, str]:
+def assign_layers(
+    nodes: Mapping[str, Node], matches: Mapping[str, set[str]], *, is_for_ids: bool = False
+) -> dict[str, str]:
     """Give every node the name of its layer, or of the group it stands in outside the layers.
+
+    An ephemeral model has nothing to run, so its folder decides nothing: its tests run between what it reads and
+    what reads it, wherever these are.
 
     Args:
         nodes: Unique id to node; all nodes of the pipeline.
         matches: Layer to the unique ids its selection matches, in the order of the layers.
+        is_for_ids: Leave out of account what reads a node: ids do not depend on that.
 
     Raises:
         PlanError: A node matches two layers, or the nodes form a cycle.
@@ -26,18 +35,19 @@ def assign_layers(nodes: Mapping[str, Node], matches: Mapping[str, set[str]]) ->
     layers = {
         uid: _layer_of(node, matches) for uid, node in nodes.items() if node.kind not in ("test", "unit_test")
     }
+    layers |= _ephemerals(nodes, layers, list(matches), with_readers=not is_for_ids)
     reached = _reached(nodes, layers, {layer: index for index, layer in enumerate(matches)})
     for uid, node in nodes.items():
         if node.kind == "unit_test":
-            layers[uid] = layers.get(node.attached, "tests")
+            layers[uid] = layers.get(node.attached) or _outside("tests", matches)
         elif node.kind == "test":
-            layers[uid] = _latest(node, layers, reached)
+            layers[uid] = _latest(node, layers, reached) or _outside("tests", matches)
     return layers
 
 
 def _layer_of(node: Node, matches: Mapping[str, set[str]]) -> str:
     if node.kind == "source":
-        return "sources"
+        return SOURCES
     found = [layer for layer, ids in matches.items() if node.unique_id in ids]
     if len(found) > 1:
         raise PlanError(
@@ -52,10 +62,37 @@ def _folder_group(node: Node, matches: Mapping[str, set[str]]) -> str:
     folders = PurePosixPath(node.file).parent.parts
     if len(folders) > 1 and folders[0] in _ROOT_FOLDERS:
         folders = folders[1:]
-    # Any folder name is allowed on disk, but not in a task id.
-    name = re.sub(r"[^A-Za-z0-9_-]+", "_", folders[0])[:60] if folders else node.kind
-    # A model in a folder called like a layer, which the layer's selection does not match.
-    return f"other_{name}" if name in matches or name in ("ingest", "sources") else name
+    name = folder_name(folders[0]) if folders else node.kind
+    return _outside(name, matches)
+
+
+def _outside(name: str, matches: Mapping[str, set[str]]) -> str:
+    """The name of a group outside the layers: not that of a layer, whose selection does not match it, or of a task."""
+    return f"other_{name}" if name in matches or name in RESERVED else name
+
+
+def _ephemerals(
+    nodes: Mapping[str, Node], layers: Mapping[str, str], order: list[str], *, with_readers: bool
+) -> dict[str, str]:
+    """Unique id of each ephemeral model in a layer to the layer in which its tests can run, as near as may be."""
+    rank = {layer: index for index, layer in enumerate(order)}
+    mine = {uid for uid in layers if nodes[uid].is_ephemeral and layers[uid] in rank}
+    if not mine:
+        return {}
+    parents = {uid: [before for before in nodes[uid].parents if before in layers] for uid in layers}
+    built = {uid: rank[layers[uid]] for uid in layers if layers[uid] in rank and not nodes[uid].is_ephemeral}
+    upwards = topological_order(parents)
+    most = dict.fromkeys(layers, len(order) - 1)
+    for uid in reversed(upwards) if with_readers else ():
+        for before in parents[uid]:
+            most[before] = min(most[before], built.get(uid, most[uid]))
+    found: dict[str, int] = {}
+    for uid in upwards:
+        # Tests of an ephemeral model come before those of the next one.
+        least = max((found[before] for before in parents[uid]), default=0)
+        wish = min(rank[layers[uid]], most[uid]) if uid in mine else least
+        found[uid] = built.get(uid, max(least, wish))
+    return {uid: order[found[uid]] for uid in mine}
 
 
 def _reached(
@@ -75,6 +112,6 @@ def _reached(
 
 
 def _latest(test: Node, layers: Mapping[str, str], reached: Mapping[str, tuple[int, bool]]) -> str:
-    """A test belongs to the latest layer among what it reads, else where its first parent stands."""
+    """The latest layer among what a test reads, else where its first parent is; empty if it reads nothing planned."""
     reads = [parent for parent in test.parents if parent in layers]
-    return layers[max(reads, key=lambda uid: reached[uid])] if reads else "tests"
+    return layers[max(reads, key=lambda uid: reached[uid])] if reads else ""

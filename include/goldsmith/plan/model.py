@@ -6,6 +6,21 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 
+def dbt_command_line(verb: str, select: str, *, more: int, target: str = "", given: str = "") -> str:
+    """A dbt command line for people.
+
+    Args:
+        verb: dbt's command, such as `build`.
+        select: What it selects.
+        more: How many other nodes the selection matches.
+        target: dbt target; empty for the profile's own.
+        given: Further arguments.
+    """
+    parts = [f"dbt {verb} --select {select}", f"--target {target}" if target else "", given]
+    others = f" # runs {more} more of the same name" if more else ""
+    return " ".join(filter(None, [*parts, others]))
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlannedNode:
     """One executable dbt node and the Airflow task it becomes, alone or with other nodes.
@@ -30,7 +45,9 @@ class PlannedNode:
     unit: str
     """Id of the task whose own group inside that it shares; empty for none."""
     select: str
-    """dbt selection that matches this node alone, for the command of its kind."""
+    """dbt selection for a person's command line: it matches the node, and as few others of its kind as possible."""
+    selects_more: int = 0
+    """How many other nodes `select` matches; 0 where it means this node alone."""
     build: str
     """Id of the task that builds it together with others; empty in the isolated engine."""
     asset: str
@@ -54,8 +71,22 @@ class PlannedNode:
     """Seconds after which what it runs in the warehouse is cancelled; 0 for none."""
     slow_after: int = 0
     """Seconds after which somebody is told that it takes long; 0 for none."""
+    full_refresh: bool | None = None
+    """Whether dbt builds it anew in every run, or never, where the dbt project says so."""
     dbt_group: str = ""
     """dbt's group of the node, or of the node that a test is about."""
+    expect: str = ""
+    """What it leaves in the warehouse, where the dbt project says it: `table`, `view`, `any` or `nothing`."""
+
+    def command(self, verb: str, *, target: str = "", given: str = "") -> str:
+        """The dbt command line that runs the node again by hand; it says so if that runs others too.
+
+        Args:
+            verb: dbt's command, such as `build`.
+            target: dbt target; empty for the profile's own.
+            given: Further arguments.
+        """
+        return dbt_command_line(verb, self.select, more=self.selects_more, target=target, given=given)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,6 +141,8 @@ class Plan:
     """Who uses what: one line of Markdown for each exposure."""
     elementary: str = ""
     """Schema in which the dbt package Elementary keeps what dbt did; empty where it is not installed."""
+    unknown_kinds: tuple[str, ...] = ()
+    """dbt resource types that Goldsmith does not know, which no task builds; each with its number of nodes."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -136,12 +169,23 @@ class Plan:
         )
 
     def listing(self) -> dict[str, Any]:
-        """The shape of `goldsmith plan --json`."""
+        """The shape of `goldsmith plan --json`: every task that an `upstream` names is listed."""
         shown = ("unique_id", "task_id", "kind", "layer", "upstream")
+        tasks: tuple[PlannedNode | PlannedBuild | PlannedGate, ...] = (*self.nodes, *self.builds, *self.gates)
+        listed = {one.task_id for one in tasks}
+        named = {task_id for one in tasks for task_id in one.upstream}
         return {
             "pipeline": self.pipeline,
             "tasks": self.tasks,
             "nodes": [{key: getattr(node, key) for key in shown} for node in self.nodes],
+            "builds": [
+                {"task_id": one.task_id, "builds": one.name, "upstream": one.upstream} for one in self.builds
+            ],
+            "gates": [
+                {"task_id": one.task_id, "layer": one.layer, "upstream": one.upstream} for one in self.gates
+            ],
+            # Of ingest, and what prepares Elementary's tables.
+            "other_tasks": sorted(named - listed),
         }
 
 

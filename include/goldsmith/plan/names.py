@@ -2,12 +2,18 @@
 
     silver.stg_transactions.run                     a model
     silver.stg_transactions.unique_transaction_id   a test of it
-    seeds.currencies.seed
-    sources.data_lake_transactions.freshness
-    gold.tests.assert_totals_match                  a test that no single node defines
+    silver.stg_transactions.positive_1a2b3c4d       one whose `name:` another test of the model may have too
+    silver.stg_transactions.unit_adds_up            a unit test of it
     silver.stg_transactions.tests                   all tests of a model, where they share a task
+    gold.revenue.v2.run                             version 2 of a model
+    gold.shop_package.orders.run                    a model of a package
+    gold.tests.assert_totals_match                  a test in a file of its own
+    seeds.currencies.seed
+    sources.data_lake.transactions.freshness
+    functions.rounded.function
 
-A model has its group even without tests, so that adding the first test renames nothing.
+An id depends on its node alone, so that no other node can change it: a name gets a short hash of the node's unique id
+whenever it had to be changed or shortened, or is not the node's alone. A model has its group even without tests.
 """
 
 from __future__ import annotations
@@ -22,9 +28,18 @@ from goldsmith.dbt.node import Node
 
 MAX_TASK_ID = 250
 TESTS = "tests"
-"""Stands in the ids of tests that no node defines."""
+"""Stands in the ids of tests in files of their own, and of tests that share a task."""
+UNIT_TESTS = "unit_tests"
 _MAX_GROUP = 100
-_VERBS = {"model": "run", "seed": "seed", "snapshot": "snapshot", "source": "freshness"}
+_VERBS = {
+    "model": "run",
+    "seed": "seed",
+    "snapshot": "snapshot",
+    "function": "function",
+    "source": "freshness",
+}
+_VERSION = re.compile(r"v\d+")
+_RESERVED = {TESTS, UNIT_TESTS, *_VERBS.values()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +58,7 @@ class TaskName:
 
 
 def name_tasks(
-    executable: Mapping[str, Node], layers: Mapping[str, str], nodes: Mapping[str, Node]
+    executable: Mapping[str, Node], layers: Mapping[str, str], nodes: Mapping[str, Node], *, project: str
 ) -> dict[str, TaskName]:
     """Give every executable node its task name.
 
@@ -51,10 +66,14 @@ def name_tasks(
         executable: Unique id to node, of what becomes a task.
         layers: Unique id to layer, from `assign_layers`.
         nodes: All nodes of the pipeline, so that tests find what they are attached to.
+        project: Name of the root project, which ids leave out.
     """
-    groups = _group_names(nodes, layers)
-    names = {uid: _name(node, layers[uid], groups, nodes) for uid, node in executable.items()}
+    groups = {uid: _group(node, project) for uid, node in nodes.items() if node.kind in _VERBS}
+    names = {
+        uid: _name(node, layers[uid], groups, nodes, project=project) for uid, node in executable.items()
+    }
     times = Counter(name.task_id for name in names.values())
+    # Only for names that are made to collide, such as a source `x`.`y` beside a model `y` of a package `x`.
     return {uid: name if times[name.task_id] == 1 else _with_hash(name, uid) for uid, name in names.items()}
 
 
@@ -70,45 +89,82 @@ def joint_id(group: str, label: str, *, told_apart_by: str = "") -> str:
     return f"{_short(group, MAX_TASK_ID - len(ending), group)}{ending}"
 
 
-def _group_names(nodes: Mapping[str, Node], layers: Mapping[str, str]) -> dict[str, str]:
-    """One group per model, seed, snapshot and source; named with its package where two share a name."""
-    own = {uid: node for uid, node in nodes.items() if node.kind in _VERBS}
-    times = Counter((layers[uid], node.name) for uid, node in own.items())
-    names = {}
-    for uid, node in own.items():
-        name = (
-            node.name if times[layers[uid], node.name] == 1 else f"{node.package}__{node.kind}__{node.name}"
-        )
-        names[uid] = _short(_clean(name), _MAX_GROUP, uid)
-    return names
+def _group(node: Node, project: str) -> str:
+    """The group of a model, seed, snapshot, function or source: its name, and its package if it is not the root."""
+    # Of a source both parts of its name, of a version of a model the model and the version: a dot keeps them apart.
+    is_source, is_version = node.kind == "source", node.name == "_".join(node.fqn[-2:])
+    names = node.fqn[-2:] if is_source or is_version else (node.name,)
+    parts = [_part(name, node.unique_id, strict=is_source) for name in names]
+    if not is_source and (is_version or node.package != project):
+        # Version 1 of `orders` is no model `v1` of a package `orders`.
+        is_own = is_version == bool(_VERSION.fullmatch(names[-1]))
+        parts[-1] = _part(names[-1], node.unique_id, is_own=is_own)
+    if node.package != project:
+        parts.insert(0, _part(node.package, node.package))
+    return _short(".".join(parts), _MAX_GROUP, node.unique_id)
 
 
-def _name(node: Node, layer: str, groups: Mapping[str, str], nodes: Mapping[str, Node]) -> TaskName:
+def _name(
+    node: Node, layer: str, groups: Mapping[str, str], nodes: Mapping[str, Node], *, project: str
+) -> TaskName:
     if node.kind in _VERBS:
         return TaskName(layer, groups[node.unique_id], _VERBS[node.kind], node.name)
-    owner = _owner(node, nodes)
-    group = groups[owner.unique_id] if owner and owner.unique_id in groups else TESTS
-    label = _clean(_without_owner(node.name, owner) if owner else node.name)
+    owner = nodes.get(node.attached)
+    if owner is None or owner.unique_id not in groups:
+        group = TESTS if node.package == project else f"{_part(node.package, node.package)}.{TESTS}"
+        # A unit test is its model's, which is not here: another model may have one of that name.
+        shown, is_own = node.name, not node.is_generic and node.kind != "unit_test"
+    else:
+        group = groups[owner.unique_id]
+        shown = f"unit_{node.name}" if node.kind == "unit_test" else _without_owner(node.name, owner)
+        is_like_unit = node.kind == "test" and shown.startswith("unit_")
+        is_own = node.has_own_name and node.package == owner.package and not is_like_unit
+    label = _part(shown, node.unique_id, is_own=is_own)
     room = MAX_TASK_ID - len(layer) - len(group) - 2
-    label = _short(label, room, node.unique_id)
-    return TaskName(layer, group, label, label)
-
-
-def _owner(test: Node, nodes: Mapping[str, Node]) -> Node | None:
-    """The node a test is defined on; dbt leaves it out for tests of sources, which read that source alone."""
-    return nodes.get(test.attached or (test.parents[0] if len(test.parents) == 1 else ""))
+    return TaskName(layer, group, _short(label, room, node.unique_id), shown)
 
 
 def _without_owner(test_name: str, owner: Node) -> str:
     """`unique_stg_orders_id` says the model again; inside its group `unique_id` is enough."""
-    if owner.kind == "source" and test_name.startswith("source_"):
+    if owner.kind == "source":
         test_name = test_name.removeprefix("source_")
-    shorter = test_name.replace(f"_{owner.name}", "", 1).strip("_")
-    return shorter or test_name
+    # Only one of the two: a column `total_orders` of `orders` is another one than `total`.
+    inside = f"_{owner.name}_"
+    shorter = (
+        test_name.replace(inside, "_", 1) if inside in test_name else test_name.removesuffix(inside[:-1])
+    )
+    return re.sub(r"(__ref_\w+)_$", r"\1", shorter)
 
 
-def _clean(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_-]+", "_", name)
+def _part(name: str, unique_id: str, *, is_own: bool = True, strict: bool = False) -> str:
+    """A name as part of an id, with a hash if that is another text, or one that another node may have.
+
+    Args:
+        name: The name.
+        unique_id: Of the node.
+        is_own: Whether it is the node's alone.
+        strict: Replace hyphens too, with which the ids of groups are put together.
+    """
+    clean = clean_name(name) if strict else re.sub(r"[^A-Za-z0-9_-]+", "_", name)
+    if clean == name and is_own and clean not in _RESERVED:
+        return clean
+    return f"{clean.strip('_')}_{_hash(unique_id)}".lstrip("_")
+
+
+def clean_name(name: str) -> str:
+    """A name in characters that Airflow takes, without hyphens.
+
+    Example:
+        >>> clean_name("raw-data 2")
+        'raw_data_2'
+    """
+    return re.sub(r"[^A-Za-z0-9_]+", "_", name)
+
+
+def folder_name(name: str) -> str:
+    """A folder's name as the first part of an id, with a hash if it had to be changed."""
+    clean = clean_name(name)[:60]
+    return clean if clean == name else f"{clean.strip('_')}_{_hash(name)}".lstrip("_")
 
 
 def _short(name: str, room: int, unique_id: str) -> str:

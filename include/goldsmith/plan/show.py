@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from rich.text import Text
 from rich.tree import Tree
@@ -27,11 +27,14 @@ def plan_tree(plan: Plan) -> Tree:
         Text(f"{plan.pipeline}: {plan_head(plan)}", style="bold").append(_choice(plan), style="not bold")
     )
     gates = {gate.layer: gate for gate in plan.gates}
-    for layer in _in_order(plan):
-        members = [node for node in plan.nodes if _part(node, 0) == layer]
-        branch = tree.add(Text(f"{layer}  ", style="bold cyan").append(_counts(members), style="dim"))
-        for name in dict.fromkeys(_part(node, 1) for node in members):
-            _add_group(branch, name, [node for node in members if _part(node, 1) == name])
+    layers: dict[str, dict[str, list[PlannedNode]]] = {}
+    for node in plan.nodes:
+        layers.setdefault(_layer(node), {}).setdefault(_group(node), []).append(node)
+    for layer in _in_order(layers, plan.layers):
+        counts = _counts([node for members in layers[layer].values() for node in members])
+        branch = tree.add(Text(f"{layer}  ", style="bold cyan").append(counts, style="dim"))
+        for name, members in layers[layer].items():
+            _add_group(branch, name, members)
         if layer in gates:
             below = branch.add(Text(gates[layer].task_id, style="yellow").append("  gate", style="dim"))
             for limit in gates[layer].limits:
@@ -44,17 +47,19 @@ def _choice(plan: Plan) -> str:
     return f"\ntasks: {plan.tasks}{because}"
 
 
-def _in_order(plan: Plan) -> list[str]:
+def _in_order(found: Collection[str], layers: Sequence[str]) -> list[str]:
     """Groups outside the layers first, as most of them feed the layers."""
-    found = list(dict.fromkeys(_part(node, 0) for node in plan.nodes))
-    return [name for name in found if name not in plan.layers] + [
-        name for name in plan.layers if name in found
-    ]
+    return [name for name in found if name not in layers] + [name for name in layers if name in found]
 
 
-def _part(node: PlannedNode, number: int) -> str:
-    """A part of a task id: first the layer, then the node, or the node that a test is defined on."""
-    return node.task_id.split(".")[number]
+def _layer(node: PlannedNode) -> str:
+    """The first part of a task id."""
+    return node.task_id.partition(".")[0]
+
+
+def _group(node: PlannedNode) -> str:
+    """What stands between layer and label: the node, or the node that a test is defined on."""
+    return node.task_id.rpartition(".")[0].partition(".")[2]
 
 
 def _counts(nodes: Sequence[PlannedNode]) -> str:
@@ -65,7 +70,9 @@ def _counts(nodes: Sequence[PlannedNode]) -> str:
 def _add_group(branch: Tree, group: str, nodes: list[PlannedNode]) -> None:
     """One line for the node and one for each of its tests below it; tests that share a task stand below that."""
     own = next((node for node in nodes if node.kind not in _TESTS), None)
-    below = branch.add(_line(group, own.kind.replace("_", " ") if own else "tests"))
+    # An id may be a hash only: the name says more.
+    title = own.name if own and own.kind != "source" else group
+    below = branch.add(_line(title, own.kind.replace("_", " ") if own else "tests"))
     for task_id, members in nodes_by_task(nodes).items():
         tests = [node for node in members if node.kind in _TESTS]
         label = task_id.rpartition(".")[2]

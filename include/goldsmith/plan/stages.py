@@ -1,7 +1,8 @@
 """Builds and gates: which build each node belongs to, and what waits for what.
 
 With `gate: layer` a layer is built by one `dbt build`. What stands outside the layers joins the first build that
-can build it: seeds and tests of sources the first one, a snapshot of a silver model that of silver.
+can build it: seeds the first one, a snapshot of a silver model that of silver. Checks and tests of sources join the
+build that reads the source: its table may be a seed's, or made by something that runs between two layers.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 
 from goldsmith.plan.edges import topological_order
+from goldsmith.plan.layers import SOURCES
 from goldsmith.plan.model import PlannedBuild, PlannedGate
 from goldsmith.plan.names import TaskName
 from goldsmith.spec.pipeline import Pipeline
@@ -40,9 +42,16 @@ def assign_stages(
         return dict.fromkeys(edges, ALL)
     rank = {layer: index for index, layer in enumerate(present)}
     stages: dict[str, int] = {}
-    for uid in topological_order(edges):
+    order = topological_order(edges)
+    for uid in order:
         before = (stages[parent] for parent in edges[uid])
         stages[uid] = rank.get(layers[uid], max(before, default=0))
+    readers: dict[str, list[int]] = defaultdict(list)
+    for uid in reversed(order):
+        if layers[uid] == SOURCES:
+            stages[uid] = min(readers[uid], default=stages[uid])
+        for parent in edges[uid]:
+            readers[parent].append(stages[uid])
     return {uid: present[stages[uid]] for uid in edges}
 
 
@@ -60,17 +69,19 @@ def plan_gates(
     """
     if pipeline.gate == "node":
         return ()
+    has_builds = pipeline.engine == "shared"
     members = defaultdict(list)
     for uid in upstream:
         members[layers[uid]].append(uid)
     gates: list[PlannedGate] = []
     for layer in (name for name in pipeline.layers if members[name]):
         tasks = {names[uid].task_id for uid in members[layer]}
-        if gates and not stages:
-            for uid in members[layer]:
+        with_it = [uid for uid, stage in stages.items() if stage == layer]
+        if gates and not has_builds:
+            for uid in (*members[layer], *(one for one in with_it if layers[one] == SOURCES)):
                 if not upstream[uid] & tasks:
                     upstream[uid].add(gates[-1].task_id)
-        beside = {names[uid].task_id for uid, stage in stages.items() if stage == layer}
+        beside = {names[uid].task_id for uid in with_it} if has_builds else set[str]()
         gates.append(
             PlannedGate(
                 layer=layer,

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from goldsmith.plan.model import PlannedGate, PlannedNode
-from goldsmith.plan.names import TESTS, joint_id
+from goldsmith.plan.names import TESTS, UNIT_TESTS, joint_id
 from goldsmith.spec.pipeline import Pipeline
 
 # Tasks of dbt nodes that `auto` gives a DAG at most, where it has a choice. While a run goes on, Airflow's scheduler
@@ -27,7 +27,6 @@ from goldsmith.spec.pipeline import Pipeline
 MOST_TASKS = 2_000
 
 TEST, MODEL_TESTS, MODEL = "test", "model_tests", "model"
-UNIT_TESTS = "unit_tests"
 _TEST_KINDS = ("test", "unit_test")
 
 
@@ -57,12 +56,8 @@ class _Joint:
 
     @property
     def task_id(self) -> str:
-        return joint_id(self.group, self.label)
-
-    @property
-    def longer_id(self) -> str:
-        """Where another task has that id: a test may be called `tests`."""
-        key = " ".join((self.unit, self.build, *self.upstream))
+        # Tests without a unit wait for different things, and so may be in several such tasks.
+        key = "" if self.unit else " ".join((self.build, *self.upstream))
         return joint_id(self.group, self.label, told_apart_by=key)
 
 
@@ -121,11 +116,8 @@ def _new_ids(nodes: Sequence[PlannedNode], how: str) -> tuple[dict[str, str], di
                 ids[node.task_id] = head.task_id
             else:
                 joints[node.task_id] = _joint(node, head)
-    times = Counter({task_id for own, task_id in ids.items() if own not in joints})
-    times.update(joint.task_id for joint in set(joints.values()))
-    names = {one: one.longer_id if times[one.task_id] > 1 else one.task_id for one in set(joints.values())}
-    ids |= {task_id: names[joint] for task_id, joint in joints.items()}
-    return ids, {names[joint]: joint.label for joint in names}
+    ids |= {own: joint.task_id for own, joint in joints.items()}
+    return ids, {joint.task_id: joint.label for joint in joints.values()}
 
 
 def _alone(nodes: Sequence[PlannedNode]) -> set[str]:

@@ -57,6 +57,8 @@ class DbtCommand:
             log.info("dbt %s", " ".join(command))
             self._process = DbtProcess(command, cwd=self.site.target.project_dir, env=space.env)
             finished = [one for line in self._process.lines() if (one := reader.read(line))]
+            for level, line in reader.said:
+                log.log(logging.WARNING if level in ("warn", "error") else logging.INFO, "%s", line)
             if (code := self._process.wait()) != 0:
                 failed = [f"{one.unique_id}: {one.message}" for one in finished if one.status in FAILED]
                 said = "\n".join([*failed, *reader.errors][-_SAID:])

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from goldsmith.dbt.environment import without_options
 from goldsmith.engine.workspace import keep_parsed, take_parsed
 from goldsmith.errors import ConfigurationError, EnvironmentProblem
 from goldsmith.spec.report import Elementary
@@ -41,7 +42,6 @@ _SAID = 25  # lines of its output
 _MIB = 1024 * 1024
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 # Of the user's dbt project, which edr would overwrite.
-_NOT_ITS = ("DBT_TARGET_PATH", "DBT_LOG_PATH", "DBT_PROJECT_DIR", "DBT_PROFILES_DIR")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -129,7 +129,7 @@ class Edr:
             EnvironmentProblem: edr failed; with what it said.
         """
         _configure(self.work)
-        take_parsed(self._internal, cache_dir=self.cache_dir, project_dir=None)
+        take_parsed(self._internal, cache_dir=self.cache_dir, parsed_dir=None)
         self._process = subprocess.Popen(
             self._command(),
             cwd=self.work,
@@ -183,7 +183,7 @@ class Edr:
         return [self.executable, "report", *given, "--quiet-logs"]
 
     def _environment(self) -> dict[str, str]:
-        base = {key: value for key, value in os.environ.items() if key not in _NOT_ITS}
+        base = without_options()
         own = {
             "HOME": str(self.work),
             "DBT_PACKAGES_FOLDER": str(self.packages_dir),

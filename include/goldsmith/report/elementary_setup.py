@@ -9,7 +9,9 @@ from typing import Any
 
 import yaml
 
+from goldsmith.dbt.packages import packages_dir
 from goldsmith.dbt.project import DbtProject
+from goldsmith.errors import ProjectError
 from goldsmith.report.edr import edr_version
 
 _MUTED = "disable_dbt_artifacts_autoupload"
@@ -17,17 +19,12 @@ _TEST_MACRO = "materialization_test_"
 _ROWS_MACRO = "postgres__insert_rows"
 
 
-def packages_dir(project_dir: Path) -> Path:
-    """Folder of a dbt project's packages."""
-    return project_dir / str(_config(project_dir).get("packages-install-path") or "dbt_packages")
-
-
 def package_version(project_dir: Path) -> str:
     """Version of the package that is installed in a dbt project; empty where none is."""
     try:
         file = packages_dir(project_dir) / "elementary" / "dbt_project.yml"
         return str(yaml.safe_load(file.read_text(encoding="utf-8"))["version"])
-    except (OSError, yaml.YAMLError, KeyError, TypeError):
+    except (OSError, yaml.YAMLError, KeyError, TypeError, ProjectError):
         return ""
 
 

@@ -60,7 +60,7 @@ class Events:
         found += [
             self.gate_blocked(verdict) for verdict in verdicts if verdict and is_blocked_itself(verdict)
         ]
-        found += [self.task_failed(task_id) for task_id in run.red_tasks]
+        found += [self.task_failed(one, run.reasons.get(one, "")) for one in run.red_tasks]
         return [*found, self._finished(run)]
 
     def recovered(
@@ -115,7 +115,7 @@ class Events:
         title = f"source {node.name} is stale" if kind == SOURCE_STALE else f"{what} {node.name} {verb}"
         if is_bad and record is not None and node.kind == "source" and record.status != _STALE:
             title = f"source {node.name} cannot be looked at"
-        command = f"dbt {'source freshness' if node.kind == 'source' else 'build'} --select {node.select}"
+        command = node.command("source freshness" if node.kind == "source" else "build")
         return Event(
             kind=kind,
             subject=node.unique_id,
@@ -148,10 +148,10 @@ class Events:
         title = f"the gate after {verdict.layer} waits for a person to approve or reject"
         return self._of_gate(GATE_WAITING, verdict.layer, title, said)
 
-    def task_failed(self, task_id: str) -> Event:
-        """A task that is no dbt node."""
+    def task_failed(self, task_id: str, why: str = "") -> Event:
+        """A task that is no dbt node, and why it failed where that is known."""
         kind = REPORT_FAILED if task_id in REPORT_TASKS else TASK_FAILED
-        return self._event(kind, task_id, f"{task_id} failed", task_id=task_id)
+        return self._event(kind, task_id, f"{task_id} failed", task_id=task_id, message=why)
 
     def _of_gate(self, kind: str, layer: str, title: str, message: str) -> Event:
         task_id = next((gate.task_id for gate in self.graph.plan.gates if gate.layer == layer), layer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from goldsmith.gates.rules import BLOCK, PASS, RuleResult
@@ -109,6 +109,10 @@ class RunFacts:
     layers: tuple[LayerFacts, ...]
     red_tasks: tuple[str, ...]
     """Ids of failed tasks that are no dbt nodes, and no gates."""
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    """Why builds and comparisons failed, by the ids of their tasks."""
+    warned: tuple[str, ...] = ()
+    """What dbt warned of that is about no node."""
 
     @property
     def nodes(self) -> tuple[NodeFacts, ...]:
@@ -136,6 +140,7 @@ def run_facts(
     records: Mapping[str, Sequence[NodeResult]],
     verdicts: Mapping[str, Verdict],
     tolerated: Collection[str] = (),
+    reasons: Mapping[str, str] | None = None,
 ) -> RunFacts:
     """Put together what is known of a run.
 
@@ -148,6 +153,7 @@ def run_facts(
         records: Task id to what dbt said about its nodes, oldest first.
         verdicts: Id of a gate's task to its verdict.
         tolerated: Ids of the red tasks that do not make the run red.
+        reasons: Id of a build or a comparison to why it failed.
     """
     nodes = _nodes(plan, states, records, tolerated)
     gates = {gate.layer: gate for gate in plan.gates}
@@ -182,6 +188,7 @@ def run_facts(
         red_tasks=tuple(
             sorted({unmapped(one) for one, state in states.items() if state == "failed" and one not in known})
         ),
+        reasons=reasons or {},
     )
 
 

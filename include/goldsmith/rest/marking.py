@@ -6,6 +6,7 @@ import json
 import random
 import time
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import httpx
 
@@ -24,7 +25,13 @@ class Marking(Transport):
     None is sent again by itself where no answer came: Airflow may have done the work, so read the states first.
     """
 
-    def mark_done(self, dag_id: str, run_id: str, tasks: Mapping[str, tuple[str, str]]) -> tuple[str, ...]:
+    def mark_done(
+        self,
+        dag_id: str,
+        run_id: str,
+        tasks: Mapping[str, tuple[str, str]],
+        gate: Mapping[str, Any] | None = None,
+    ) -> tuple[str, ...]:
         """Set tasks that have no state to success, through Goldsmith's own route in the API server.
 
         Cheap and exact: thousands of tasks take a second, and no state that a task has is overwritten.
@@ -33,29 +40,31 @@ class Marking(Transport):
             dag_id: The DAG.
             run_id: Its run.
             tasks: Task id to when its node began and ended, as ISO 8601; empty where that is not known.
+            gate: A gate that is to be set with them, if then all that it judges is green or skipped.
 
         Returns:
-            Ids of the tasks that were set.
+            Ids of the tasks that were set, the gate's among them.
 
         Raises:
             ApiRefused: Nothing was done; status 404 where the API server has no such route: Goldsmith is not
                 installed there.
             EnvironmentProblem: No answer; they may have been set.
         """
-        body = {
+        body: dict[str, Any] = {
             "tasks": [
                 {"task_id": task_id, "started": started or None, "ended": ended or None}
                 for task_id, (started, ended) in tasks.items()
             ]
         }
+        body |= {"gate": gate} if gate else {}
         path = f"/goldsmith/marks/{quoted(dag_id)}/{quoted(run_id)}"
         # Asked again, it does no harm: so a frozen API server need not be waited for.
         found = self.send("POST", path, body=body, timeout=20.0)
         return tuple(str(task_id) for task_id in found["marked"])
 
-    def mark_skipped(self, dag_id: str, run_id: str, task_ids: Iterable[str]) -> tuple[str, ...]:
-        """Set tasks that have no state to skipped, in the same way; see `mark_done`."""
-        body = {"tasks": [{"task_id": task_id, "state": "skipped"} for task_id in task_ids]}
+    def mark_as(self, state: str, dag_id: str, run_id: str, task_ids: Iterable[str]) -> tuple[str, ...]:
+        """Set tasks that have no state to skipped or failed, in the same way; see `mark_done`."""
+        body = {"tasks": [{"task_id": task_id, "state": state} for task_id in task_ids]}
         path = f"/goldsmith/marks/{quoted(dag_id)}/{quoted(run_id)}"
         found = self.send("POST", path, body=body, timeout=20.0)
         return tuple(str(task_id) for task_id in found["marked"])

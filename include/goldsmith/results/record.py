@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from goldsmith.results.microbatch import Microbatches
+
 GOOD = frozenset({"success", "pass", "warn"})
 """dbt's statuses of a node that is done."""
-FAILED = frozenset({"error", "fail", "runtime error"})
-"""dbt's statuses of what did not go well, or found rows."""
+FAILED = frozenset({"error", "fail", "runtime error", "partial success"})
+"""dbt's statuses of what did not go well, or found rows; of a microbatch model also if one of its batches failed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,7 +41,7 @@ class NodeResult:
     kind: str
     """dbt's resource type; `source` stands for its freshness check."""
     status: str
-    """dbt's: success, pass, warn, fail, error, skipped, `runtime error`."""
+    """dbt's: success, pass, warn, fail, error, skipped, `runtime error`, `partial success`."""
     message: str
     invocation_id: str
     """dbt's id of the invocation that says so."""
@@ -64,6 +66,8 @@ class NodeResult:
     failing_rows: FailingRows | None = None
     is_news: bool = False
     """Whether the node's task has still to report it: another task built the node while this one waited."""
+    batches: Microbatches | None = None
+    """The batches of a microbatch model, if some of them are not built."""
 
     @property
     def is_good(self) -> bool:
@@ -72,7 +76,7 @@ class NodeResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return asdict(self)
+        return {**asdict(self), "batches": self.batches and self.batches.pack()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> NodeResult:
@@ -81,4 +85,10 @@ class NodeResult:
         sample = rows and FailingRows(
             columns=tuple(rows["columns"]), rows=tuple(tuple(row) for row in rows["rows"])
         )
-        return cls(**{**values, "lines": tuple(values["lines"]), "failing_rows": sample or None})
+        batches = values.get("batches")
+        changed = {
+            "lines": tuple(values["lines"]),
+            "failing_rows": sample or None,
+            "batches": Microbatches.unpack(batches) if batches else None,
+        }
+        return cls(**{**values, **changed})

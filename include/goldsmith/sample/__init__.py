@@ -20,6 +20,10 @@ from goldsmith.sample.transactions import transaction_lines
 __all__ = ["generate"]
 
 
+FILES = ("transactions", "customers", "products", "exchange_rates")
+"""Names of the files, without `.csv`."""
+
+
 def generate(rows: int, seed: int, out: Path) -> None:
     """Write transactions, customers, products and exchange rates as CSV files.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -11,7 +12,13 @@ from goldsmith.spec.base import SpecModel
 
 LOAD_TIMESTAMP = "load_timestamp"
 
-_IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+MAX_COLUMNS = 1_600 - 1
+"""Columns a table of PostgreSQL may have, beside `load_timestamp`."""
+
+_IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]*")
+_MAX_NAME = 63
+_SYSTEM_COLUMNS = ("tableoid", "xmin", "cmin", "xmax", "cmax", "ctid")
+_OWN_TABLES = ("rejected_rows",)
 
 
 class Ingest(SpecModel):
@@ -23,14 +30,16 @@ class Ingest(SpecModel):
 
     source: str = Field(examples=["data_lake.transactions"])
     """`schema.table` in the warehouse; the dbt source of the same name reads it."""
-    file: str = Field(min_length=1, examples=["include/sample_data/transactions.csv"])
-    """Path of the file, relative to the repository root, or absolute."""
+    file: str = Field(min_length=1, max_length=1000, examples=["include/sample_data/transactions.csv"])
+    """Path of the file, relative to the repository root, or absolute; it may be compressed with gzip or zstd."""
     key: tuple[str, ...] = Field(min_length=1)
     """Columns that name a row; of two lines with one key the later one wins."""
     columns: tuple[str, ...] = Field(min_length=1)
     """Every column of the file, spelled and ordered as in its header line."""
     chunk_mb: int = Field(default=32, ge=1, le=1024)
     """Size of the pieces that are loaded in parallel, in MiB."""
+    max_record_mb: int = Field(default=1, ge=1, le=100)
+    """Size of the longest record, in MiB; a longer one is rejected as a whole."""
     encoding: Literal["utf-8", "latin-1", "iso-8859-15", "cp1252"] = "utf-8"
     """Encoding of the file; a UTF-8 byte order mark is skipped."""
     delimiter: str = Field(default=",", min_length=1, max_length=1)
@@ -45,18 +54,35 @@ class Ingest(SpecModel):
                 f"{source!r} is not schema.table in lower-case letters, digits and underscores,"
                 " such as data_lake.transactions"
             )
+        _check_length(parts, what="schema or table")
+        if parts[0].startswith("pg_") or parts[0] == "information_schema":
+            raise ValueError(f"the schema {parts[0]!r} is PostgreSQL's own; choose another one")
+        if parts[1] in _OWN_TABLES:
+            raise ValueError(f"the table {source!r} is where rejected rows go; choose another one")
         return source
 
     @field_validator("columns")
     @classmethod
     def _columns_are_identifiers(cls, columns: tuple[str, ...]) -> tuple[str, ...]:
+        if len(columns) > MAX_COLUMNS:
+            raise ValueError(
+                f"there are {len(columns):,} columns; a table of PostgreSQL has {MAX_COLUMNS + 1:,} at most, one of"
+                f" which is {LOAD_TIMESTAMP}. Split the file into several"
+            )
         for column in columns:
             if not _IDENTIFIER.fullmatch(column):
                 raise ValueError(
                     f"column {column!r} is not a name of lower-case letters, digits and underscores"
                 )
+        _check_length(columns, what="column")
         if LOAD_TIMESTAMP in columns:
             raise ValueError(f"{LOAD_TIMESTAMP!r} is set by the database and cannot be a column of the file")
+        for column in columns:
+            if column in _SYSTEM_COLUMNS:
+                raise ValueError(
+                    f"column {column!r} has the name of a system column, which each table of PostgreSQL has;"
+                    " rename it in the file's header and here"
+                )
         return _without_repeats(columns, what="column")
 
     @field_validator("key")
@@ -79,6 +105,11 @@ class Ingest(SpecModel):
         return self
 
     @property
+    def max_record(self) -> int:
+        """Bytes of the longest record."""
+        return self.max_record_mb << 20
+
+    @property
     def schema_name(self) -> str:
         """The schema part of `source`."""
         return self.source.split(".")[0]
@@ -92,6 +123,17 @@ class Ingest(SpecModel):
     def last_task_id(self) -> str:
         """Id of the Airflow task after which the table holds the file."""
         return f"ingest.{self.table_name}.merge"
+
+
+def _check_length(names: Sequence[str], *, what: str) -> None:
+    """Refuse names that PostgreSQL would cut, and say which ones it would then take for one."""
+    for name in (name for name in names if len(name) > _MAX_NAME):
+        same = [other for other in names if other != name and other[:_MAX_NAME] == name[:_MAX_NAME]]
+        clash = f", after which it equals {same[0]!r}" if same else ""
+        raise ValueError(
+            f"{what} {name!r} has {len(name)} bytes; PostgreSQL cuts names after {_MAX_NAME}{clash}."
+            " Choose a shorter name"
+        )
 
 
 def _without_repeats(names: tuple[str, ...], *, what: str) -> tuple[str, ...]:

@@ -1,16 +1,37 @@
-"""What a dbt node says of itself in `meta.goldsmith`."""
+"""What a dbt node says of itself in `meta.goldsmith`, and the kinds of nodes that a pipeline may leave out."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import ValidationError, field_validator
+from pydantic import BeforeValidator, ValidationError, field_validator
 
 from goldsmith.errors import SpecError
 from goldsmith.spec.base import Duration, SpecModel, explain, some_time
 
 RetriedErrors = Literal["transient", "any"]
 """Which errors are worth a retry: all that are not known to be permanent, or any."""
+
+
+ExpectedKind = Literal["table", "view", "any", "nothing"]
+"""What a node leaves in the warehouse: a relation of this kind, of whatever kind, or none."""
+
+
+ResourceType = Literal["model", "seed", "snapshot", "test", "unit_test", "source", "function"]
+"""dbt's resource types of what a pipeline runs; `source` stands for freshness checks."""
+RESOURCE_TYPES: tuple[str, ...] = get_args(ResourceType)
+
+
+def _listed(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+ResourceTypes = Annotated[tuple[ResourceType, ...], BeforeValidator(_listed)]
+"""One resource type, or several."""
+
+
+META_HINT = "Fix it in the node's YAML file or `config`, then run goldsmith manifest."
+"""What to do about a fault in a node's `meta`."""
 
 
 class NodeMeta(SpecModel):
@@ -22,6 +43,8 @@ class NodeMeta(SpecModel):
     """In place of the spec's `node_timeout`."""
     slow_after: Duration | None = None
     """In place of the spec's `slow_after`."""
+    expect: ExpectedKind | None = None
+    """In place of what its materialization usually leaves in the warehouse."""
 
     _some_time = field_validator("timeout", "slow_after")(some_time)
 
@@ -36,12 +59,11 @@ class NodeMeta(SpecModel):
         Raises:
             SpecError: With one line per fault, and the nearest valid key for an unknown one.
         """
-        hint = "Mend it in the node's YAML file or `config`, then run goldsmith manifest."
         if not isinstance(values or {}, dict):
-            raise SpecError(f"meta.goldsmith of {where} holds no mapping: {values!r}.", hint=hint)
+            raise SpecError(f"meta.goldsmith of {where} holds no mapping: {values!r}.", hint=META_HINT)
         try:
             return cls.model_validate(values or {})
         except ValidationError as error:
             raise SpecError(
-                f"meta.goldsmith of {where} is not valid:\n{explain(error, cls)}", hint=hint
+                f"meta.goldsmith of {where} is not valid:\n{explain(error, cls)}", hint=META_HINT
             ) from error

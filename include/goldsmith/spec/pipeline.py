@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import yaml
 from croniter import croniter
-from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from goldsmith.errors import SpecError
 from goldsmith.spec.after import After
@@ -20,9 +21,11 @@ from goldsmith.spec.base import Duration, SpecModel, explain, some_time
 from goldsmith.spec.deadline import Deadline
 from goldsmith.spec.gate import Gate
 from goldsmith.spec.ingest import Ingest
-from goldsmith.spec.node import RetriedErrors
+from goldsmith.spec.node import ResourceTypes, RetriedErrors
 from goldsmith.spec.report import Report
 from goldsmith.spec.run import MOST_THREADS
+from goldsmith.spec.selection import Selection, Variables
+from goldsmith.spec.yaml_file import read_yaml
 
 DEFAULT_LAYERS: dict[str, tuple[str, ...]] = {
     "bronze": ("path:models/bronze/",),
@@ -34,17 +37,20 @@ _QUARTERLY = "0 0 1 */3 *"
 _UNSTEADY = ("@once", "@continuous")
 _TICKS = 30
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
+_A_NAME = "lower case letters, digits and underscores, a letter first"
+_LONGEST, _LONGEST_LAYER = 200, 60  # Airflow takes ids of at most 250 letters, and groups of 200
 _NAMESPACE = re.compile(
     r"(?!airflow:)[a-z][a-z0-9+.-]*://[^\s@?#]{1,500}"
 )  # Airflow keeps its own scheme to itself
 
 
-def _as_list(value: Any) -> Any:
-    return (value,) if isinstance(value, str) else value
-
-
-Selection = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
-"""dbt selection: one expression or several, of which a node has to match one."""
+RESERVED = frozenset(
+    {
+        *("ingest", "sources", "build", "reconcile", "elementary_tables", "elementary_report"),
+        *("run_report", "report_made", "dbt_docs", "publish", "alerts"),
+    }
+)
+"""Names of tasks and groups beside the layers: no layer, and no folder's group, has one of them."""
 
 
 class Profile(SpecModel):
@@ -111,7 +117,11 @@ class Pipeline(SpecModel):
     profile: Profile = Profile()
     select: Selection = ()
     exclude: Selection = ("package:elementary",)
+    exclude_resource_types: ResourceTypes = ()
+    """dbt's resource types of which no node is planned or run, as in DBT_EXCLUDE_RESOURCE_TYPES."""
 
+    vars: Variables = Field(default_factory=dict)
+    """dbt variables, in all of the pipeline's dbt commands; parameters of a run go before them, name by name."""
     state_manifest: str | None = None
     """Path of the manifest.json that `state:` in a run's selection compares with, from the repository's root."""
 
@@ -121,8 +131,9 @@ class Pipeline(SpecModel):
     """`layer`: a layer starts when the gate before it passed; `node`: dbt's own order."""
     gates: dict[str, Gate] = Field(default_factory=dict)
     """Layer to what its gate lets through; a layer that is not named here has to be all green."""
-    freshness: Literal["block", "warn", "skip"] = "block"
-    """What a stale source does: fail the run, only warn, or hold back just what depends on it."""
+    freshness: Literal["block", "warn", "skip", "off"] = "block"
+    """What a stale source does: fail the run, only warn, or hold back just what depends on it; `off`: no source is
+    checked, as with `dbt build`."""
     engine: Literal["shared", "isolated"] = "shared"
     """`shared`: one `dbt build` per layer, whose nodes have their own tasks; `isolated`: one dbt process per task."""
     tasks: Literal["auto", "test", "model_tests", "model"] = "auto"
@@ -163,10 +174,8 @@ class Pipeline(SpecModel):
     @field_validator("name")
     @classmethod
     def _plain_name(cls, name: str) -> str:
-        if not _NAME.fullmatch(name):
-            raise ValueError(
-                f"{name!r} is not a name: lower case letters, digits and underscores, a letter first"
-            )
+        if not _NAME.fullmatch(name) or len(name) > _LONGEST:
+            raise ValueError(f"{name!r} is not a name: {_A_NAME}, at most {_LONGEST}")
         if name.startswith("dbt_"):
             # dbt imports every top-level module of that prefix as a plugin, DAG files included.
             raise ValueError(f"{name!r} starts with dbt_, which dbt takes for a plugin; choose another name")
@@ -176,9 +185,18 @@ class Pipeline(SpecModel):
     @classmethod
     def _plain_layers(cls, layers: dict[str, Selection]) -> dict[str, Selection]:
         for name in layers:
-            if not _NAME.fullmatch(name) or name in ("ingest", "sources"):
-                raise ValueError(f"{name!r} cannot name a layer: lower case, and not `ingest` or `sources`")
+            if not _NAME.fullmatch(name) or len(name) > _LONGEST_LAYER:
+                raise ValueError(f"{name!r} cannot name a layer: write {_A_NAME}, at most {_LONGEST_LAYER}")
+            if name in RESERVED:
+                raise ValueError(
+                    f"{name!r} cannot name a layer, because a task has the name; write another one, such as {name}_1"
+                )
         return layers
+
+    @field_validator("freshness", mode="before")
+    @classmethod
+    def _off(cls, freshness: object) -> object:
+        return "off" if freshness is False else freshness  # YAML reads `off` as false
 
     @field_validator("asset_namespace")
     @classmethod
@@ -306,6 +324,11 @@ class Pipeline(SpecModel):
         """The schedule by the clock: the default only where nothing else starts the pipeline."""
         return None if self.after and "schedule" not in self.model_fields_set else self.schedule
 
+    def without_types(self, types: Iterable[str]) -> Pipeline:
+        """The spec with more resource types left out."""
+        every = tuple(sorted({*self.exclude_resource_types, *types}))
+        return self.model_copy(update={"exclude_resource_types": every}) if every else self
+
     def in_environment(self, name: str) -> Pipeline:
         """The spec with what differs in an environment.
 
@@ -361,7 +384,7 @@ class Pipeline(SpecModel):
             SpecError: No such file, not YAML, or not a valid spec.
         """
         try:
-            values = yaml.safe_load(path.read_text(encoding="utf-8"))
+            values = read_yaml(path.read_text(encoding="utf-8"))
         except FileNotFoundError as error:
             raise SpecError(f"No pipeline spec at {path}.", hint="Check the path in the DAG file.") from error
         except (OSError, UnicodeDecodeError) as error:

@@ -7,6 +7,7 @@ their updates are written here with one statement. The others are left to Airflo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
@@ -23,7 +24,7 @@ from airflow.models.asset import (
 from airflow.models.dagrun import DagRun
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
-from sqlalchemy import insert, select
+from sqlalchemy import Row, insert, select
 
 MOST = 1000
 """Assets in one request."""
@@ -42,14 +43,24 @@ def update_assets(
     dag_id: str, run_id: str, task_id: str, body: UpdatedAssets, session: SessionDep
 ) -> dict[str, list[str]]:
     """Write an event for those of the DAG's own assets that nothing waits for; answer which."""
+    rows = plain_assets(dag_id, run_id, body.uris, session)
+    note_updates(rows, (dag_id, run_id, task_id), session)
+    session.commit()
+    return {"updated": [row.uri for row in rows]}
+
+
+def plain_assets(
+    dag_id: str, run_id: str, uris: Sequence[str], session: SessionDep
+) -> Sequence[Row[int, str]]:
+    """Id and URI of those assets whose update is nothing but an event: nothing waits for them, nobody listens."""
     runs = select(DagRun.partition_key).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id)
     run = session.execute(runs).one_or_none()
     if run is None or run.partition_key or _has_listeners():
-        return {"updated": []}
+        return ()
     own = select(TaskOutletAssetReference.asset_id).where(TaskOutletAssetReference.dag_id == dag_id)
-    rows = session.execute(
+    return session.execute(
         select(AssetModel.id, AssetModel.uri).where(
-            AssetModel.uri.in_(body.uris),
+            AssetModel.uri.in_(uris),
             AssetModel.id.in_(own),
             AssetModel.active.has(),
             ~AssetModel.scheduled_dags.any(),
@@ -57,16 +68,20 @@ def update_assets(
             AssetModel.uri.not_in(select(DagScheduleAssetUriReference.uri)),
         )
     ).all()
-    source = {
-        "source_dag_id": dag_id,
-        "source_run_id": run_id,
-        "source_task_id": task_id,
-        "source_map_index": -1,
-    }
+
+
+def note_updates(rows: Sequence[Row[int, str]], source: tuple[str, str, str], session: SessionDep) -> None:
+    """Write an event for each asset.
+
+    Args:
+        rows: What `plain_assets` gave.
+        source: Ids of the DAG, the run and the task that updates them.
+        session: Of the database; it is not committed.
+    """
+    names = ("source_dag_id", "source_run_id", "source_task_id")
+    values = {**dict(zip(names, source, strict=True)), "source_map_index": -1, "extra": {}}
     if rows:
-        session.execute(insert(AssetEvent), [{"asset_id": row.id, "extra": {}, **source} for row in rows])
-    session.commit()
-    return {"updated": [row.uri for row in rows]}
+        session.execute(insert(AssetEvent), [{"asset_id": row.id, **values} for row in rows])
 
 
 def _has_listeners() -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from goldsmith.dbt.manifest import checksum, read_document
+from goldsmith.dbt.manifest import _operator_kwargs, _owner, checksum, load, read_document
 from goldsmith.errors import ManifestError
 
 WHOLE: dict[str, Any] = {"metadata": {"dbt_version": "1.12.5", "generated_at": "now"}, "nodes": {}}
@@ -46,3 +46,45 @@ def test_the_checksum_ignores_when_and_by_whom_it_was_made() -> None:
     later = {"metadata": {"dbt_version": "1.12.6"}, "nodes": {"a": {**node, "created_at": 1795170999.5}}}
     other = {**WHOLE, "nodes": {"a": {**node, "name": "b"}}}
     assert checksum(one) == checksum(later) != checksum(other)
+
+
+def test_resource_types_of_a_later_dbt_are_named(tmp_path: Path) -> None:
+    """Wherever they stand in the manifest: dbt may run them, and no task would."""
+    document = {
+        **WHOLE,
+        "nodes": {f"widget.shop.{name}": {"resource_type": "widget", "name": name} for name in "ab"},
+        "gadgets": {"gadget.shop.a": {"resource_type": "gadget"}},
+        "sources": {},
+        "exposures": {},
+        "metrics": {"metric.shop.a": {"resource_type": "metric"}},
+    }
+    document["metadata"] = {**WHOLE["metadata"], "project_name": "shop"}
+    path = tmp_path / "target" / "manifest.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps(document))
+    (tmp_path / "dbt_project.yml").write_text("name: shop\n")
+    assert load(path, tmp_path).unknown_kinds == ("gadget (1)", "widget (2)")
+
+
+@pytest.mark.parametrize(
+    ("cosmos", "said"),
+    [
+        (["pool"], "meta.cosmos of model.shop.a holds no mapping: ['pool']."),
+        ({"operator_kwargs": ["pool"]}, "operator_kwargs of model.shop.a holds no mapping: ['pool']."),
+        ({"operator_kwargs": {"task_id": "mine"}}, "sets task_id, which the plan decides."),
+    ],
+)
+def test_what_a_node_says_for_its_task_is_checked(cosmos: object, said: str) -> None:
+    """The node is named; Cosmos's own text comes without a hint, and a task's id would be another than planned."""
+    with pytest.raises(ManifestError) as caught:
+        _operator_kwargs("model.shop.a", {"meta": {"cosmos": cosmos}})
+    assert said in caught.value.message
+
+
+def test_nothing_said_is_nothing_meant() -> None:
+    """Empty keys of YAML are null, and no text."""
+    for meta in (None, {}, {"cosmos": None, "owner": None}, {"cosmos": {"operator_kwargs": None}}):
+        assert _operator_kwargs("model.shop.a", {"meta": meta}) == {}
+        assert _owner({"meta": meta}) == ""
+    assert _operator_kwargs("m", {"meta": {"cosmos": {"operator_kwargs": {"pool": "x"}}}}) == {"pool": "x"}
+    assert _owner({"meta": {"owner": "me"}}) == "me"

@@ -48,3 +48,93 @@ def test_whatever_happens_to_a_model_is_seen(project: DbtProject, change: Callab
     os.utime(project.manifest_path, (2000, 2000))
     change(models)
     assert project.changed_since_manifest() != ()
+
+
+def test_a_new_function_is_seen(project: DbtProject) -> None:
+    """Functions lie beside the models, in a folder that a project may not have had before."""
+    (project.path / "functions").mkdir()
+    (project.path / "functions" / "double_it.sql").write_text("select 2 * value")
+    os.utime(project.manifest_path, (2000, 2000))
+    assert project.path / "functions" / "double_it.sql" in project.changed_since_manifest()
+
+
+@pytest.mark.parametrize("change", [edit, delete, rename])
+def test_a_change_in_a_local_package_is_seen(tmp_path: Path, change: Callable[[Path], None]) -> None:
+    """Also of a package that only a package names, from the project as dbt has it, and in circles."""
+    for name, beside in (("shop", "../in/base"), ("in/base", "../deep"), ("deep", ".")):
+        models = tmp_path / name / "models"
+        models.mkdir(parents=True)
+        (models / "a.sql").write_text("select 1 as id")
+        (models.parent / "dbt_project.yml").write_text("name: x\n")
+        (models.parent / "packages.yml").write_text(f"packages: [{{local: {beside}}}]\n")
+    project = find_project(tmp_path / "shop")
+    project.manifest_path.parent.mkdir()
+    project.manifest_path.write_text("{}")
+    for path in project.sources():
+        os.utime(path, (1000, 1000))
+    os.utime(project.manifest_path, (2000, 2000))
+    assert project.changed_since_manifest() == ()
+    change(tmp_path / "deep" / "models")
+    assert project.changed_since_manifest() != ()
+
+
+@pytest.mark.parametrize("name", ["vars.yml", "selectors.yml", "catalogs.yml", "sql/a.sql.jinja", "sql/f.js"])
+def test_other_files_that_dbt_reads_are_seen(project: DbtProject, name: str) -> None:
+    """Variables in a file of their own, templates with an ending of their own, functions in JavaScript."""
+    (project.path / name).write_text("one")
+    for folder in (project.path / "sql", project.path / name):
+        os.utime(folder, (1000, 1000))
+    os.utime(project.manifest_path, (2000, 2000))
+    assert project.changed_since_manifest() == ()
+    (project.path / name).write_text("two")
+    assert project.changed_since_manifest() == (project.path / name,)
+
+
+def test_changes_below_links_are_seen(project: DbtProject) -> None:
+    """As dbt follows them; also in a circle."""
+    shared = project.path / "shared" / "deep"
+    shared.mkdir(parents=True)
+    (shared / "c.sql").write_text("select 1 as id")
+    (project.path / "sql" / "common").symlink_to(project.path / "shared")
+    (shared / "again").symlink_to(project.path / "sql")
+    for path in project.sources():
+        os.utime(path, (1000, 1000))
+    os.utime(project.manifest_path, (2000, 2000))
+    assert project.changed_since_manifest() == ()
+    (shared / "c.sql").write_text("select 2 as id")
+    assert project.changed_since_manifest() == (project.path / "sql" / "common" / "deep" / "c.sql",)
+
+
+def test_folders_of_documentation_are_watched_too(project: DbtProject) -> None:
+    """Descriptions are part of the manifest."""
+    (project.path / "dbt_project.yml").write_text("name: shop\ndocs-paths: [words]\n")
+    (project.path / "words").mkdir()
+    (project.path / "words" / "a.md").write_text("text")
+    assert project.path / "words" / "a.md" in set(find_project(project.path).sources())
+
+
+def test_a_path_may_come_from_the_projects_own_variables(tmp_path: Path) -> None:
+    """dbt 1.12 reads `.env` in the project; processes that do not start there find the same."""
+    (tmp_path / ".env").write_text("OUT_DIR=built\n")
+    (tmp_path / "dbt_project.yml").write_text("name: shop\ntarget-path: \"{{ env_var('OUT_DIR') }}\"\n")
+    assert find_project(tmp_path).target_folders == ("built",)
+
+
+def test_a_folder_of_models_may_come_from_the_environment(
+    project: DbtProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As dbt has it."""
+    (project.path / "dbt_project.yml").write_text("name: shop\nmodel-paths: [\"{{ env_var('MODELS') }}\"]\n")
+    monkeypatch.setenv("MODELS", "sql")
+    assert find_project(project.path).source_paths[0] == "sql"
+
+
+def test_the_name_of_the_profile_may_come_from_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As dbt has it; else a profile of that name would be missing in the author's profiles.yml."""
+    written = "{{ env_var('SHOP_PROFILE') }}"
+    (tmp_path / "dbt_project.yml").write_text(f'name: shop\nprofile: "{written}"\n')
+    assert find_project(tmp_path).profile == written
+    monkeypatch.setenv("SHOP_PROFILE", "warehouse")
+    assert find_project(tmp_path).profile == "warehouse"

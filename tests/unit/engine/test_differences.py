@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from goldsmith.engine.differences import Said, differences
@@ -43,7 +45,8 @@ VIEW = PlannedNode(
         ("success", "skipped", "view", "Airflow shows it green, dbt says skipped"),
         ("success", "", "view", "Airflow shows it green, dbt says nothing about it in this run"),
         ("skipped", "error", "", "Airflow shows it skipped, dbt says error"),
-        ("skipped", "", "", ""),
+        ("skipped", "", "", "Airflow shows it skipped, dbt says nothing about it in this run"),
+        ("skipped", "success", "view", ""),
         ("failed", "error", "", ""),
         ("upstream_failed", "skipped", "", ""),
         (None, "success", "view", ""),
@@ -58,3 +61,53 @@ def test_a_green_task_has_a_good_word_of_dbt_and_its_relation(
     found = [one.text for one in differences({VIEW.unique_id: said})]
     assert len(found) == bool(expected)
     assert all(expected in text for text in found)
+
+
+@pytest.mark.parametrize(
+    ("node", "is_kept", "is_wrong"),
+    [
+        (VIEW, True, True),
+        (VIEW, False, False),  # said once for all of them
+        (replace(VIEW, kind="test"), True, False),
+        (replace(VIEW, materialized="ephemeral"), True, False),
+        (replace(VIEW, expect="nothing"), True, False),
+    ],
+)
+def test_a_good_word_without_a_relation_is_not_enough(
+    node: PlannedNode, *, is_kept: bool, is_wrong: bool
+) -> None:
+    """For what has to be in the warehouse: there it could not be looked for."""
+    said = Said(node=node, state="success", status="success", relation="", kind="", is_kept=is_kept)
+    found = [one.text for one in differences({node.unique_id: said})]
+    assert found == ["dbt says success and names no relation, so the warehouse was not asked"] * is_wrong
+
+
+@pytest.mark.parametrize(
+    ("expect", "kind", "expected"),
+    [
+        ("table", "table", ""),
+        (
+            "table",
+            "view",
+            "should be a table, the warehouse has view (if that is meant: meta.goldsmith.expect)",
+        ),
+        ("any", "materialized_view", ""),
+        ("any", "", "should be a relation, the warehouse has nothing there"),
+        ("nothing", "", ""),
+        ("nothing", "table", "should be nothing, the warehouse has table"),
+    ],
+)
+def test_a_node_may_say_what_it_leaves(expect: str, kind: str, expected: str) -> None:
+    """A hook or a materialization of the project's own may make something else of it."""
+    node = replace(VIEW, materialized="own", expect=expect)
+    said = Said(node=node, state="success", status="success", relation='"w"."silver"."orders"', kind=kind)
+    found = [one.text for one in differences({node.unique_id: said})]
+    assert len(found) == bool(expected)
+    assert all(expected in text for text in found)
+
+
+def test_what_the_run_leaves_out_may_be_skipped() -> None:
+    """But not what dbt built and said of that it failed."""
+    left_out = Said(node=VIEW, state="skipped", status="", relation="", kind="", is_left_out=True)
+    assert differences({VIEW.unique_id: left_out}) == []
+    assert differences({VIEW.unique_id: replace(left_out, status="error")}) != []

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from goldsmith.engine.state import KEY, BuildState
+from goldsmith.results.microbatch import Microbatches
+from goldsmith.results.record import NodeResult
 
 
 class Store:
@@ -96,3 +99,33 @@ def test_a_lost_try_is_gone_on_with_and_a_clear_begins_anew() -> None:
     assert BuildState.of_this_try(BuildState.load(store), max_tries=3).statuses == {}
     BuildState.forget(store)
     assert BuildState.of_this_try(BuildState.load(store), max_tries=2).statuses == {}
+
+
+def test_batches_that_are_missing_stay_known_after_a_clear(result: Callable[..., NodeResult]) -> None:
+    """The table is there: dbt alone would build its last batches and take the model for built."""
+    begun = Microbatches(planned=("2026-11-20", "2026-11-21"), built=frozenset({"2026-11-20"}))
+    store = Store()
+    BuildState(build_id="b1", max_tries=2, batches={"a": begun}).save(store)
+    again = BuildState.of_this_try(BuildState.load(store), max_tries=3)
+    assert again.batches == {"a": begun}
+    failed = result(unique_id="c", status="partial success", batches=begun.anew())
+    again.know_batches({"a": begun.anew(), "b": begun, "d": begun}, {"b": result(unique_id="b"), "c": failed})
+    assert again.batches == {"a": begun, "c": begun.anew(), "d": begun}
+
+
+def test_what_dbt_has_begun_with_is_known_before_the_state_is_saved() -> None:
+    """Kept beside it: another thread may be saving it. What is done, or better known, is not taken from there."""
+    planned = Microbatches(planned=("2026-11-20", "2026-11-21"))
+    store = Store()
+    BuildState.begin(store, {"a": planned.with_built("2026-11-20")})
+    alone = BuildState.load(store)
+    assert alone is not None
+    assert alone.batches == {"a": planned}
+    further = planned.with_built("2026-11-20")
+    BuildState(build_id="b1", max_tries=2, statuses={"b": "success"}, batches={"c": further}).save(store)
+    BuildState.begin(store, dict.fromkeys("abc", planned))
+    found = BuildState.load(store)
+    assert found is not None
+    assert found.batches == {"a": planned, "c": further}
+    BuildState.forget(store)
+    assert BuildState.load(store) is None

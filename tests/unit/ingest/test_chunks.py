@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
+import os
 from pathlib import Path
 
 import pytest
@@ -82,6 +86,23 @@ def test_the_header_may_have_a_mark_windows_ends_or_quotes(
         (b"id;name\n1;a\n", "line 1: the header is 'id;name'; expected 'id,name'", "separated by ';'"),
         ("id,name\n1,a\n".encode("utf-16"), "line 1: the file is in UTF-16", "iconv -f UTF-16 -t UTF-8"),
         ("id,name\n1,a\n".encode("utf-16-le"), "line 1: the file is in UTF-16", "iconv -f UTF-16 -t UTF-8"),
+        ("id,name\n1,a\n".encode("utf-32"), "line 1: the file is in UTF-32", "iconv -f UTF-32 -t UTF-8"),
+        ("id,name\n1,a\n".encode("utf-32-be"), "line 1: the file is in UTF-32", "iconv -f UTF-32 -t UTF-8"),
+        (b"id,na\0me\n1,a\n", "line 1: the header holds a NUL byte at position 6", "od -c"),
+        (b"\0" * 5000, "line 1: the header holds a NUL byte at position 1", "od -c"),
+        (b"id,name\r1,a\r", "line 1: the header is ", "tr '\\r' '\\n'"),
+        (b"id,n" + b"a" * 63 + b"\n", "not expected: na", "PostgreSQL cuts names after 63 bytes"),
+        (b"PK\x03\x04rest", "line 1: this is a ZIP archive or an Excel workbook; expected text", "CSV"),
+        (b"PAR1rest", "line 1: this is a Parquet file; expected text", "CSV"),
+        (bz2.compress(b"id,name\n"), "line 1: this is compressed with bzip2; expected text", "gzip or zstd"),
+        (lzma.compress(b"id,name\n"), "line 1: this is compressed with xz; expected text", "gzip or zstd"),
+        # Without a time: the content is part of the test's name, on which two workers of pytest have to agree.
+        (
+            gzip.compress(gzip.compress(b"id,name\n", mtime=0), mtime=0),
+            "line 1: this, inside gzip, is compressed twice (gzip, then gzip)",
+            "gzip or zstd",
+        ),
+        (gzip.compress(b"", mtime=0), "line 1: the file is empty (0 bytes)", "header line"),
         (
             "id,naïve\n1,a\n".encode("latin-1"),
             "line 1: byte 0xef at position 6 of the header is not utf-8",
@@ -109,6 +130,18 @@ def test_a_file_that_cannot_be_loaded_says_where_and_what_was_expected(
     assert hint in error.value.hint
 
 
+@pytest.mark.parametrize("kind", ["a named pipe", "a directory"])
+def test_what_is_no_file_is_refused_at_once(kind: str, things: Path, tmp_path: Path) -> None:
+    """A named pipe is not waited for."""
+    if kind == "a directory":
+        things.mkdir()
+    else:
+        os.mkfifo(things)
+
+    with pytest.raises(IngestError, match=rf"things\.csv, line 1: this is {kind}; expected a regular"):
+        split(THINGS, tmp_path)
+
+
 def test_a_few_damaged_rows_are_not_another_encoding(things: Path, tmp_path: Path) -> None:
     """Among rows that decode, one that does not is left to be rejected on its own."""
     things.write_bytes(b"id,name\n" + "1,é\n2,ü\n3,x\n".encode() + b"4,\xff\n")
@@ -123,6 +156,18 @@ def test_a_few_damaged_rows_are_not_another_encoding(things: Path, tmp_path: Pat
         ({"columns": ("id", "load_timestamp")}, "is set by the database"),
         ({"columns": ("id", "name", "name")}, "column name is listed twice"),
         ({"columns": ("id", "the name")}, "'the name' is not a name"),
+        ({"columns": ("id", "xmax")}, "column 'xmax' has the name of a system column"),
+        ({"columns": ("id", "ctid")}, "column 'ctid' has the name of a system column"),
+        ({"columns": ("id", *(f"c{number}" for number in range(1599)))}, "there are 1,600 columns"),
+        ({"columns": ("id", "a" * 64)}, "has 64 bytes; PostgreSQL cuts names after 63"),
+        (
+            {"columns": ("id", "a" * 63 + "b", "a" * 63 + "c")},
+            "cuts names after 63, after which it equals 'a+c'",
+        ),
+        ({"source": "data_lake." + "a" * 64}, "schema or table 'a+' has 64 bytes"),
+        ({"source": "pg_temp.things"}, "the schema 'pg_temp' is PostgreSQL's own"),
+        ({"source": "data_lake.rejected_rows"}, "is where rejected rows go"),
+        ({"max_record_mb": 0}, "greater than or equal to 1"),
         ({"key": ("number",)}, "key number is not among the columns"),
         ({"key": ()}, "at least 1 item"),
         ({"delimiter": '"'}, "cannot separate fields"),

@@ -28,7 +28,7 @@ class Record:
 
 
 def read_slowly(text: str) -> list[Record]:
-    """Split text into records by the letter of RFC 4180; broken quotes cost one line."""
+    """Split text into records by the letter of RFC 4180; broken quotes cost one line, however long a field is."""
     found, at = [], 0
     while at < len(text):
         line = text.count("\n", 0, at)
@@ -79,7 +79,16 @@ def read_fast(path: Path, ingest: Ingest = THINGS) -> tuple[str, list[tuple[int,
     """What the ingest makes of a file without a header: the text to copy, and line, reason and raw text."""
     good, rejected, line = b"", [], 0
     size = path.stat().st_size
-    for block in read_blocks(path, start=0, end=size, line=0, delimiter=ord(ingest.delimiter), name="things"):
+    blocks = read_blocks(
+        path,
+        start=0,
+        end=size,
+        line=0,
+        delimiter=ord(ingest.delimiter),
+        name="things",
+        longest=ingest.max_record,
+    )
+    for block in blocks:
         rows = sort_rows(block, ingest)
         good += rows.good
         rejected += [(line + row.line, row.reason, row.raw) for row in rows.rejected]
@@ -87,9 +96,9 @@ def read_fast(path: Path, ingest: Ingest = THINGS) -> tuple[str, list[tuple[int,
     return good.decode(), rejected
 
 
-def _is_good(record: Record) -> bool:
+def _is_good(record: Record, longest: int) -> bool:
     fields = record.fields
-    if fields is None or len(fields) != len(THINGS.columns):
+    if fields is None or len(record.raw) > longest or len(fields) != len(THINGS.columns):
         return False
     stray = "\r" in record.raw.removesuffix("\r") and _returns_outside_quotes(record.raw)
     return not stray and fields[0] != ""
@@ -99,12 +108,17 @@ def _returns_outside_quotes(raw: str) -> bool:
     return any(raw[:at].count('"') % 2 == 0 for at, sign in enumerate(raw[:-1]) if sign == "\r")
 
 
-@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(text=st.text(alphabet='ab",\n\r', max_size=60), block=st.sampled_from([1, 3, 8, 1 << 20]))
+@settings(max_examples=600, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    text=st.text(alphabet='ab",\n\r', max_size=60),
+    block=st.sampled_from([1, 3, 8, 1 << 20]),
+    longest=st.sampled_from([4, 9, 1 << 20]),
+)
 def test_bulk_reading_agrees_with_reading_character_by_character(
-    text: str, block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    text: str, block: int, longest: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever the text and wherever blocks end, the same records are good, the same lines rejected."""
+    """Whatever the text, the blocks and the longest record, the same records are good, the others rejected."""
+    monkeypatch.setattr(Ingest, "max_record", longest)
     monkeypatch.setattr(reader, "BLOCK", block)
     monkeypatch.setattr(reader, "_SMALL_BLOCK", max(1, block // 2))
     path = tmp_path / "things.csv"
@@ -113,13 +127,19 @@ def test_bulk_reading_agrees_with_reading_character_by_character(
 
     good, rejected = read_fast(path)
 
-    assert [(line, raw) for line, _, raw in rejected] == [
-        (record.line, record.raw.removesuffix("\r")) for record in expected if not _is_good(record)
+    assert [(line, raw, "max_record_mb" in reason) for line, reason, raw in rejected] == [
+        (
+            record.line,
+            record.raw.removesuffix("\r") + ("..." if len(record.raw) > longest else ""),
+            len(record.raw) > longest,
+        )
+        for record in expected
+        if not _is_good(record, longest)
     ]
     rows = list(
         csv.reader(good.splitlines(keepends=True) if '"' not in good else _physical(good), strict=True)
     )
-    assert rows == [_without_return(record) for record in expected if _is_good(record)]
+    assert rows == [_without_return(record) for record in expected if _is_good(record, longest)]
 
 
 def _physical(text: str) -> list[str]:
@@ -173,6 +193,58 @@ def test_a_stray_quote_in_a_long_file_costs_one_line(tmp_path: Path) -> None:
 
     assert good.count("\n") == rows - 1
     assert [line for line, _, _ in rejected] == [0]
+
+
+LIMIT = "longer than `max_record_mb: 1` allows (1,048,576 bytes)"
+
+
+@pytest.mark.parametrize(
+    ("content", "lines"),
+    [
+        ("9,not,a row\n" * 200_000, 200_001),
+        ('9,""not"",a row\n' * 200_000, 200_001),
+        ("9,not,a row\r\n" * 200_000, 200_001),
+        ("x" * (3 << 20), 1),
+    ],
+)
+@pytest.mark.parametrize("is_last", [False, True])
+def test_a_quoted_record_that_is_too_long_is_one_rejected_record(
+    content: str, lines: int, tmp_path: Path, *, is_last: bool
+) -> None:
+    """Nothing of its inside is taken for a row, and the rows around it are read; the limit is named."""
+    path = tmp_path / "things.csv"
+    record = f'1,"{content}",b'
+    path.write_text(f"0,a,b\n{record}" + ("" if is_last else "\n2,c,d\n"), newline="")
+
+    good, rejected = read_fast(path)
+
+    assert good == "0,a,b\n" + ("" if is_last else "2,c,d\n")
+    assert [(line, reason) for line, reason, _ in rejected] == [
+        (1, f"a record of {len(record):,} bytes on {lines:,} {'lines' if lines > 1 else 'line'}, {LIMIT}")
+    ]
+    assert rejected[0][2].startswith('1,"')
+    assert len(rejected[0][2]) < 5000
+
+
+def test_a_higher_limit_lets_a_long_record_through(tmp_path: Path) -> None:
+    """`max_record_mb` is the limit, to the byte."""
+    path = tmp_path / "things.csv"
+    row = '1,"' + "long,\n" * 500_000 + '",b'
+    path.write_text(row + "\n2,c,d\n")
+
+    assert read_fast(path, THINGS.model_copy(update={"max_record_mb": 3})) == (row + "\n2,c,d\n", [])
+    assert [line for line, _, _ in read_fast(path)[1]] == [0]
+
+
+def test_a_line_without_quotes_that_is_too_long_is_one_rejected_record(tmp_path: Path) -> None:
+    """As a quoted one is: the limit is for both."""
+    path = tmp_path / "things.csv"
+    path.write_text("1," + "x" * (5 << 20) + ",b\n2,c,d\n")
+
+    good, rejected = read_fast(path)
+
+    assert (good, [line for line, _, _ in rejected]) == ("2,c,d\n", [0])
+    assert LIMIT in rejected[0][1]
 
 
 def test_windows_line_ends_become_plain_ones(tmp_path: Path) -> None:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
+from goldsmith.errors import EnvironmentProblem
 from goldsmith.local.environment import API_ACCESS, RESULTS, airflow_environment
 from goldsmith.local.postgres import EmbeddedPostgres
+from goldsmith.local.stack import Stack
 from goldsmith.local.state import Secrets, StateDir
 
 
@@ -43,3 +47,24 @@ def test_what_the_user_names_goes_before_what_the_stack_makes(tmp_path: Path) ->
     assert json.loads(ours[API_ACCESS]) | {"login": "goldsmith", "port": 8123} == json.loads(ours[API_ACCESS])
     assert ours[RESULTS] == str(tmp_path / "results")
     assert (theirs[API_ACCESS], theirs[RESULTS]) == ("{}", "s3://b")
+
+
+def test_somebody_elses_secrets_are_not_overwritten(tmp_path: Path) -> None:
+    """A state folder that was named by mistake."""
+    (tmp_path / "secrets.json").write_text('{"token": "x"}')
+    with pytest.raises(EnvironmentProblem, match=r"secrets\.json is not Goldsmith's"):
+        StateDir(path=tmp_path).secrets()
+    assert (tmp_path / "secrets.json").read_text() == '{"token": "x"}'
+
+
+def test_somebody_elses_airflow_settings_are_not_overwritten(tmp_path: Path) -> None:
+    """A state folder that is somebody's AIRFLOW_HOME too."""
+    stack = Stack(root=tmp_path, state_dir=tmp_path)
+    stack.state.create()
+    file = stack.state.airflow_home / "config" / "airflow_local_settings.py"
+    stack._write_files()
+    stack._write_files()
+    file.write_text("def dag_policy(dag): ...\n")
+    with pytest.raises(EnvironmentProblem, match=r"airflow_local_settings\.py is not Goldsmith's"):
+        stack._write_files()
+    assert file.read_text() == "def dag_policy(dag): ...\n"

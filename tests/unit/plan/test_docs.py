@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from goldsmith.dbt.node import Column, Node
 from goldsmith.plan.docs import nodes_docs
+from goldsmith.plan.select import Selection, selections
 
 MakeNodes = Callable[..., dict[str, Node]]
 
@@ -17,7 +18,7 @@ def test_a_page_says_what_the_node_is_and_how_to_do_the_same_on_a_laptop(nodes: 
     columns = (Column(name="id", type="int", description="a | b\nc"),)
     graph["orders"] = dataclasses.replace(graph["orders"], description=" All orders. ", columns=columns)
     executable = {uid: node for uid, node in graph.items() if uid != "e_base"}
-    found = nodes_docs(executable, graph, {uid: f"fqn:{uid}" for uid in executable})
+    found = nodes_docs(executable, graph, {uid: Selection(text=f"fqn:{uid}", more=0) for uid in executable})
     assert found["orders"].splitlines() == [
         "All orders.",
         "",
@@ -40,5 +41,13 @@ def test_a_page_says_what_the_node_is_and_how_to_do_the_same_on_a_laptop(nodes: 
 def test_of_many_the_first_are_named(nodes: MakeNodes) -> None:
     """A page of hundreds of tests would say nothing."""
     graph = nodes(orders="", **{f"t_{number:02}": "orders" for number in range(25)})
-    found = nodes_docs(graph, graph, dict.fromkeys(graph, ""))
+    found = nodes_docs(graph, graph, dict.fromkeys(graph, Selection(text="", more=2)))
     assert "t_19 and 5 more" in found["orders"]
+    assert "- on a laptop: `dbt build --select   # runs 2 more of the same name`" in found["orders"]
+
+
+def test_a_dot_in_the_name_of_a_source_is_no_part_of_the_commands_syntax(nodes: MakeNodes) -> None:
+    """dbt refuses `source:` with more than three parts."""
+    graph = nodes(s_1="")
+    graph["s_1"] = dataclasses.replace(graph["s_1"], fqn=("shop", "raw.data", "orders-eu 2"))
+    assert selections(graph)["s_1"].text == "source:shop.raw?data.orders-eu?2"

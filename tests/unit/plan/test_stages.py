@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from goldsmith.dbt.node import Node
 from goldsmith.plan.compile import Selected, compile_plan
@@ -84,3 +85,28 @@ def test_what_lies_below_ends_at_gates(nodes: MakeNodes, selected: Select) -> No
     assert graph.below(["bronze.a.run"]) == {"bronze.a.t", "silver.b.run", "silver.c.run"}
     order = graph.position
     assert order["bronze.build"] < order["bronze.a.run"] < order["bronze.gate"] < order["silver.build"]
+
+
+def test_sources_are_checked_with_the_first_layer_that_reads_them(nodes: MakeNodes, selected: Select) -> None:
+    """Their tables may be seeds of an earlier layer, to which dbt knows no edge; what nobody reads comes first."""
+    graph = nodes(raw="bronze/", s_early="", s_late="", s_idle="", t_late="s_late", t_idle="s_idle")
+    graph |= nodes(a="bronze/s_early", b="silver/s_late a", c="gold/e_c", e_c="s_late", t_e="s_early")
+    for uid in ("s_early", "s_late", "s_idle"):
+        graph[uid] = replace(graph[uid], has_freshness=True)
+    plan = compile_plan(SPEC, selected(graph))
+    assert {uid: build for uid, build in built_by(plan).items() if uid[:2] in ("s_", "t_")} == {
+        "s_early": "bronze.build",
+        "t_e": "bronze.build",
+        "s_late": "silver.build",
+        "t_late": "silver.build",
+        "s_idle": "bronze.build",
+        "t_idle": "bronze.build",
+    }
+    alone = compile_plan(SPEC.model_copy(update={"engine": "isolated"}), selected(graph))
+    waits = {node.unique_id: node.upstream for node in alone.nodes}
+    assert "bronze.gate" in waits["s_late"]
+    assert "bronze.gate" not in (*waits["s_early"], *waits["s_idle"], *waits["raw"])
+    assert set(waits["t_late"]) == {
+        "bronze.gate",
+        *(n.task_id for n in alone.nodes if n.unique_id == "s_late"),
+    }

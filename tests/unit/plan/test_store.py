@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from collections.abc import Callable
@@ -78,7 +79,18 @@ def test_all_nodes_of_one_task_are_looked_up(
     with closing(sqlite3.connect(path)) as found:
         query = "explain query plan select part, body from task where task_id = 'a' order by place"
         [step] = found.execute(query)
-    assert "PRIMARY KEY (task_id=?)" in step[-1]
+    assert "USING INDEX by_task (task_id=?)" in step[-1]
+
+
+def test_a_stored_plan_is_a_fraction_of_what_it_says(
+    nodes: Callable[..., dict[str, Node]], selected: Callable[..., Selected], tmp_path: Path
+) -> None:
+    """A project of thousands of nodes would leave megabytes in each image and on each worker."""
+    graph = nodes(**{f"model_{number}": "bronze/" for number in range(500)})
+    plan = compile_plan(Pipeline(name="shop"), selected(graph))
+    path = tmp_path / "plan.sqlite"
+    write_plan(plan, (10, 20), (path,))
+    assert path.stat().st_size < len(json.dumps(plan.to_dict())) / 2
 
 
 def test_a_newer_plan_wins(plan: Plan, tmp_path: Path) -> None:

@@ -98,6 +98,7 @@ def make_run() -> MakeRun:
         verdicts: Mapping[str, Verdict] | None = None,
         *,
         tolerated: Collection[str] = (),
+        reasons: Mapping[str, str] | None = None,
         run_id: str = "manual__1",
         started: datetime = START,
     ) -> RunFacts:
@@ -118,6 +119,7 @@ def make_run() -> MakeRun:
             records=by_task,
             verdicts=verdicts or {},
             tolerated=tolerated,
+            reasons=reasons,
         )
 
     return make

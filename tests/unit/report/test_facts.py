@@ -127,6 +127,13 @@ def test_what_failed_beside_dbt_is_named(make_run: MakeRun, ended: Ended) -> Non
     assert make_run([A], [ended(A, "error")], states).red_tasks == ("ingest.orders.merge",)
 
 
+def test_why_a_build_failed_is_on_the_page(make_run: MakeRun) -> None:
+    """A hook is no node of which there would be a row."""
+    run = make_run([A], [], {"silver.build": "failed"}, reasons={"silver.build": "on-run-end-0: <no> table"})
+    page = report_page(run, changes=None, airflow_url="", dbt="1.12")
+    assert "<pre>on-run-end-0: &lt;no&gt; table</pre>" in page
+
+
 def test_a_mapped_task_is_one_and_a_gate_without_a_verdict_failed_itself(make_run: MakeRun) -> None:
     """Airflow puts the number of the chunk behind the id; a gate that cannot measure says nothing of its layer."""
     states = {f"ingest.orders_2.load_{number}": "failed" for number in range(3)} | {"bronze.gate": "failed"}

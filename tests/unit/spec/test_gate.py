@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from goldsmith.errors import SpecError
+from goldsmith.selected import in_effect
 from goldsmith.spec.gate import Gate
 from goldsmith.spec.pipeline import Pipeline
 
@@ -91,3 +92,30 @@ def test_stale_sources_are_skipped_only_where_something_judges_that() -> None:
     with pytest.raises(SpecError, match="`freshness: skip`"):
         parsed({}, gate="node", engine="isolated", freshness="skip")
     assert parsed({}, gate="node", freshness="skip").freshness == "skip"
+
+
+@pytest.mark.parametrize(
+    ("values", "there", "said"),
+    [
+        ({"engine": "isolated", "freshness": "skip"}, (), "`freshness: skip`"),
+        ({"gates": {"gold": {"failed_tests": 2}}}, (), "`gates` set limits"),
+        ({"gates": {"gold": {"failed_tests": 2}}}, ("bronze",), "'gold', which is no layer; layers: bronze"),
+    ],
+)
+def test_what_needs_layers_is_refused_if_the_project_has_none(
+    values: dict[str, Any], there: tuple[str, ...], said: str
+) -> None:
+    """Nobody wrote `layers`, and of the usual ones the project does not have all: limits would be lost."""
+    with pytest.raises(SpecError) as caught:
+        in_effect(Pipeline.parse({"name": "shop", **values}), there)
+    assert said in str(caught.value)
+
+
+def test_a_spec_without_its_usual_layers_is_else_the_same() -> None:
+    """Also in what it leaves open."""
+    spec = Pipeline.parse({"name": "shop", "profile": {"threads": 2}, "retries": {"delay": "10s"}})
+    found = in_effect(spec, ("silver",))
+    assert (list(found.layers), found.gate) == (["silver"], "layer")
+    assert in_effect(spec, ()).gate == "node"
+    assert found == spec.model_copy(update={"layers": {"silver": spec.layers["silver"]}})
+    assert found.profile.model_fields_set == {"threads"}

@@ -47,6 +47,12 @@ def test_the_defaults_are_those_of_the_readme() -> None:
         ),
         ({"name": "shop", "engine": "isolated", "tasks": "model"}, "`engine: shared`, or `tasks: test`"),
         ({"name": "shop", "layers": {"sources": "tag:x"}}, "'sources' cannot name a layer"),
+        ({"name": "shop", "layers": {"run_report": "tag:x"}}, "'run_report' cannot name a layer"),
+        ({"name": "shop", "layers": {"l" * 61: "tag:x"}}, "a letter first, at most 60"),
+        (
+            {"name": "s" * 201},
+            "is not a name: lower case letters, digits and underscores, a letter first, at most 200",
+        ),
         (
             {"name": "shop", "retries": {"models": -1}},
             "retries.models: Input should be greater than or equal to 0",
@@ -78,6 +84,9 @@ def test_yaml_that_is_missing_or_broken_is_said(tmp_path: Path) -> None:
     path.write_text("name: [", encoding="utf-8")
     with pytest.raises(SpecError, match="is not YAML"):
         Pipeline.from_yaml(path)
+    path.write_text("name: shop\nlayers: {a: tag:x, b: tag:y, a: tag:z}\n")
+    with pytest.raises(SpecError, match="'a' is written twice"):
+        Pipeline.from_yaml(path)
 
 
 def test_an_error_survives_pickling() -> None:
@@ -85,3 +94,11 @@ def test_an_error_survives_pickling() -> None:
     error = SpecError("what happened", hint="what to do")
     copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
     assert (type(copy), str(copy)) == (SpecError, "what happened\nwhat to do")
+
+
+@pytest.mark.parametrize("written", ["off", "'off'", "Off"])
+def test_freshness_is_off_as_the_docs_write_it(tmp_path: Path, written: str) -> None:
+    """YAML reads `off` without quotes as false."""
+    path = tmp_path / "shop.yml"
+    path.write_text(f"name: shop\nfreshness: {written}\n")
+    assert Pipeline.from_yaml(path).freshness == "off"

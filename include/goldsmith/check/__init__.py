@@ -1,0 +1,64 @@
+"""`goldsmith check`: everything that can be told before a run, each point with its own verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from goldsmith.check.finding import FAIL, Finding, failure, findings_table
+from goldsmith.check.in_airflow import ask_airflow
+from goldsmith.check.pipeline import planned, without_airflow
+from goldsmith.errors import GoldsmithError
+from goldsmith.local.pipelines import choose_pipeline, find_pipelines, no_pipeline
+from goldsmith.settings import Settings
+
+__all__ = ["FAIL", "Finding", "check_all", "findings_table"]
+
+
+def check_all(
+    here: Settings,
+    env: Mapping[str, str],
+    *,
+    strict: bool,
+    connections: bool,
+    report: Callable[[str], None],
+    pipeline: str | None = None,
+) -> list[Finding]:
+    """Check pipelines of the dags folder; what is wrong with one does not keep the others from being checked.
+
+    Args:
+        here: Settings of this process.
+        env: Environment in which Airflow runs, with its connections.
+        strict: Count warnings as failures.
+        connections: Connect to the warehouse as dbt will, and to Airflow as the shared engine will.
+        report: Called with a line for each step.
+        pipeline: Name of the pipeline; None for all.
+    """
+    files = find_pipelines(here)
+    specs = [spec for spec, _ in files.pipelines.values()]
+    if pipeline is None:
+        chosen = list(files.pipelines.values())
+        findings = [failure(f"{name}: spec", error) for name, error in files.errors.items()]
+    else:
+        try:
+            chosen, findings = [choose_pipeline(here, pipeline)], []
+        except GoldsmithError as error:
+            return [failure(f"{pipeline}: spec", error)]
+    if not files.names:
+        return [failure("specs", no_pipeline(here))]
+    done = []
+    for spec, file in chosen:
+        report(f"Checking {spec.name}")
+        done.append(planned(spec, file, here, report))
+    usable = [one for _, one in done if one]
+    if usable:
+        report(f"Letting Airflow import {', '.join(one.spec.name for one in usable)}")
+    answers = ask_airflow(usable, here, env, connections=connections) if usable else None
+    for about, one in done:
+        findings += about
+        if one:
+            findings += without_airflow(one, specs, here)
+        if one and answers and not isinstance(answers, Finding):
+            findings += answers.about(one, is_named=pipeline is not None)
+    if isinstance(answers, Finding):
+        findings.append(answers)
+    return [each.strictly() for each in findings] if strict else findings

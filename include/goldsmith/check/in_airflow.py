@@ -1,0 +1,195 @@
+"""What Airflow itself says about pipelines: asked in two processes at once, of all DAG files together."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from goldsmith.check.finding import FAIL, OK, WARN, Finding
+from goldsmith.check.pipeline import Planned
+from goldsmith.dag.faults import fault_in
+from goldsmith.local.airflow import local_stack
+from goldsmith.local.environment import API_ACCESS, api_connection
+from goldsmith.settings import Settings
+
+_SEEDS = ("1", "2")
+_SLOWER = " Runs are right all the same, but slower."
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answers:
+    """What two processes of Airflow's answered about the same files."""
+
+    one: dict[str, Any]
+    two: dict[str, Any]
+    tests: dict[str, str]
+    """Pipeline to the test of its connection."""
+    marks_unknown: bool
+    """Whether only an Airflow that is not up could say whether tasks may mark others."""
+
+    def about(self, one: Planned, *, is_named: bool) -> Iterator[Finding]:
+        """The findings about one pipeline.
+
+        Args:
+            one: The pipeline.
+            is_named: Whether it was asked for by name.
+        """
+        name, file = one.spec.name, str(one.file)
+        if passed_over := self.one["unread"].get(file):
+            status = WARN if passed_over["is_ignored"] and not is_named else FAIL
+            text, hint = passed_over["text"], passed_over["hint"]
+            yield Finding(subject=f"{name}: dag", status=status, text=text, hint=hint)
+        else:
+            yield self._rendered(one)
+        if name in self.tests:
+            yield self._connection(one)
+        if name in self.one["marks"]:
+            said = self.one["marks"][name]
+            text = f"{said['text']}{_SLOWER if said['status'] == WARN else ''}"
+            yield Finding(subject=f"{name}: marks", status=said["status"], text=text, hint=said["hint"])
+        elif name in self.tests and self.marks_unknown and one.spec.engine != "isolated":
+            text = "whether tasks may mark others cannot be told while the local Airflow is not up"
+            yield Finding(subject=f"{name}: marks", status=OK, text=text, hint="goldsmith up")
+
+    def _rendered(self, one: Planned) -> Finding:
+        subject, file = f"{one.spec.name}: dag", str(one.file)
+        first, second = (found["files"][file] for found in (self.one, self.two))
+        for fault in (*first["faults"], *second["faults"]):
+            return Finding(subject=subject, status=FAIL, **fault)
+        if one.spec.name not in first["dags"]:
+            found = ", ".join(first["dags"]) or "none"
+            text = f"Airflow finds no DAG {one.spec.name} in {file} (DAGs there: {found})."
+            hint = "Call build_dag at the top level of the file, and assign what it returns."
+            return Finding(subject=subject, status=FAIL, text=text, hint=hint)
+        if first["dags"] != second["dags"]:
+            text = (
+                f"{file} serialises differently in two processes, so Airflow writes a new DAG version again "
+                "and again."
+            )
+            hint = "Look for the clock, random values and sets in the file."
+            return Finding(subject=subject, status=FAIL, text=text, hint=hint)
+        return Finding(
+            subject=subject, status=OK, text="Airflow imports and serialises it, alike in two processes"
+        )
+
+    def _connection(self, one: Planned) -> Finding:
+        subject, connection = f"{one.spec.name}: connection", one.spec.connection
+        if said := self.one["connections"][self.tests[one.spec.name]]:
+            text = f"dbt cannot connect with the Airflow connection {connection!r}: {said}"
+            hint = f"goldsmith up --warehouse, or define it: airflow connections add {connection} ..."
+            return Finding(subject=subject, status=FAIL, text=text, hint=hint)
+        text = f"dbt connects with the Airflow connection {connection!r}"
+        return Finding(subject=subject, status=OK, text=text)
+
+
+def ask_airflow(
+    those: Sequence[Planned], here: Settings, env: Mapping[str, str], *, connections: bool
+) -> Answers | Finding:
+    """Let Airflow import the DAG files, and try connections.
+
+    Args:
+        those: The pipelines.
+        here: Settings of this process.
+        env: Environment in which Airflow runs, with its connections.
+        connections: Connect to the warehouse as dbt will, and to Airflow as the shared engine will.
+
+    Returns:
+        The answers; a finding if Airflow does not even start.
+    """
+    asked: dict[str, dict[str, Any]] = {}
+    tests = {one.spec.name: _test_of(one, here, asked) for one in those} if connections else {}
+    marks_unknown = only_local_airflow_knows(here, env)
+    files = sorted({str(one.file) for one in those})
+    common = {"dags_dir": str(here.dags_dir), "files": files}
+    marked = [one.spec.name for one in those if one.spec.engine != "isolated"]
+    questions = (
+        {**common, "unread": True, "connections": {}, "marks": []},
+        {
+            **common,
+            "unread": False,
+            "connections": asked,
+            "marks": marked if connections and not marks_unknown else [],
+        },
+    )
+    with tempfile.TemporaryDirectory(prefix="goldsmith-") as folder:
+        probes = [
+            Probe(Path(folder, seed), asking, env={**env, "PYTHONHASHSEED": seed})
+            for seed, asking in zip(_SEEDS, questions, strict=True)
+        ]
+        one, two = (probe.answers() for probe in probes)
+        for probe, answer in zip(probes, (one, two), strict=True):
+            if not answer:
+                return probe.problem()
+    merged = {**one, "connections": two["connections"], "marks": two["marks"]}
+    return Answers(one=merged, two=two, tests=tests, marks_unknown=marks_unknown)
+
+
+class Probe:
+    """A process of Airflow's that answers questions, in the background until `answers` is called.
+
+    Args:
+        stem: Path of its files, which get endings of their own.
+        questions: As `goldsmith.dag.probe` takes them.
+        env: Environment in which Airflow runs.
+    """
+
+    def __init__(self, stem: Path, questions: Mapping[str, Any], *, env: Mapping[str, str]) -> None:
+        self._answers, self._log = stem.with_suffix(".answers"), stem.with_suffix(".log")
+        asked = stem.with_suffix(".questions")
+        asked.write_text(json.dumps(questions), encoding="utf-8")
+        self._answers.unlink(missing_ok=True)
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "goldsmith.dag.probe", str(asked), str(self._answers)],
+                env=dict(env),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def answers(self) -> dict[str, Any]:
+        """Wait for the answers; none if Airflow does not start."""
+        self._process.wait()
+        if not self._answers.is_file():
+            return {}
+        found: dict[str, Any] = json.loads(self._answers.read_text(encoding="utf-8"))
+        return found
+
+    def problem(self) -> Finding:
+        """Why there are no answers."""
+        fault = fault_in(self._log.read_text(encoding="utf-8", errors="replace"), Path("airflow"))
+        text = f"Airflow does not start here: {fault['text']}"
+        return Finding(
+            subject="airflow", status=FAIL, text=text, hint="To see where: python -c 'import airflow'"
+        )
+
+
+def _test_of(one: Planned, here: Settings, asked: dict[str, dict[str, Any]]) -> str:
+    """Name of the test of a pipeline's connection; those that would test the same share one."""
+    profile = one.spec.profile.for_dbt()
+    tested = {key: value for key, value in profile.items() if key not in ("schema", "threads")}
+    name = json.dumps([one.spec.connection, tested], sort_keys=True)
+    asked.setdefault(
+        name,
+        {
+            "project_dir": str(one.project.path),
+            "profile": one.project.profile,
+            "target": one.spec.target or here.target,
+            "connection": one.spec.connection,
+            "profile_args": profile,
+            "variables": one.spec.vars,
+        },
+    )
+    return name
+
+
+def only_local_airflow_knows(here: Settings, env: Mapping[str, str]) -> bool:
+    """Whether tasks reach the local stack's Airflow, and that is not up."""
+    stack = local_stack(here)
+    return not stack.is_up() and env.get(API_ACCESS) == api_connection(stack.state.secrets(), stack.port)

@@ -1,0 +1,148 @@
+"""What can be said about a pipeline without Airflow: its manifest, its plan, and what its spec names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from goldsmith.alerts.routing import names_without_nodes
+from goldsmith.check.finding import OK, WARN, Finding, failure, tried
+from goldsmith.dbt.project import DbtProject
+from goldsmith.errors import GoldsmithError
+from goldsmith.local.manifests import refresh_manifest
+from goldsmith.pipeline import load_plan, project_of
+from goldsmith.plan.model import Plan
+from goldsmith.plan.placement import unheard
+from goldsmith.plan.show import plan_head
+from goldsmith.report.edr import edr_executable
+from goldsmith.report.elementary_setup import package_version, setup_faults
+from goldsmith.settings import Settings
+from goldsmith.spec.alerts import Alerts
+from goldsmith.spec.pipeline import Pipeline
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Planned:
+    """A pipeline whose plan could be made."""
+
+    spec: Pipeline
+    file: Path
+    project: DbtProject
+    plan: Plan
+
+
+def planned(
+    spec: Pipeline, file: Path, here: Settings, report: Callable[[str], None]
+) -> tuple[list[Finding], Planned | None]:
+    """Make manifest and plan of a pipeline if they are missing or old.
+
+    Args:
+        spec: The pipeline.
+        file: Its DAG file.
+        here: Settings of this process.
+        report: Called with a line for each step that takes time.
+
+    Returns:
+        The findings, and the plan unless one of them is a failure.
+    """
+    said: list[str] = []
+
+    def note(line: str) -> None:
+        report(line)
+        said.append(line)
+
+    findings = [Finding(subject=f"{spec.name}: spec", status=OK, text=f"{file} is valid")]
+    subject = f"{spec.name}: manifest"
+    try:
+        refresh_manifest(spec, here, note)
+        # Only now: a pipeline with a target of its own may have had no manifest before.
+        project = project_of(spec, here)
+        made = "; ".join(["it was missing or old, and has been made", *said[1:]]) if said else "up to date"
+        findings.append(Finding(subject=subject, status=OK, text=f"{project.manifest_path}: {made}"))
+        subject = f"{spec.name}: plan"
+        plan = load_plan(spec, project, here)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is reported and the other checks go on
+        return [*findings, failure(subject, error)], None
+    findings.append(Finding(subject=subject, status=OK, text=f"{plan_head(plan)}; tasks: {plan.tasks}"))
+    return findings, Planned(spec=spec, file=file, project=project, plan=plan)
+
+
+def without_airflow(one: Planned, others: Sequence[Pipeline], here: Settings) -> Iterator[Finding]:
+    """Check what the spec names against the plan.
+
+    Args:
+        one: The pipeline.
+        others: All pipelines of the dags folder.
+        here: Settings of this process.
+    """
+    name, spec = one.spec.name, one.spec
+    if spec.after is not None:
+        yield tried(
+            f"{name}: after",
+            lambda: _awaited(spec, others, here),
+            hint="If another DAG updates it, all is well; else the pipeline never starts by itself.",
+        )
+    if kinds := one.plan.unknown_kinds:
+        text = f"no task builds nodes of types that Goldsmith does not know: {', '.join(kinds)}"
+        yield Finding(subject=f"{name}: types", status=WARN, text=text, hint="Build them with dbt itself.")
+    if said := unheard(one.plan):
+        hint = "Write `engine: isolated` where they have to hold for the first try too."
+        yield Finding(subject=f"{name}: places", status=WARN, text=f"of some nodes {said}", hint=hint)
+    if spec.report is not None and spec.report.elementary is not None:
+        yield tried(
+            f"{name}: elementary", lambda: _elementary(one, here), hint="See docs/report.md, *Elementary*."
+        )
+    if spec.alerts is not None:
+        yield tried(
+            f"{name}: alerts",
+            lambda: _alerts(one),
+            hint="goldsmith alerts explain NODE says who hears of a node, and why others do not.",
+        )
+
+
+def _awaited(spec: Pipeline, others: Sequence[Pipeline], here: Settings) -> tuple[str, str]:
+    """Whether somebody updates what the pipeline waits for, as far as that can be known here."""
+    uris = spec.after.uris if spec.after else ()
+    updated = {
+        asset: other.name for other in others if other.name != spec.name for asset in _assets(other, here)
+    }
+    found = [f"{uri} (of {updated[uri]})" for uri in uris if uri in updated]
+    unknown = [uri for uri in uris if uri not in updated]
+    if not unknown:
+        return OK, f"waits for {', '.join(found)}"
+    near = get_close_matches(unknown[0], updated, n=1)
+    meant = f"; did you mean {near[0]}?" if near else ""
+    return WARN, f"no pipeline here updates {', '.join(unknown)}{meant}"
+
+
+def _assets(spec: Pipeline, here: Settings) -> list[str]:
+    """What a pipeline updates; nothing if it has no plan, which is that pipeline's own finding."""
+    try:
+        return [node.asset for node in load_plan(spec, project_of(spec, here), here).nodes if node.asset]
+    except GoldsmithError:
+        return []
+
+
+def _elementary(one: Planned, here: Settings) -> tuple[str, str]:
+    """Whether runs will have Elementary's report, and pay for it no more than they have to."""
+    if not one.plan.elementary:
+        return (
+            OK,
+            "its dbt package is not installed, so runs have no report of Elementary; to have it: goldsmith deps",
+        )
+    faults = list(setup_faults(one.project, edr=edr_executable(here.edr)))
+    if faults:
+        return WARN, "; ".join(faults)
+    version = package_version(one.project.path)
+    return OK, f"Elementary {version} writes into the schema {one.plan.elementary}"
+
+
+def _alerts(one: Planned) -> tuple[str, str]:
+    """Whether what routes name is there: a mistyped layer would be an alert that nobody gets."""
+    alerts = one.spec.alerts or Alerts()
+    found = names_without_nodes(alerts, one.plan.nodes)
+    if found:
+        return WARN, f"no node has what routes name: {'; '.join(found)}"
+    return OK, f"{len(alerts.routes)} routes"

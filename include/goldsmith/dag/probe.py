@@ -1,0 +1,85 @@
+"""What only a process of Airflow's can tell about DAG files: `python -m goldsmith.dag.probe QUESTIONS ANSWERS`.
+
+Airflow imports and serialises each file, and a hash of every DAG is noted. Airflow writes a new DAG version whenever
+that hash changes, so it has to be the same in every process: run in two fresh interpreters with different hash seeds
+(PYTHONHASHSEED) it shows what depends on the order of a set, on the clock or on the process. One process asks for all
+files, because importing Airflow costs more than everything else. On the way it lets dbt connect, and asks whether tasks
+may mark others: both need Airflow's connections.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from goldsmith.dag.discovery import unread
+from goldsmith.dag.faults import fault_in, fault_of
+from goldsmith.dbt.debug import ConnectionTest
+from goldsmith.engine.access import access_for
+
+
+def rendered(file: Path) -> dict[str, Any]:
+    """Import and serialise one DAG file.
+
+    Returns:
+        `dags`, DAG id to hash, and `faults`, each a text and a hint.
+    """
+    from airflow.dag_processing.dagbag import DagBag
+    from airflow.models.serialized_dag import SerializedDagModel
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    try:
+        bag = DagBag(file)
+    except Exception as error:  # noqa: BLE001 - reported, like any that Airflow catches itself
+        return {"dags": {}, "faults": [fault_of(error, file)]}
+    faults = [fault_in(text, file) for text in bag.import_errors.values()]
+    hashes: dict[str, str] = {}
+    for dag_id, dag in sorted(bag.dags.items()):
+        try:
+            hashes[dag_id] = SerializedDagModel.hash(DagSerialization.to_dict(dag))
+        except Exception as error:  # noqa: BLE001 - as above
+            faults.append(fault_of(error, file))
+    return {"dags": hashes, "faults": faults}
+
+
+def answers(questions: dict[str, Any]) -> dict[str, Any]:
+    """Answer what `goldsmith check` wants to know.
+
+    Args:
+        questions: `dags_dir` and `files`; `unread`: whether to say which files Airflow passes over; `connections`: what
+            `ConnectionTest` takes, by name; `marks`: ids of the DAGs whose tasks may be marked.
+
+    Returns:
+        `files`, file to what `rendered` gives; `unread`, file to text and hint; `connections`, name to what dbt says;
+        `marks`, DAG id to what `access_for` says.
+    """
+    files = [Path(file) for file in questions["files"]]
+    tests = {name: ConnectionTest(**asked) for name, asked in questions["connections"].items()}
+    for test in tests.values():
+        test.start()
+    return {
+        "unread": unread(Path(questions["dags_dir"]), files) if questions["unread"] else {},
+        "files": {str(file): rendered(file) for file in files},
+        "marks": {dag_id: access_for(dag_id) for dag_id in questions["marks"]},
+        "connections": {name: test.answer() for name, test in tests.items()},
+    }
+
+
+def main() -> None:
+    """Read questions from a file named on the command line, write answers into the other.
+
+    Files, because whatever is imported may print.
+    """
+    gc.disable()  # nothing that is imported is garbage, and the process ends soon: an eighth of its time
+    asked, answered = map(Path, sys.argv[1:3])
+    with contextlib.redirect_stdout(sys.stderr):
+        found = answers(json.loads(asked.read_text(encoding="utf-8")))
+    answered.write_text(json.dumps(found), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""The profiles.yml of a dbt project's author: whether dbt can parse with it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from goldsmith.dbt.environment import option
+from goldsmith.dbt.project import DbtProject
+
+FILE = "profiles.yml"
+_NEEDED = re.compile(r"env_var\(\s*['\"](\w+)['\"]\s*\)")
+
+
+def profiles_file(project: DbtProject, env: Mapping[str, str]) -> Path:
+    """The profiles.yml that dbt reads in a project's folder, whether it exists or not."""
+    if named := option("PROFILES_DIR", env):
+        return project.path / named / FILE
+    beside = project.path / FILE
+    return beside if beside.is_file() else Path(env.get("HOME") or "~").expanduser() / ".dbt" / FILE
+
+
+def lacks(project: DbtProject, *, target: str, env: Mapping[str, str]) -> str:
+    """What the author's profiles.yml lacks for a target; empty if dbt can parse with it.
+
+    Args:
+        project: The dbt project.
+        target: dbt target.
+        env: Environment of the dbt command.
+    """
+    file = profiles_file(project, env)
+    if not file.is_file():
+        return f"there is no {file}"
+    try:
+        profiles = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return ""  # dbt says what is wrong with it
+    profile = profiles.get(project.profile) if isinstance(profiles, dict) else None
+    if not isinstance(profile, dict):
+        return f"{file} has no profile {project.profile!r}"
+    outputs = profile.get("outputs")
+    if not isinstance(outputs, dict) or target not in outputs:
+        return f"the profile {project.profile!r} in {file} has no target {target!r}"
+    known = {*env, *_dotenv_names(project.path)}
+    missing = sorted({name for name in _needed(outputs[target]) if name not in known})
+    return f"{file} needs the environment variable {missing[0]}, which is not set" if missing else ""
+
+
+def _needed(value: Any) -> Iterator[str]:
+    """The environment variables without a default in the texts of an output."""
+    if isinstance(value, dict):
+        for one in value.values():
+            yield from _needed(one)
+    elif isinstance(value, str):
+        yield from _NEEDED.findall(value)
+
+
+def _dotenv_names(start: Path) -> Iterator[str]:
+    """Names in the `.env` that dbt loads: the nearest one, from the project's folder upwards."""
+    for folder in (start, *start.parents):
+        file = folder / ".env"
+        if file.is_file():
+            lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+            yield from (
+                line.removeprefix("export ").split("=", 1)[0].strip() for line in lines if "=" in line
+            )
+            return

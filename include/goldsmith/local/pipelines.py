@@ -1,0 +1,123 @@
+"""Which pipeline a command means, and the word about those that cannot be used."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from goldsmith.dag.discovery import PassedOver, may_be_unread
+from goldsmith.dag.faults import fault_in
+from goldsmith.dag_files import DagFiles, read_dag_files
+from goldsmith.errors import ConfigurationError, EnvironmentProblem, GoldsmithError
+from goldsmith.local.airflow import local_stack
+from goldsmith.local.names import nearest
+from goldsmith.settings import Settings
+from goldsmith.spec.pipeline import Pipeline
+
+
+def choose_pipeline(here: Settings, name: str | None) -> tuple[Pipeline, Path]:
+    """The pipeline of a name, or the only one; with the DAG file that builds it.
+
+    Raises:
+        ConfigurationError: There is none of that name, more than one to choose from, or it cannot be used.
+    """
+    found = read_pipelines(here)
+    if name is None and len(found.names) > 1:
+        raise ConfigurationError(
+            f"There are {len(found.names)} pipelines: {', '.join(found.names)}.",
+            hint=f"Name one: goldsmith run {found.names[0]}",
+        )
+    chosen = name or found.names[0]
+    if chosen in found.pipelines:
+        return found.pipelines[chosen]
+    if broken := found.broken_one(chosen):
+        raise broken.error
+    raise ConfigurationError(
+        f"No pipeline is called {chosen!r}.{nearest(chosen, found.names)}{_unread(found)}"
+    )
+
+
+def read_pipelines(here: Settings) -> DagFiles:
+    """All pipelines, of which there is at least one.
+
+    Raises:
+        ConfigurationError: There is none.
+    """
+    found = find_pipelines(here)
+    if not found.names:
+        raise no_pipeline(here)
+    return found
+
+
+def find_pipelines(here: Settings) -> DagFiles:
+    """All pipelines, of which there may be none."""
+
+    def left_out(files: Sequence[Path]) -> set[Path]:
+        return {file for file, said in _passed_over(files, here).items() if said["is_ignored"]}
+
+    return read_dag_files(here.dags_dir, left_out=left_out)
+
+
+def _unread(found: DagFiles) -> str:
+    """The broken DAG files: the pipeline may stand in one of them."""
+    files = sorted({str(one.file) for one in found.broken})
+    return f" It may be in {', '.join(files[:3])}, which cannot be used: goldsmith check" if files else ""
+
+
+def no_pipeline(here: Settings) -> ConfigurationError:
+    """The error of a dags folder without a pipeline."""
+    return ConfigurationError(
+        f"No pipeline: no DAG file in {here.dags_dir} calls goldsmith.build_dag.",
+        hint="See the README for a DAG file of ten lines.",
+    )
+
+
+def refuse_unread(file: Path, here: Settings) -> None:
+    """Ask Airflow whether it reads a DAG file, if there is reason to doubt it.
+
+    Raises:
+        ConfigurationError: It does not, and would not say so.
+    """
+    for passed_over in _passed_over([file], here).values():
+        raise ConfigurationError(passed_over["text"], hint=passed_over["hint"])
+
+
+def _passed_over(files: Sequence[Path], here: Settings) -> dict[Path, PassedOver]:
+    """The files that Airflow does not read; it is asked about those only that give reason to doubt it."""
+    doubtful = [file for file in files if may_be_unread(file, here.dags_dir)]
+    if not doubtful:
+        return {}
+    done = subprocess.run(
+        [sys.executable, "-m", "goldsmith.dag.discovery", str(here.dags_dir), *map(str, doubtful)],
+        # Without what Airflow prepares for tasks: its files are listed by their names and words alone.
+        env={**local_stack(here).env(), "_AIRFLOW__AS_LIBRARY": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise EnvironmentProblem(
+            f"Airflow does not start here: {fault_in(done.stderr, doubtful[0])['text']}",
+            hint="To see where: python -c 'import airflow'",
+        )
+    found: dict[str, PassedOver] = json.loads(done.stdout.splitlines()[-1])
+    return {Path(file): said for file, said in found.items()}
+
+
+def show_failed(failed: Mapping[str, GoldsmithError], console: Console) -> None:
+    """Print why pipelines, or their projects, cannot be used.
+
+    Args:
+        failed: Name to error.
+        console: Where to print.
+    """
+    for name, error in failed.items():
+        console.print(Text(f"{name}: {error.message}", style="bold red"), soft_wrap=True)
+        if error.hint:
+            console.print(Text(error.hint), soft_wrap=True)

@@ -1,0 +1,39 @@
+"""What is said about a pipeline without Airflow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from goldsmith.check.pipeline import Planned, without_airflow
+from goldsmith.dbt.project import DbtProject
+from goldsmith.plan.model import Plan
+from goldsmith.settings import Settings
+from goldsmith.spec.pipeline import Pipeline
+
+EMPTY = Plan(
+    pipeline="shop",
+    manifest_checksum="",
+    spec_checksum="",
+    dbt_version="1.12",
+    project_name="shop",
+    layers=(),
+    tasks="test",
+    tasks_because="",
+    nodes=(),
+    gates=(),
+    builds=(),
+    not_run=(),
+    exposures=(),
+    unknown_kinds=("index (2)",),
+)
+
+
+def test_types_that_nobody_builds_are_named(tmp_path: Path, settings_for: Callable[[Path], Settings]) -> None:
+    """They are in the project, and no task is theirs."""
+    spec = Pipeline(name="shop", report=None)
+    project = DbtProject(path=tmp_path, name="shop", profile="shop")
+    one = Planned(spec=spec, file=tmp_path / "shop.py", project=project, plan=EMPTY)
+    [found] = without_airflow(one, [spec], settings_for(tmp_path))
+    assert (found.subject, found.status) == ("shop: types", "warn")
+    assert "index (2)" in found.text
