@@ -103,13 +103,12 @@ class Arena:
             connection.execute(sql.SQL("drop schema if exists {} cascade").format(sql.Identifier(schema)))
             connection.execute("checkpoint")
 
-    def tables(self, schema: str) -> int:
-        """How many tables a run has built."""
+    def unbuilt(self, schema: str) -> list[str]:
+        """Models that have no table. Other tables may stand there too, such as the gates' verdicts."""
         with psycopg.connect(self.stack.server.conninfo("warehouse")) as connection:
-            row = connection.execute(
-                "select count(*) from pg_tables where schemaname = %s", (schema,)
-            ).fetchone()
-        return int(row[0]) if row else 0
+            rows = connection.execute("select tablename from pg_tables where schemaname = %s", (schema,))
+            found = {name for (name,) in rows}
+        return [model.name for model in self.made.models if model.name not in found]
 
     def run(self, dag_id: str) -> Finished:
         """Run a DAG from an empty schema to its end, well or not.
@@ -138,6 +137,11 @@ class Arena:
                     raise SystemExit(f"{run.dag_id}: {run.run_id} has not ended after {RUN_LIMIT:.0f} s.")
                 time.sleep(_POLL)
         return self.api.run(run.dag_id, run.run_id)
+
+    def dbt_elapsed(self) -> float:
+        """The seconds that dbt itself says the baseline's last build took: without loading dbt and the project."""
+        results = self.project(BASELINE) / "target" / "run_results.json"
+        return float(json.loads(results.read_text())["elapsed_time"])
 
     def dbt(self, *arguments: str) -> float:
         """Run dbt on the command line in the baseline's project; give its wall seconds."""
@@ -198,6 +202,9 @@ def arena(
         ends.callback(stack.down)
         if isinstance(stack, CeleryStack):
             ends.enter_context(_redis(stack, root))
+        # Away from the ports that other stacks of this machine look at when they start.
+        stack.state.create()
+        stack.state.remember(port=free_port())
         stack.up()
         here.api = ends.enter_context(stack.api())
         if isinstance(stack, CeleryStack):
@@ -234,11 +241,16 @@ def _stack(root: Path, executor: str) -> Stack:
     return kind(root=root, extra_env=extra)
 
 
-@contextlib.contextmanager
-def _redis(stack: CeleryStack, folder: Path) -> Iterator[None]:
+def free_port() -> int:
+    """A TCP port of this machine that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def _redis(stack: CeleryStack, folder: Path) -> Iterator[None]:
+    port = free_port()
     stack.broker = f"redis://127.0.0.1:{port}/0"
     command = ["redis-server", "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--dir", str(folder)]
     with _running(command, os.environ, folder / "redis.log"):

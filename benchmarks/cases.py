@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from arena import Arena, Finished
-from dag_files import BASELINE, GOLDSMITH
+from dag_files import BASELINE, GOLDSMITH, SHARED
 from projects import TRIES
+from steps import Layer, layers_of
 
 from goldsmith.rest import TaskInstance
 
@@ -26,6 +27,10 @@ class Measured:
     postgres_cpu_s: float | None = None
     tail_s: float | None = None
     rss_mb: float | None = None
+    dbt_s: float | None = None
+    """dbt's own elapsed time, of the baseline."""
+    layers: tuple[Layer, ...] = ()
+    """Where the time went, of a green run of the shared engine."""
 
 
 Case = Callable[[Arena, str], Measured]
@@ -34,8 +39,10 @@ Case = Callable[[Arena, str], Measured]
 def green(arena: Arena, variant: str) -> Measured:
     """Run a variant; every task has to succeed and every model's table to exist."""
     done = arena.run(variant)
-    _check(done, arena, tables=len(arena.made.models))
-    return _measured(done, variant, done.wall_s)
+    _check(done, arena)
+    layers = tuple(layers_of(arena, done)) if variant == SHARED else ()
+    dbt_s = arena.dbt_elapsed() if variant == BASELINE else None
+    return replace(_measured(done, variant, done.wall_s), layers=layers, dbt_s=dbt_s)
 
 
 def failing(arena: Arena, variant: str) -> Measured:
@@ -58,7 +65,7 @@ def healing(arena: Arena, variant: str) -> Measured:
     """Let the root fail once; the time is that from the start of its retry until all is green."""
     arena.sql(f"select setval('{TRIES}', 1, {str(variant == BASELINE).lower()})")
     done = arena.run(variant)
-    _check(done, arena, tables=len(arena.made.models))
+    _check(done, arena)
     if variant == BASELINE:
         return _measured(done, variant, done.wall_s)
     root = next(task for task in done.tasks if task.task_id == arena.made.models[0].task_id("model"))
@@ -74,11 +81,11 @@ def retrying(arena: Arena, variant: str) -> Measured:
     """
     model = next(model for model in arena.made.models if model.layer == "silver")
     if variant == BASELINE:
-        if not arena.tables(variant):
-            _check(arena.run(variant), arena, tables=len(arena.made.models))
+        if arena.unbuilt(variant):
+            _check(arena.run(variant), arena)
         return Measured(tasks=1, wall_s=arena.dbt("run", "--select", model.name))
-    if not arena.tables(variant):
-        _check(arena.run(variant), arena, tables=len(arena.made.models))
+    if arena.unbuilt(variant):
+        _check(arena.run(variant), arena)
     run = arena.api.runs(variant, limit=1)[0]
     clicked = time.time()
     arena.api.clear(variant, run.run_id, [model.task_id("model")])
@@ -92,14 +99,14 @@ def retrying(arena: Arena, variant: str) -> Measured:
     return Measured(tasks=1, wall_s=again.ended.timestamp() - clicked)
 
 
-def _check(done: Finished, arena: Arena, *, tables: int) -> None:
+def _check(done: Finished, arena: Arena) -> None:
     dag_id = done.run.dag_id
     if done.run.state != "success" or {task.state for task in done.tasks} != {"success"}:
         raise SystemExit(
             f"{dag_id}: the run ended {done.run.state}, its tasks {_states(done.tasks)}.\n{_said(arena, done)}"
         )
-    if (found := arena.tables(dag_id)) != tables:
-        raise SystemExit(f"{dag_id}: the warehouse has {found} tables and not {tables}.")
+    if missing := arena.unbuilt(dag_id):
+        raise SystemExit(f"{dag_id}: {len(missing)} models have no table: {', '.join(missing[:5])}.")
 
 
 def _said(arena: Arena, done: Finished) -> str:

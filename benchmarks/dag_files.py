@@ -112,7 +112,8 @@ VARIANTS: dict[str, Callable[[str, Path, Mapping[str, Any]], str]] = {
     "cosmos_watcher": _cosmos,
     "cosmos_local": _cosmos,
 }
-GOLDSMITH = ("shared", "isolated")
+SHARED = "shared"
+GOLDSMITH = (SHARED, "isolated")
 BASELINE = "dbt_build"
 
 

@@ -16,7 +16,6 @@ project is made of, once for each manifest) and `edr` (its report, each run, bes
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import resource
 import shutil
@@ -32,6 +31,7 @@ from typing import Any
 
 from projects import parse_project, shape, write_project
 from psycopg.conninfo import conninfo_to_dict
+from record import Record
 from rich.console import Console
 from rich.table import Table
 
@@ -198,6 +198,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
+    record = Record()
     rows = [
         row
         for models in options.models.split(",")
@@ -208,8 +209,7 @@ def main() -> None:
     for row in rows:
         table.add_row(*(_cell(row.get(name)) for name in names))
     Console(file=sys.stdout).print(table)
-    if options.json:
-        options.json.write_text(json.dumps({"rows": rows}, indent=1))
+    record.write(options.json, rows)
 
 
 def _cell(value: Any) -> str:

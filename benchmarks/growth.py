@@ -18,7 +18,6 @@ its own. One run of plain `dbt build` and one of the shared engine, and then, wi
 from __future__ import annotations
 
 import argparse
-import json
 import signal
 import statistics
 import sys
@@ -34,10 +33,11 @@ from arena import Arena, arena
 from dag_files import BASELINE
 from parse import probe
 from projects import shape
+from record import Record
 from rich.console import Console
 from rich.table import Table
 
-from goldsmith.local.record import Record
+from goldsmith.local.record import Record as StackRecord
 from goldsmith.rest.transport import run_path
 
 SHARED = "shared"
@@ -101,7 +101,7 @@ def _own_cpu(here: Arena) -> dict[str, float]:
     counted, nor are those that have ended (`children_user`).
     """
     found = {}
-    for name, leader in Record.read(here.stack.state).components.items():
+    for name, leader in StackRecord.read(here.stack.state).components.items():
         if leader:
             process = psutil.Process(leader.pid)
             family = [process] if name == "scheduler" else [process, *process.children(recursive=True)]
@@ -174,12 +174,11 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the rows here")
     options = parser.parse_args()
     rows: list[Row] = []
+    record = Record()
     for models, granularity in [_case(text) for text in options.cases.split(",")]:
         rows.append(measure(models, granularity, gate=options.gate, seed=options.seed))
         _say(str(rows[-1]))
-        if options.json:
-            options.json.parent.mkdir(parents=True, exist_ok=True)
-            options.json.write_text(json.dumps({"rows": [asdict(row) for row in rows]}, indent=1) + "\n")
+        record.write(options.json, [asdict(row) for row in rows])
     report(rows)
 
 

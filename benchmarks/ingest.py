@@ -32,6 +32,7 @@ from pathlib import Path
 
 import psutil
 import psycopg
+from record import Record
 from rich.console import Console
 from rich.table import Table
 
@@ -357,6 +358,7 @@ def main() -> None:
     parser.add_argument("--sessions", type=int, default=4)
     parser.add_argument("--json", type=Path, help="write the medians here")
     options = parser.parse_args()
+    record = Record()
     found: dict[tuple[str, str], list[Measured]] = {}
     with tempfile.TemporaryDirectory(prefix="goldsmith-bench-") as name:
         server = EmbeddedPostgres(Path(name) / "postgres")
@@ -370,11 +372,7 @@ def main() -> None:
         finally:
             server.destroy()
     lines = report(bench, found)
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(
-            json.dumps({"rows": options.rows, "sessions": options.sessions, "results": lines})
-        )
+    record.write(options.json, lines, size=options.rows, sessions=options.sessions)
 
 
 def prepare(bench: Bench) -> None:

@@ -26,8 +26,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from dag_files import GOLDSMITH, write_dag_file
+from dag_files import write_dag_file
 from projects import TARGET, parse_project, shape, write_project
+from record import Record
 from rich.console import Console
 from rich.table import Table
 
@@ -171,7 +172,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--models", type=int, default=5000)
-    parser.add_argument("--engine", choices=GOLDSMITH, default="shared")
+    parser.add_argument("--engine", choices=("shared", "isolated"), default="shared")
     parser.add_argument("--gate", choices=("layer", "node"), default="layer")
     parser.add_argument(
         "--tasks", choices=("test", "model_tests", "model"), default="test", dest="granularity"
@@ -180,6 +181,7 @@ def main() -> None:
     parser.add_argument("--root", type=Path, help="keep the project here, and use the one that is there")
     parser.add_argument("--json", type=Path, help="write the medians here")
     options = parser.parse_args()
+    record = Record()
     with tempfile.TemporaryDirectory(prefix="goldsmith-bench-") as name:
         root = (options.root or Path(name)).resolve()
         root.mkdir(parents=True, exist_ok=True)
@@ -195,9 +197,7 @@ def main() -> None:
     for key, value in row.items():
         table.add_row(key, f"{value:.3f}" if isinstance(value, float) else str(value))
     Console(width=120).print(table)
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps({"rows": [row]}, indent=1) + "\n")
+    record.write(options.json, [row])
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from goldsmith.dbt.project import find_project, make_manifest
+from goldsmith.dbt.parse import make_manifest
+from goldsmith.dbt.project import find_project
 
 LAYERS = ("bronze", "silver", "gold")
 PARENTS = {"bronze": 0, "silver": 2, "gold": 3}

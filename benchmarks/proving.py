@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -17,7 +16,7 @@ from typing import Any, TypeVar
 
 import psutil
 import psycopg
-from arena import CeleryStack, _celery_workers, _redis
+from arena import CeleryStack, _celery_workers, _redis, free_port
 from audited import AUDIT, AuditedModel, audited_models, sequences, write_audited
 from projects import TARGET, parse_project
 
@@ -269,7 +268,7 @@ def ground(
             ends.enter_context(_redis(here.stack, root))
         # Away from the ports that other stacks of this machine look at when they start.
         here.stack.state.create()
-        here.stack.state.remember(port=_free_port())
+        here.stack.state.remember(port=free_port())
         here.stack.up()
         here.api = ends.enter_context(here.stack.api())
         if isinstance(here.stack, CeleryStack):
@@ -281,12 +280,6 @@ def ground(
             if dag_id != "daily":
                 here.api.unpause(dag_id)
         yield here
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _write_dag(here: Ground, dag_id: str) -> None:
