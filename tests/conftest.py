@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -94,26 +95,42 @@ def repository() -> Path:
 
 
 @pytest.fixture(scope="session")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> DbtProject:
-    r"""A private copy of the small dbt project, with its manifest.
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DbtProject]:
+    r"""The small dbt project with its manifest, for all tests: one that runs dbt in it makes a copy.
 
     raw_orders (seed) -> stg_orders -> positive_orders (ephemeral) -> orders -> revenue v1, v2
                                    \-> customers -> customers_snapshot, revenue v2
     lake.currencies (source, freshness) -> stg_currencies -> regions            notes (in no layer)
     """
-    return parsed_copy(SHOP, tmp_path_factory.mktemp("shop") / "dbt_project")
+    with _parsed(SHOP, tmp_path_factory.mktemp("shop") / "dbt_project") as project:
+        yield project
 
 
 @pytest.fixture(scope="session")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> DbtProject:
-    """A private copy of the repository's own dbt project, with its manifest."""
-    return parsed_copy(ROOT / "dbt_project", tmp_path_factory.mktemp("sample") / "dbt_project")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DbtProject]:
+    """The repository's own dbt project with its manifest, for all tests: one that runs dbt in it makes a copy."""
+    with _parsed(ROOT / "dbt_project", tmp_path_factory.mktemp("sample") / "dbt_project") as project:
+        yield project
 
 
-def parsed_copy(source: Path, copy: Path) -> DbtProject:
+@pytest.fixture(scope="session")
+def copied() -> Callable[[DbtProject, Path], DbtProject]:
+    """Copy a parsed project, without the plans that other tests have made of it."""
+
+    def copy(project: DbtProject, folder: Path) -> DbtProject:
+        return find_project(
+            shutil.copytree(project.path, folder, ignore=shutil.ignore_patterns("goldsmith_plan_*", "logs"))
+        )
+
+    return copy
+
+
+@contextmanager
+def _parsed(source: Path, copy: Path) -> Iterator[DbtProject]:
     """Copy a dbt project without what dbt made in it, and parse the copy with target prod."""
     shutil.copytree(source, copy, ignore=_MADE_BY_DBT)
     project = find_project(copy)
     warehouse = {"WAREHOUSE_HOST": "localhost", "WAREHOUSE_USER": "nobody", "WAREHOUSE_DATABASE": "warehouse"}
-    make_manifest(project, target="prod", env={**os.environ, **warehouse})
-    return project
+    made = make_manifest(project, target="prod", env={**os.environ, **warehouse}).stat().st_mtime_ns
+    yield project
+    assert project.manifest_path.stat().st_mtime_ns == made, f"a test changed {project.manifest_path}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -23,11 +22,16 @@ SPEC = Pipeline(name="shop")
 
 
 @pytest.fixture
-def project(shop: DbtProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DbtProject:
+def project(
+    shop: DbtProject,
+    copied: Callable[[DbtProject, Path], DbtProject],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> DbtProject:
     """A copy of the parsed project that the test may spoil."""
     for name in ("HOST", "USER", "DATABASE"):
         monkeypatch.setenv(f"WAREHOUSE_{name}", "nowhere")
-    return find_project(shutil.copytree(shop.path, tmp_path / "dbt_project"))
+    return copied(shop, tmp_path / "dbt_project")
 
 
 @pytest.fixture

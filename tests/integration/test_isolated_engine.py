@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -106,11 +105,14 @@ class Shop:
 
 @pytest.fixture(scope="module")
 def shop_airflow(
-    shop: DbtProject, tmp_path_factory: pytest.TempPathFactory, settings_for: Callable[[Path], Settings]
+    shop: DbtProject,
+    copied: Callable[[DbtProject, Path], DbtProject],
+    tmp_path_factory: pytest.TempPathFactory,
+    settings_for: Callable[[Path], Settings],
 ) -> Iterator[Shop]:
     """Two pipelines of the shop, one of each engine."""
     root = tmp_path_factory.mktemp("isolated_shop")
-    shutil.copytree(shop.path, root / "dbt_project")
+    copied(shop, root / "dbt_project")
     with (root / "dbt_project" / "dbt_project.yml").open("a") as settings:
         settings.write('\non-run-end: ["select 1 / divisor from shop_lake.hook"]\n')
     # What `+regions` means only dbt says.

@@ -29,10 +29,11 @@ def dbt() -> Iterator[Dbt]:
 
 
 @pytest.fixture(params=["shop", "sample"])
-def project(request: pytest.FixtureRequest) -> DbtProject:
-    """Each of the two dbt projects in turn."""
-    found: DbtProject = request.getfixturevalue(request.param)
-    return found
+def project(
+    request: pytest.FixtureRequest, copied: Callable[[DbtProject, Path], DbtProject], tmp_path: Path
+) -> DbtProject:
+    """A copy of each of the two dbt projects in turn."""
+    return copied(request.getfixturevalue(request.param), tmp_path / "dbt_project")
 
 
 def test_the_dag_is_dbts_graph(

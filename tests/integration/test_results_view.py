@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -67,11 +66,14 @@ class Kept:
 
 @pytest.fixture(scope="module")
 def kept(
-    shop: DbtProject, result: Callable[..., NodeResult], tmp_path_factory: pytest.TempPathFactory
+    shop: DbtProject,
+    copied: Callable[[DbtProject, Path], DbtProject],
+    result: Callable[..., NodeResult],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Kept]:
     """A model that failed and was built again, whose task was marked; and a test that failed."""
     root = tmp_path_factory.mktemp("kept_shop")
-    shutil.copytree(shop.path, root / "dbt_project")
+    copied(shop, root / "dbt_project")
     (root / "dags").mkdir()
     (root / "dags" / "shop.py").write_text(DAG_FILE)
     stack = Stack(root=root)

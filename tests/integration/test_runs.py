@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 import time
@@ -69,11 +68,14 @@ class Shop:
 
 @pytest.fixture(scope="module")
 def shop_run(
-    shop: DbtProject, tmp_path_factory: pytest.TempPathFactory, settings_for: Callable[[Path], Settings]
+    shop: DbtProject,
+    copied: Callable[[DbtProject, Path], DbtProject],
+    tmp_path_factory: pytest.TempPathFactory,
+    settings_for: Callable[[Path], Settings],
 ) -> Iterator[Shop]:
     """The shop's DAG in a local stack, its warehouse reached with a password."""
     root = tmp_path_factory.mktemp("running_shop")
-    shutil.copytree(shop.path, root / "dbt_project")
+    copied(shop, root / "dbt_project")
     (root / "dags").mkdir()
     (root / "dags" / "shop.py").write_text(DAG_FILE)
     stack = Stack(root=root)
