@@ -15,6 +15,7 @@ from goldsmith.dbt import manifest as manifests
 from goldsmith.dbt.project import DbtProject
 from goldsmith.engine import isolated, node_task
 from goldsmith.engine.retry_policy import NodeRetryPolicy
+from goldsmith.errors import ConfigurationError
 from goldsmith.pipeline import load_plan
 from goldsmith.plan.compile import compile_plan
 from goldsmith.plan.model import Plan
@@ -105,6 +106,19 @@ def test_tasks_of_both_engines_have_the_pipelines_variables(
     if spec.engine == "isolated":
         assert {str(task.vars) for task in tasks} == {"{'region': 'emea'}"}
     assert {str(task.site.target.variables) for task in tasks} == {"{'region': 'emea'}"}
+
+
+def test_assets_that_airflow_does_not_take_are_named_with_the_line_to_change(
+    spec: Pipeline, sample: DbtProject, here: Settings
+) -> None:
+    """Each provider has rules of its own for the URIs of its scheme."""
+    named = Pipeline.model_validate(
+        {**spec.model_dump(by_alias=True), "asset_namespace": "postgres://host:5432"}
+    )
+    plan = load_plan(named, sample, here)
+    with pytest.raises(ConfigurationError, match="must contain database, schema, and table") as caught:
+        render(plan, named, sample, here, load_plan=lambda: plan)
+    assert "asset_namespace" in caught.value.hint
 
 
 def _report_tasks(spec: Pipeline, report: dict[str, Any] | None, sample: DbtProject, here: Settings) -> DAG:
