@@ -1,14 +1,14 @@
 """Where the seconds of a shared run go, layer by layer: from Airflow's times of the tasks and from the builds' logs.
 
-    scheduler    until the build's task has started: from the gate before, or from the start of the run
+    scheduler    until the build's task has started: from the verdict before, or from the start of the run
     process      from there until dbt is started: Airflow's start of the task, the DAG file, plan, lock, profile
     dbt start    until dbt says its version
     dbt parse    until dbt has the project, from its own cache
     dbt prepare  until its first node begins: connection, schemas, what the warehouse has
     nodes        until its last node is finished
     dbt end      until its process is gone
-    after dbt    until the build's task has ended: marks, state, details
-    to the gate  until the gate's task has started
+    after dbt    until the verdict, if the build gives it, else until its task has ended: marks, state, details
+    to the gate  until the gate's task has started, if the build has not given the verdict
     gate         until it has ended
     compare      of the last layer: until the run has ended
 
@@ -71,7 +71,8 @@ def layers_of(arena: Arena, done: Finished) -> list[Layer]:
         layer, lines = build.rpartition(".")[0], _lines(arena, done, build)
         gate = times.get(f"{layer}.gate")
         found.append(_layer(layer or "all", before, times[build], gate, lines))
-        before = max(times[build].ended, gate.ended) if gate else times[build].ended
+        # A build that has given the verdict still compares while the next one starts.
+        before = gate.ended if gate else times[build].ended
     found[-1].seconds["compare"] = (done.run.ended - before).total_seconds()
     return found
 
@@ -94,7 +95,7 @@ def _layer(name: str, before: datetime, build: _Times, gate: _Times | None, line
     seconds["after dbt"] = (ended - at).total_seconds()
     if gate:
         seconds["to the gate"] = (gate.started - ended).total_seconds()
-        seconds["gate"] = (max(gate.ended, build.ended) - gate.started).total_seconds()
+        seconds["gate"] = (gate.ended - gate.started).total_seconds()
     return Layer(name=name, seconds=seconds)
 
 

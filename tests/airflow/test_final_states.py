@@ -20,6 +20,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from tests.airflow.joint_tasks import GRAPH, node
 from tests.unit.gates.conftest import _node
 
+from goldsmith.engine.agreement import compare_early
 from goldsmith.engine.build import XCOM_KEY
 from goldsmith.engine.gate import GateTask
 from goldsmith.engine.reconcile import ReconcileTask
@@ -122,12 +123,8 @@ class Instance:
 
 
 @pytest.fixture
-def compared(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, result: Callable[..., NodeResult]
-) -> Callable[..., str]:
-    """Let the comparison look at a run; returns what it says, empty if it is content."""
-    nobody = SimpleNamespace(marks_by_others=lambda *_: OthersMarks(tasks={}, groups={}))
-    monkeypatch.setattr("goldsmith.engine.reconcile.airflow_api", lambda: nullcontext(nobody))
+def ran(tmp_path: Path, result: Callable[..., NodeResult]) -> Callable[..., tuple[StatedSite, BuildState]]:
+    """A run with the given states, and what its build knows."""
     target = DbtTarget(
         dag_id="shop",
         project_dir=tmp_path,
@@ -137,8 +134,8 @@ def compared(
         profile_args={},
     )
 
-    def compare(states: Mapping[str, str | None], *, status: str = GOOD) -> str:
-        site: Any = StatedSite(
+    def make(states: Mapping[str, str | None], *, status: str = GOOD) -> tuple[StatedSite, BuildState]:
+        site = StatedSite(
             load_plan=plan,
             target=target,
             results_path=str(tmp_path / "results"),
@@ -146,10 +143,24 @@ def compared(
             run_timeout=timedelta(hours=1),
             given=dict(states),
         )
-        build = BuildState(build_id="b1", max_tries=0, statuses={"orders": status} if status else {})
         if status:
             kept = result(unique_id="orders", task_id=NODE, kind="model", status=status, relation="")
             site.keep("r1", [kept], is_first=True)
+        return site, BuildState(build_id="b1", max_tries=0, statuses={"orders": status} if status else {})
+
+    return make
+
+
+@pytest.fixture
+def compared(
+    ran: Callable[..., tuple[StatedSite, BuildState]], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., str]:
+    """Let the comparison look at a run; returns what it says, empty if it is content."""
+    nobody = SimpleNamespace(marks_by_others=lambda *_: OthersMarks(tasks={}, groups={}))
+    monkeypatch.setattr("goldsmith.engine.reconcile.airflow_api", lambda: nullcontext(nobody))
+
+    def compare(states: Mapping[str, str | None], *, status: str = GOOD) -> str:
+        site, build = ran(states, status=status)
         task = ReconcileTask(build=plan().builds[0], site=site, task_id="reconcile")
         run = SimpleNamespace(conf=None, partition_date=None)
         context: Any = {"run_id": "r1", "dag_run": run, "ti": Instance(build)}
@@ -160,6 +171,28 @@ def compared(
         except EnvironmentProblem:
             return UNFINISHED
         return GREEN
+
+    return compare
+
+
+@pytest.fixture
+def set_early(
+    ran: Callable[..., tuple[StatedSite, BuildState]], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., list[str]]:
+    """Let a build compare; returns the tasks that it sets to success."""
+
+    def compare(states: Mapping[str, str | None], **given: str) -> list[str]:
+        marked: list[str] = []
+
+        def mark_done(_: str, __: str, times: Mapping[str, object]) -> tuple[str, ...]:
+            marked.extend(times)
+            return tuple(times)
+
+        api = SimpleNamespace(mark_done=mark_done)
+        monkeypatch.setattr("goldsmith.engine.agreement.airflow_api", lambda: nullcontext(api))
+        site, build = ran(states, **given)
+        compare_early(site, "r1", BUILD, build)
+        return marked
 
     return compare
 
@@ -179,6 +212,18 @@ def test_a_nodes_state_makes_of_the_run_what_the_table_says(
     expected = NODES[state][status]
     assert (said == GREEN) == (expected == GREEN), said
     assert expected in said
+
+
+@pytest.mark.parametrize("status", [GOOD, BAD, HELD, UNSAID])
+@pytest.mark.parametrize("state", STATES)
+def test_a_build_compares_itself_only_what_is_green(
+    set_early: Callable[..., list[str]], state: str | None, status: str
+) -> None:
+    """Where the task would find fault, or would have to ask somebody, it is left to the task."""
+    is_agreed = state == "success" and status == GOOD
+    assert set_early({NODE: state, BUILD: "running", GATE: "success"}, status=status) == (
+        ["reconcile"] if is_agreed else []
+    )
 
 
 @pytest.mark.parametrize("state", BUILDS)

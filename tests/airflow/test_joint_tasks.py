@@ -25,6 +25,7 @@ from tests.airflow.joint_tasks import (
     of,
 )
 
+from goldsmith.engine.agreement import said_about
 from goldsmith.engine.assets import _ready
 from goldsmith.engine.batch import Batch
 from goldsmith.engine.differences import differences
@@ -119,7 +120,8 @@ def said(site: FakeSite, states: dict[str, str], build: BuildState) -> dict[str,
     """Unique id to what the comparison finds."""
     made = PlannedBuild(name="all", task_id="build", reconcile_id="reconcile", upstream=(), waits_for="")
     task = ReconcileTask(build=made, site=cast("Site", site), task_id="reconcile")
-    found = differences(task._said("r1", states, GRAPH.plan.nodes, build))
+    known = said_about(task.site, "r1", states=states, mine=GRAPH.plan.nodes, build=build)
+    found = differences(known)
     return {task._name(one): one.text for one in found}
 
 

@@ -130,7 +130,9 @@ def compare(lab: Lab, plain: PlainBuild, seen: Seen, pipeline: str) -> list[str]
             if wanted in FAILED
             else {"upstream_failed", "skipped"}
         )
-        if state not in expected or status != wanted:
+        # dbt skips a test below something that fails only if it has not begun yet; Airflow shows it held back.
+        is_late = wanted == "skipped" and state == "upstream_failed" and status in FAILED
+        if state not in expected or (status != wanted and not is_late):
             found.append(f"{node.unique_id}: dbt {wanted}, Airflow {state}, recorded {status}")
     is_good = set(plain.statuses.values()) <= {*GOOD, "no-op"}
     if (seen.run.state == "success") != is_good:

@@ -52,6 +52,24 @@ def test_all_green_by_one_dbt_a_layer_and_no_worker(lab: Lab, first: dict[str, S
         assert len(seen.invocations()) == len(lab.builds(pipeline)) == BUILDS[pipeline]
 
 
+def test_a_build_compares_its_green_layer_and_the_task_whoever_clears_it(
+    lab: Lab, first: dict[str, Seen]
+) -> None:
+    """A relation that is gone then makes the run red."""
+    run = first["by_layer"].run
+    for build in lab.plans["by_layer"].builds:
+        assert first["by_layer"].tasks[build.reconcile_id].try_number == 0
+        assert "Airflow, dbt and the warehouse agree" in lab.log(run, first["by_layer"].tasks[build.task_id])
+    lab.sql("alter table by_layer_bronze.rates rename to hidden")
+    lab.clear(run, ["bronze.reconcile"])
+    red = lab.finished({"by_layer": run})["by_layer"]
+    lab.sql("alter table by_layer_bronze.hidden rename to rates")
+    assert red.run.state == "failed"
+    assert "the warehouse has nothing there" in lab.log(run, red.tasks["bronze.reconcile"])
+    lab.clear(run, ["bronze.reconcile"])
+    assert lab.finished({"by_layer": run})["by_layer"].run.state == "success"
+
+
 def test_the_gate_of_a_green_layer_passes_without_a_worker(lab: Lab, first: dict[str, Seen]) -> None:
     """Its build gives the verdict: kept in XCom and in the warehouse, with an event for each asset."""
     [(pipeline, seen)] = [(name, seen) for name, seen in first.items() if lab.plans[name].gates]

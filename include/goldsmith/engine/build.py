@@ -16,6 +16,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow.sdk.log import redact  # type: ignore[attr-defined]  # public, but re-exported silently
 
 from goldsmith.deadline import bounded
+from goldsmith.engine.agreement import compare_early
 from goldsmith.engine.batch import Batch
 from goldsmith.engine.comparison import compare_again, compare_later
 from goldsmith.engine.early_gate import early_verdict
@@ -103,17 +104,23 @@ class BuildTask(BaseOperator):
             why = self._why_failed(state, options)
             # An earlier try may have built what this one knows nothing of.
             is_first = kept is None and context["ti"].try_number == 1
-            self._show(state, marker, states if is_first and not why else None)
+            is_judged = self._show(state, marker, states if is_first and not why else None)
             if why:  # this task fails, and no other task below it runs
                 marker.mark_failed(self._failed_tasks(state))
         self._settle(state, mine)
-        compare_later(self.site, self._run_id, self.task_id)
-        state.save(store)
-        context["ti"].xcom_push(key=XCOM_KEY, value=state.pack())
-        self.site.prune()
+        self._leave(state, context)
         if why:
             raise AirflowFailException(why)
+        if is_judged:
+            compare_early(self.site, self._run_id, self.task_id, state)
         return dict(Counter(state.statuses.values()))
+
+    def _leave(self, state: BuildState, context: Context) -> None:
+        """Leave behind what the tasks after this one, and its own next try, have to know."""
+        compare_later(self.site, self._run_id, self.task_id)
+        state.save(cast("StateStore", context["task_state_store"]))
+        context["ti"].xcom_push(key=XCOM_KEY, value=state.pack())
+        self.site.prune()
 
     def _state(self, kept: BuildState | None, max_tries: int) -> BuildState:
         """What this try starts from.
@@ -128,7 +135,7 @@ class BuildTask(BaseOperator):
             state.batches = {uid: one.anew() for uid, one in state.batches.items()}
         return state
 
-    def _show(self, state: BuildState, marker: Marker, states: States | None) -> None:
+    def _show(self, state: BuildState, marker: Marker, states: States | None) -> bool:
         """Mark what is done, and with it the gate, if its verdict is certain.
 
         The next build may start then, so it comes after this one has left the warehouse to others.
@@ -137,6 +144,9 @@ class BuildTask(BaseOperator):
             state: What became of the nodes.
             marker: Marks them.
             states: The states of all tasks before; None if some nodes were built by an earlier try.
+
+        Returns:
+            Whether the layer has its verdict.
         """
         early = (
             early_verdict(self.site, self.task_id, states=states, state=state, marker=marker)
@@ -145,10 +155,12 @@ class BuildTask(BaseOperator):
         )
         done = self.site.graph.whole(state.good())
         gate = early.to_request(self.site.target.dag_id, self._run_id) if early else None
-        if marker.mark_at_last(done, gate) and early:
-            for line in early.verdict.lines():
-                self.log.info("%s", line)
-            write_verdict(self.site, self._run_id, early.verdict)
+        if not marker.mark_at_last(done, gate) or not early:
+            return False
+        for line in early.verdict.lines():
+            self.log.info("%s", line)
+        write_verdict(self.site, self._run_id, early.verdict)
+        return True
 
     def _why_failed(self, state: BuildState, options: RunOptions) -> str:
         """Why this task fails although dbt came to all nodes that it had to; empty if it does not."""

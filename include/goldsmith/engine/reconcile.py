@@ -6,7 +6,7 @@ Airflow by itself would end a run green that was cancelled while a teardown was 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -14,14 +14,15 @@ from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowFailException
 
 from goldsmith.engine.access import airflow_api
+from goldsmith.engine.agreement import AGREED, said_about, with_kinds
 from goldsmith.engine.assets import updated_assets
 from goldsmith.engine.build import left_by, saying_why
-from goldsmith.engine.differences import Difference, Said, differences, expected_kind
+from goldsmith.engine.differences import Difference, differences
 from goldsmith.engine.marks import States
 from goldsmith.engine.missing import refuse_unknown
 from goldsmith.engine.selection import left_by_first, options_of
 from goldsmith.engine.site import Site
-from goldsmith.engine.state import REASON_KEY, BuildState
+from goldsmith.engine.state import REASON_KEY
 from goldsmith.engine.tolerance import tolerated_in_run
 from goldsmith.engine.unkept import relations_of, without_details
 from goldsmith.errors import EnvironmentProblem, GoldsmithError
@@ -81,12 +82,14 @@ class ReconcileTask(BaseOperator):
         self._refuse_cancelled(states, mine, chosen, why)
         self._refuse_without_verdict(run_id, states)
         refuse_unknown(self.site.graph, states)
-        said = self._said(run_id, states, mine, left_by(self.build_id, context), chosen=chosen)
+        said = said_about(
+            self.site, run_id, states=states, mine=mine, build=left_by(self.build_id, context), chosen=chosen
+        )
         unkept = [one.node for one in said.values() if one.is_unkept]
         unplaced = [one.node for one in said.values() if one.is_unplaced or one.is_unkept]
         listed = relations_of(self.site, context, self.task_id, unplaced)
         said = {uid: replace(one, relation=one.relation or listed.get(uid, "")) for uid, one in said.items()}
-        found = differences(self._with_kinds(said))
+        found = differences(with_kinds(self.site, said))
         self._refuse_unfinished(run_id, mine)
         self._refuse_blocked(states)
         by_hand = self._by_hand({one.task_id for one in found if one.is_mark}, run_id)
@@ -101,7 +104,7 @@ class ReconcileTask(BaseOperator):
         self._refuse_failed(states, mine, tolerated_in_run(self.site, context, states))
         if unkept:
             raise AirflowFailException(without_details(unkept, listed, path=self.site.results_path))
-        self.log.info("%d nodes: Airflow, dbt and the warehouse agree", len(mine))
+        self.log.info(AGREED, len(mine))
         self.outlets = list(updated_assets(self.site, context, updated_by=self.task_id))
         return {"compared": len(mine), "marked_by_hand": len(by_hand)}
 
@@ -196,54 +199,10 @@ class ReconcileTask(BaseOperator):
         ):  # it and the gate before it were cleared without the nodes
             raise AirflowFailException(f"{self.build_id} is upstream_failed: what is before it failed.")
 
-    def _said(
-        self,
-        run_id: str,
-        states: States,
-        mine: Sequence[PlannedNode],
-        build: BuildState | None,
-        *,
-        chosen: Collection[str] | None = None,
-    ) -> dict[str, Said]:
-        """Unique id to what is known of a node; `chosen` are the tasks that the run is about, None for all."""
-        found = {}
-        lasts = self.site.last_results(run_id, mine)
-        statuses = build.statuses if build else {}
-        built = {node.task_id for node in mine if node.unique_id in statuses}
-        for node in mine:
-            last, known = lasts.get(node.unique_id), statuses.get(node.unique_id, "")
-            # A build says something about all nodes of a task: this one came into the manifest after it.
-            is_late = not last and not known and node.task_id in built
-            found[node.unique_id] = Said(
-                node=node,
-                state="removed" if is_late else states.get(node.task_id, "removed"),
-                status=last.status if last else known,
-                relation=last.relation if last else "",
-                kind="",
-                is_kept=last is not None,
-                is_left_out=chosen is not None and node.task_id not in chosen,
-            )
-        return found
-
     def _name(self, one: Difference) -> str:
         """The task, and where it has several nodes, which of them."""
         is_alone = len(self.site.graph.tasks[one.task_id]) == 1
         return one.task_id if is_alone else f"{one.task_id} ({one.unique_id})"
-
-    def _with_kinds(self, said: Mapping[str, Said]) -> dict[str, Said]:
-        """Add what the warehouse has, asked in one go."""
-        from goldsmith.warehouse.relations import relation_kinds, relation_of
-
-        places = {
-            uid: relation_of(one.relation)
-            for uid, one in said.items()
-            if one.relation and one.state == "success" and expected_kind(one.node)
-        }
-        kinds = relation_kinds(self.site.target.connection, set(places.values())) if places else {}
-        return {
-            uid: replace(one, kind=kinds.get(places[uid], "")) if uid in places else one
-            for uid, one in said.items()
-        }
 
     def _by_hand(self, asked: Collection[str], run_id: str) -> dict[str, str]:
         """Task id to the person who marked it, of those asked for that a person did mark."""

@@ -1,0 +1,125 @@
+"""Whether Airflow, dbt and the warehouse say the same about the nodes of a build.
+
+The comparison is a task of its own. Where all is green its build compares instead, as the last thing it does, and sets
+that task to success: a task's process and two turns of the scheduler less for each layer. Whatever the build finds
+amiss is left to the task, and after any clear the task compares.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from goldsmith.engine.access import airflow_api
+from goldsmith.engine.differences import Said, differences, expected_kind
+from goldsmith.engine.marks import States
+from goldsmith.engine.site import Site
+from goldsmith.engine.state import BuildState
+from goldsmith.errors import GoldsmithError
+from goldsmith.plan.model import PlannedNode
+from goldsmith.plan.stages import reconcile_id
+
+log = logging.getLogger(__name__)
+
+_GREEN = "success"
+AGREED = "%d nodes: Airflow, dbt and the warehouse agree"
+
+
+def said_about(
+    site: Site,
+    run_id: str,
+    *,
+    states: States,
+    mine: Sequence[PlannedNode],
+    build: BuildState | None,
+    chosen: Collection[str] | None = None,
+) -> dict[str, Said]:
+    """What Airflow and dbt say about nodes, by unique id; the warehouse is not asked.
+
+    Args:
+        site: Where they were built.
+        run_id: The run.
+        states: Task id to state.
+        mine: The nodes.
+        build: What their build has left behind; None where that is nothing.
+        chosen: Ids of the tasks that the run is about; None for all.
+    """
+    found = {}
+    lasts = site.last_results(run_id, mine)
+    statuses = build.statuses if build else {}
+    built = {node.task_id for node in mine if node.unique_id in statuses}
+    for node in mine:
+        last, known = lasts.get(node.unique_id), statuses.get(node.unique_id, "")
+        # A build says something about all nodes of a task: this one came into the manifest after it.
+        is_late = not last and not known and node.task_id in built
+        found[node.unique_id] = Said(
+            node=node,
+            state="removed" if is_late else states.get(node.task_id, "removed"),
+            status=last.status if last else known,
+            relation=last.relation if last else "",
+            kind="",
+            is_kept=last is not None,
+            is_left_out=chosen is not None and node.task_id not in chosen,
+        )
+    return found
+
+
+def with_kinds(site: Site, said: Mapping[str, Said]) -> dict[str, Said]:
+    """Add what the warehouse has, asked in one go.
+
+    Raises:
+        EnvironmentProblem: It could not be asked.
+    """
+    from goldsmith.warehouse.relations import relation_kinds, relation_of
+
+    places = {
+        uid: relation_of(one.relation)
+        for uid, one in said.items()
+        if one.relation and one.state == _GREEN and expected_kind(one.node)
+    }
+    kinds = relation_kinds(site.target.connection, set(places.values())) if places else {}
+    return {
+        uid: replace(one, kind=kinds.get(places[uid], "")) if uid in places else one
+        for uid, one in said.items()
+    }
+
+
+def compare_early(site: Site, run_id: str, build: str, state: BuildState) -> None:
+    """Set the task that compares to success if it would find all green and nothing amiss.
+
+    To be called when nothing can fail the build any more.
+
+    Args:
+        site: Where the nodes were built.
+        run_id: The run.
+        build: Id of the build's task, whose layer has its verdict.
+        state: What became of its nodes.
+    """
+    began, compares = datetime.now(UTC), reconcile_id(build)
+    mine = site.graph.built_by(build)
+    if any(node.asset and node.updated_by == compares for node in mine):
+        return
+    try:
+        if not _is_agreed(site, run_id, mine, state):
+            return
+        with airflow_api() as api:
+            times = {compares: (began.isoformat(), datetime.now(UTC).isoformat())}
+            marked = api.mark_done(site.target.dag_id, run_id, times)
+    except GoldsmithError as error:
+        log.info("The comparison is left to %s: %s", compares, error.message)
+        return
+    if marked:
+        log.info(AGREED, len(mine))
+
+
+def _is_agreed(site: Site, run_id: str, mine: Sequence[PlannedNode], state: BuildState) -> bool:
+    """Whether each task is green, and what dbt said and the warehouse has is as it should be."""
+    states = site.states(run_id, [node.task_id for node in mine])
+    if any(states.get(node.task_id) != _GREEN for node in mine):
+        return False
+    said = said_about(site, run_id, states=states, mine=mine, build=state)
+    if any(one.is_unkept or one.is_unplaced for one in said.values()):
+        return False
+    return not differences(with_kinds(site, said))
