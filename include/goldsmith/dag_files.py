@@ -15,6 +15,7 @@ import yaml
 
 from goldsmith.errors import GoldsmithError, SpecError
 from goldsmith.spec.pipeline import Pipeline
+from goldsmith.spec.yaml_file import read_yaml
 
 _MARK = b"goldsmith"
 
@@ -165,7 +166,7 @@ def _importing_from(*folders: Path) -> Iterator[None]:
 def _written_name(spec_file: Path) -> str:
     """The name in a spec that may be invalid otherwise."""
     try:
-        written = yaml.safe_load(spec_file.read_text(encoding="utf-8"))
+        written = read_yaml(spec_file.read_text(encoding="utf-8"), is_strict=False)
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         return spec_file.stem
     name = written.get("name") if isinstance(written, dict) else None

@@ -45,6 +45,8 @@ class Fault:
     """Done when the run has ended; then its new end counts."""
     has_batches: bool = False
     runs: int = 1
+    is_race: bool = False
+    """Whether a run that is red may also be green and complete, depending on the moment."""
 
     def says(self, engine: str) -> str:
         """What an engine says of it."""
@@ -53,8 +55,9 @@ class Fault:
     @property
     def line(self) -> str:
         """Its line in the docs."""
+        or_complete = f", or {COMPLETE}" if self.is_race else ""
         found = [
-            says if says in (COMPLETE, NOT_COMPARED, ANY) else f"red: `{says}`"
+            says if says in (COMPLETE, NOT_COMPARED, ANY) else f"red: `{says}`{or_complete}"
             for says in (self.shared, self.isolated)
         ]
         return f"| {' | '.join([self.name, *found])} |"
@@ -179,6 +182,7 @@ FAULTS: tuple[Fault, ...] = (
         keys=_HOLD,
         act=lambda plot, _: plot.here.kill("api-server"),
         is_for_both=True,
+        is_race=True,
         shared="on-run-end hooks may not have run",
         isolated=COMPLETE,
     ),

@@ -95,11 +95,16 @@ def test_a_project_that_dbt_cannot_parse_is_its_own_pipelines_matter(
     (broken / "dbt_project.yml").write_text("name: broken\nprofile: broken\n")
     (broken / "models" / "b.sql").write_text("select {{ 1 +")
     write_dag(clone, "broken", project="broken")
+    unread = clone / "unread"
+    unread.mkdir()
+    (unread / "dbt_project.yml").write_text("name: unread\nvars: {first_day: 2026-02-30}\n")
+    write_dag(clone, "unread", project="unread")
     write_dag(clone, "wrong", layerz={})
     here = settings_for(clone)
     found = read_pipelines(here)
     assert len(found.errors) == 1
     failed = refresh_manifests(here, found, lambda _: None)
-    assert set(failed) == {"broken"}
+    assert set(failed) == {"broken", "unread"}
+    assert "day is out of range" in failed["unread"].message
     assert "dbt parse" in failed["broken"].message
     assert (clone / "dbt_project" / "target" / "manifest.json").is_file()

@@ -24,6 +24,7 @@ REFUSED: Mapping[str, str] = {
     "EVENT_TIME_END": "use `window` in the spec, or the parameter event_time_end of a run",
     "DEFER": "models would read tables of another environment",
     "DEFER_TO_STATE": "models would read tables of another environment",
+    "RECORDER_MODE": "dbt would write down what the warehouse says, or repeat it without a warehouse",
 }
 """What would build something else than the plan says, and why or what to do instead."""
 

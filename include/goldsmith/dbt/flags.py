@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from goldsmith.dbt.environment import is_true, option, settings_of
+from goldsmith.spec.yaml_file import read_yaml
 
 NO_MATCH = "NoNodesForSelectionCriteria"
 """dbt's warning that a selection matches nothing, which would be a success."""
@@ -21,7 +22,7 @@ _SPELLINGS = {"error": "include", "warn": "exclude", "silence": "silence"}
 def project_flags(project_dir: Path) -> dict[str, Any]:
     """The `flags` in dbt_project.yml; dbt itself reports a file that it cannot read."""
     try:
-        document = yaml.safe_load((project_dir / "dbt_project.yml").read_text(encoding="utf-8"))
+        document = read_yaml((project_dir / "dbt_project.yml").read_text(encoding="utf-8"), is_strict=False)
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         return {}
     flags = document.get("flags") if isinstance(document, dict) else None
@@ -57,7 +58,7 @@ def warn_error_arguments(project_dir: Path, env: Mapping[str, str] | None = None
 
 def _mapping(text: str) -> Any:
     try:
-        return yaml.safe_load(text)
+        return read_yaml(text, is_strict=False)
     except yaml.YAMLError:
         return text
 

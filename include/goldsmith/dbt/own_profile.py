@@ -11,6 +11,7 @@ import yaml
 
 from goldsmith.dbt.environment import option
 from goldsmith.dbt.project import DbtProject
+from goldsmith.spec.yaml_file import read_yaml
 
 FILE = "profiles.yml"
 _NEEDED = re.compile(r"env_var\(\s*['\"](\w+)['\"]\s*\)")
@@ -36,7 +37,7 @@ def lacks(project: DbtProject, *, target: str, env: Mapping[str, str]) -> str:
     if not file.is_file():
         return f"there is no {file}"
     try:
-        profiles = yaml.safe_load(file.read_text(encoding="utf-8"))
+        profiles = read_yaml(file.read_text(encoding="utf-8"), is_strict=False)
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         return ""  # dbt says what is wrong with it
     profile = profiles.get(project.profile) if isinstance(profiles, dict) else None

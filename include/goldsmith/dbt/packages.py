@@ -21,6 +21,7 @@ import yaml
 from goldsmith.dbt.environment import dbt_environment
 from goldsmith.dbt.project import dbt_command, rendered
 from goldsmith.errors import EnvironmentProblem, ProjectError
+from goldsmith.spec.yaml_file import read_yaml
 
 _HEADER = "# generated from ../packages.yml by `goldsmith deps`; checksum {digest}: once you change it, it is yours\n"
 
@@ -116,7 +117,7 @@ def _is_generated(file: Path) -> bool:
 
 def _content(file: Path) -> dict[str, Any]:
     try:
-        found = yaml.safe_load(file.read_text(encoding="utf-8"))
+        found = read_yaml(file.read_text(encoding="utf-8"), is_strict=False)
     except FileNotFoundError as error:
         raise ProjectError(
             f"No dbt packages to install: {file} does not exist.",
@@ -132,7 +133,7 @@ def _content(file: Path) -> dict[str, Any]:
 def _listed(packages_file: Path) -> list[str]:
     """The packages of the file with their versions, as people name them."""
     entries = _content(packages_file).get("packages")
-    if entries is None and yaml.safe_load(packages_file.read_text(encoding="utf-8")) is None:
+    if entries is None and read_yaml(packages_file.read_text(encoding="utf-8"), is_strict=False) is None:
         return []  # dbt takes an empty file for no packages
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise ProjectError(

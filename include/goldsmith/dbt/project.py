@@ -14,6 +14,7 @@ import yaml
 
 from goldsmith.dbt.environment import option, settings_of
 from goldsmith.errors import ProjectError
+from goldsmith.spec.yaml_file import read_yaml
 
 # dbt's defaults, where dbt_project.yml does not say otherwise.
 _PATHS = {
@@ -79,7 +80,7 @@ def find_project(path: Path) -> DbtProject:
     """
     file = path / _PROJECT
     try:
-        config = yaml.safe_load(file.read_text(encoding="utf-8"))
+        config = read_yaml(file.read_text(encoding="utf-8"), is_strict=False)
     except FileNotFoundError as error:
         raise ProjectError(
             f"No dbt project at {path}: {file} does not exist.",
@@ -96,7 +97,7 @@ def find_project(path: Path) -> DbtProject:
     return DbtProject(
         path=path.resolve(),
         name=str(config["name"]),
-        profile=option("PROFILE") or _profile(config, file),
+        profile=option("PROFILE", settings_of(path)) or _profile(config, file),
         source_paths=_source_paths(config, path),
         target_folders=_target_folders(config, file),
     )
@@ -125,13 +126,19 @@ def _below(folder: Path, *, seen: set[Path]) -> Iterator[Path]:
 
 def _source_paths(config: Mapping[str, Any], project: Path) -> tuple[str, ...]:
     """The folders that dbt parses, with variables of the environment filled in where they are set."""
-    written = [str(folder) for key, usual in _PATHS.items() for folder in config.get(key) or [usual]]
-    written += [str(folder) for folder in config.get("docs-paths") or ()]  # all of the others, if not written
+    written = [folder for key, usual in _PATHS.items() for folder in _list(config, key) or (usual,)]
+    written += _list(config, "docs-paths")  # all of the others, if not written
     found = []
     for folder in written:
         with suppress(ProjectError):  # dbt itself says what it cannot read
             found.append(rendered(folder, "model-paths", project / _PROJECT))
     return tuple(found)
+
+
+def _list(config: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    """The texts of a list; none where dbt will say that it is no list."""
+    found = config.get(key)
+    return tuple(map(str, found)) if isinstance(found, list) else ()
 
 
 def _local_packages(project: Path) -> tuple[Path, ...]:
@@ -155,7 +162,7 @@ def _local_packages(project: Path) -> tuple[Path, ...]:
 def _config(file: Path) -> Mapping[str, Any]:
     """A YAML file of a package; empty where dbt will say what is wrong with it."""
     try:
-        config = yaml.safe_load(file.read_text(encoding="utf-8"))
+        config = read_yaml(file.read_text(encoding="utf-8"), is_strict=False)
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         return {}
     return config if isinstance(config, dict) else {}
@@ -173,7 +180,7 @@ def _profile(config: Mapping[str, Any], file: Path) -> str:
 def _target_folders(config: Mapping[str, Any], file: Path) -> tuple[str, ...]:
     """dbt's own precedence: the variable DBT_TARGET_PATH, then `target-path` in dbt_project.yml, then `target`."""
     written = rendered(str(config.get("target-path") or _TARGET), "target-path", file)
-    return tuple(dict.fromkeys(filter(None, (option("TARGET_PATH"), written))))
+    return tuple(dict.fromkeys(filter(None, (option("TARGET_PATH", settings_of(file.parent)), written))))
 
 
 def rendered(text: str, key: str, file: Path) -> str:

@@ -9,7 +9,7 @@ from goldsmith.dbt.node import Node
 from goldsmith.errors import PlanError
 from goldsmith.plan.edges import topological_order
 from goldsmith.plan.names import folder_name
-from goldsmith.spec.pipeline import RESERVED
+from goldsmith.spec.pipeline import DEFAULT_LAYERS, RESERVED
 
 SOURCES = "sources"
 """The group of the sources' freshness checks and tests."""
@@ -67,8 +67,11 @@ def _folder_group(node: Node, matches: Mapping[str, set[str]]) -> str:
 
 
 def _outside(name: str, matches: Mapping[str, set[str]]) -> str:
-    """The name of a group outside the layers: not that of a layer, whose selection does not match it, or of a task."""
-    return f"other_{name}" if name in matches or name in RESERVED else name
+    """The name of a group outside the layers: not that of a layer, whose selection does not match it, or of a task.
+
+    The usual layers count also if nothing is in them: the first node there must not rename those of another folder.
+    """
+    return f"other_{name}" if name in matches or name in RESERVED or name in DEFAULT_LAYERS else name
 
 
 def _ephemerals(

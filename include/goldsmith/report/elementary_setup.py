@@ -13,6 +13,7 @@ from goldsmith.dbt.packages import packages_dir
 from goldsmith.dbt.project import DbtProject
 from goldsmith.errors import ProjectError
 from goldsmith.report.edr import edr_version
+from goldsmith.spec.yaml_file import read_yaml
 
 _MUTED = "disable_dbt_artifacts_autoupload"
 _TEST_MACRO = "materialization_test_"
@@ -23,7 +24,7 @@ def package_version(project_dir: Path) -> str:
     """Version of the package that is installed in a dbt project; empty where none is."""
     try:
         file = packages_dir(project_dir) / "elementary" / "dbt_project.yml"
-        return str(yaml.safe_load(file.read_text(encoding="utf-8"))["version"])
+        return str(read_yaml(file.read_text(encoding="utf-8"), is_strict=False)["version"])
     except (OSError, yaml.YAMLError, KeyError, TypeError, ProjectError):
         return ""
 
@@ -59,7 +60,7 @@ def setup_faults(project: DbtProject, *, edr: str) -> Iterator[str]:
 
 
 def _config(project_dir: Path) -> dict[str, Any]:
-    found: Any = yaml.safe_load((project_dir / "dbt_project.yml").read_text(encoding="utf-8"))
+    found: Any = read_yaml((project_dir / "dbt_project.yml").read_text(encoding="utf-8"), is_strict=False)
     return found if isinstance(found, dict) else {}
 
 

@@ -1,4 +1,4 @@
-"""YAML in which no key is written twice: plain YAML readers keep the last one and say nothing."""
+"""YAML, with one kind of error for whatever is wrong with it."""
 
 from __future__ import annotations
 
@@ -24,10 +24,17 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep=deep)
 
 
-def read_yaml(text: str) -> Any:
+def read_yaml(text: str, *, is_strict: bool = True) -> Any:
     """Plain values out of YAML.
 
+    Args:
+        text: The YAML.
+        is_strict: Refuse a key that is written twice in one mapping; else the last one counts, as it does for dbt.
+
     Raises:
-        yaml.YAMLError: It is none, or has a key twice in one mapping.
+        yaml.YAMLError: It is none.
     """
-    return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+    try:
+        return yaml.load(text, Loader=_Loader if is_strict else yaml.SafeLoader)  # noqa: S506 - SafeLoaders
+    except (ValueError, RecursionError) as error:  # PyYAML lets some through: a date that no calendar has
+        raise yaml.YAMLError(f"it has a value that cannot be read: {error}") from error

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from goldsmith.dbt.project import DbtProject, find_project
+from goldsmith.errors import ProjectError
 
 
 @pytest.fixture
@@ -138,3 +139,26 @@ def test_the_name_of_the_profile_may_come_from_the_environment(
     assert find_project(tmp_path).profile == written
     monkeypatch.setenv("SHOP_PROFILE", "warehouse")
     assert find_project(tmp_path).profile == "warehouse"
+
+
+def test_the_file_env_of_the_project_may_name_profile_and_target_path(tmp_path: Path) -> None:
+    """dbt takes both from there, so the manifest is where it writes it."""
+    (tmp_path / "dbt_project.yml").write_text("name: shop\nprofile: written\ntarget-path: other\n")
+    (tmp_path / ".env").write_text("DBT_TARGET_PATH=built\nDBT_ENGINE_PROFILE=mine\n")
+    found = find_project(tmp_path)
+    assert found.target_folders == ("built", "other")
+    assert found.profile == "mine"
+
+
+@pytest.mark.parametrize("text", ["vars: {first_day: 2026-02-30}", "- a list", "a: b: c", "\t- x"])
+def test_a_project_file_that_cannot_be_read_is_named(tmp_path: Path, text: str) -> None:
+    """Whatever kind of error the reader of YAML has for it."""
+    (tmp_path / "dbt_project.yml").write_text(f"name: shop\n{text}\n")
+    with pytest.raises(ProjectError, match=r"dbt_project\.yml"):
+        find_project(tmp_path)
+
+
+def test_paths_that_are_no_list_are_left_to_dbt(tmp_path: Path) -> None:
+    """It says so when it parses; until then the usual folders are watched."""
+    (tmp_path / "dbt_project.yml").write_text("name: shop\nmodel-paths: 5\ndocs-paths: docs\n")
+    assert find_project(tmp_path).source_paths[0] == "models"
