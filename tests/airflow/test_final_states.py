@@ -184,14 +184,15 @@ def set_early(
     def compare(states: Mapping[str, str | None], **given: str) -> list[str]:
         marked: list[str] = []
 
-        def mark_done(_: str, __: str, times: Mapping[str, object]) -> tuple[str, ...]:
-            marked.extend(times)
-            return tuple(times)
+        def mark_compared(_: str, __: str, compared: Mapping[str, Any]) -> bool:
+            assert (compared["build"], compared["try_number"], compared["green"]) == (BUILD, 1, [NODE])
+            marked.append(compared["task_id"])
+            return True
 
-        api = SimpleNamespace(mark_done=mark_done)
+        api = SimpleNamespace(mark_compared=mark_compared)
         monkeypatch.setattr("goldsmith.engine.agreement.airflow_api", lambda: nullcontext(api))
         site, build = ran(states, **given)
-        compare_early(site, "r1", BUILD, build)
+        compare_early(site, "r1", BUILD, build, try_number=1)
         return marked
 
     return compare

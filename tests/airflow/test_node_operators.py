@@ -11,6 +11,7 @@ from airflow.sdk import DAG, Asset
 from goldsmith.dag.build import render
 from goldsmith.dbt.project import DbtProject
 from goldsmith.engine import node_task
+from goldsmith.errors import ConfigurationError
 from goldsmith.pipeline import load_plan
 from goldsmith.plan.graph import PlanGraph
 from goldsmith.plan.model import Plan
@@ -97,3 +98,18 @@ def test_what_a_node_says_for_cosmos_alone_does_not_count(
     found: Any = render(given, spec, sample, here, load_plan=lambda: given).get_task(nodes[0].task_id)
     assert (found.install_deps, found.select, found.vars) == (False, nodes[0].select, None)
     assert found.pool == "heavy"
+
+
+@pytest.mark.parametrize(
+    "asked", [{"execution_timeout": 60}, {"retries": "lots"}, {"start_date": "2099-01-01"}]
+)
+def test_arguments_that_airflow_does_not_take_are_named_with_their_node(
+    asked: dict[str, Any], plan: Plan, spec: Pipeline, sample: DbtProject, here: Settings
+) -> None:
+    """Airflow's own words name neither."""
+    node = replace(plan.nodes[0], operator_kwargs=asked)
+    given = replace(plan, nodes=(node, *plan.nodes[1:]))
+    with pytest.raises(ConfigurationError, match=next(iter(asked))) as caught:
+        render(given, spec, sample, here, load_plan=lambda: given)
+    assert node.unique_id in caught.value.message
+    assert node.file in caught.value.hint

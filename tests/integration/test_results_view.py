@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import httpx
+import psycopg
 import pytest
 
 from goldsmith.dbt.project import DbtProject
@@ -238,9 +239,54 @@ def test_a_gate_is_set_only_if_all_that_it_judges_is_green(kept: Kept) -> None:
         assert api.xcom("shop", run_id, task_id) is None
         assert set_with(judged=[green]) == (task_id,)
         assert api.xcom("shop", run_id, task_id) == {"verdict": "pass"}
-        assert set_with(judged=[green]) == ()
+        # Whoever got no answer asks again.
+        assert set_with(judged=[green]) == (task_id,)
         states = {task.task_id: task.state for task in api.task_instances("shop", run_id)}
     assert (states[task_id], states[red], states["silver.gate"]) == ("success", "failed", None)
+
+
+def test_a_comparison_is_set_only_by_a_build_that_runs_and_if_all_is_green(kept: Kept) -> None:
+    """A run that is cancelled meanwhile, or a node that was built again, leaves it to its task."""
+    run_id, build, compares, green = "compared", "silver.build", "silver.reconcile", "silver.orders.run"
+    with (
+        kept.stack.api() as api,
+        psycopg.connect(kept.stack.server.conninfo("airflow"), autocommit=True) as session,
+    ):
+        body = {"logical_date": None, "run_after": "2026-01-03T00:00:00Z", "dag_run_id": run_id}
+        api.send("POST", "/api/v2/dags/shop/dagRuns", body=body)
+
+        def be(state: str | None, *, task_id: str = build, try_number: int = 1) -> None:
+            session.execute(
+                "update task_instance set state = %s, try_number = %s, end_date = '2026-01-03T10:00:00Z'"
+                " where dag_id = 'shop' and run_id = %s and task_id = %s",
+                (state, try_number, run_id, task_id),
+            )
+
+        def is_set(*more: str, at: str = "2026-01-03T10:00:01Z") -> bool:
+            asked = {"task_id": compares, "build": build, "try_number": 1, "green": [green, *more]}
+            return api.mark_compared("shop", run_id, {**asked, "started": at, "ended": at})
+
+        for state in ("failed", "success", "skipped", "up_for_retry", None):
+            be("success", task_id=green, try_number=0)
+            be(state)
+            assert not is_set()
+        be("running", try_number=2)
+        assert not is_set()
+        be("running")
+        assert not is_set("bronze.stg_orders.run")
+        assert not is_set(at="2026-01-03T09:59:59Z")
+        for state in ("running", "failed", None):
+            be(state, task_id=green)
+            assert not is_set()
+        be("success", task_id=green)
+        be(None, task_id=compares, try_number=1)
+        assert not is_set()
+        be(None, task_id=compares, try_number=0)
+        assert is_set()
+        assert not is_set()
+        states = {task.task_id: task.state for task in api.task_instances("shop", run_id)}
+        be("success")
+    assert states[compares] == "success"
 
 
 def test_who_may_not_edit_tasks_may_not_mark(kept: Kept) -> None:

@@ -29,7 +29,7 @@ from goldsmith.engine.retry_policy import NodeRetryPolicy
 from goldsmith.engine.shared import SharedEngine
 from goldsmith.engine.site import Site
 from goldsmith.engine.workspace import DbtTarget
-from goldsmith.errors import EnvironmentProblem
+from goldsmith.errors import ConfigurationError, EnvironmentProblem
 from goldsmith.plan.graph import PlanGraph, nodes_by_task
 from goldsmith.plan.groups import unit_group_id
 from goldsmith.plan.model import Plan, PlannedBuild, PlannedNode
@@ -209,9 +209,24 @@ class _Nodes:
         arguments = {**own, "task_group": group, **airflow}
         if weight := self._weights.get(node.task_id):
             arguments |= {"priority_weight": weight, "weight_rule": "absolute"}
-        task = self._engine.node_task(nodes, **arguments)
+        task = self._task(nodes, arguments)
         if isinstance(self._engine, SharedEngine) and not node.operator_kwargs:
             self._like[node.kind, node.owner] = task
+
+    def _task(self, nodes: tuple[PlannedNode, ...], arguments: Mapping[str, Any]) -> BaseOperator:
+        """Make a task, and say whose arguments Airflow does not take: no other task has any that a project wrote."""
+        try:
+            return self._engine.node_task(nodes, **arguments)
+        except Exception as error:
+            node = nodes[0]
+            if not node.operator_kwargs:
+                raise
+            raise ConfigurationError(
+                f"Airflow does not take meta.cosmos.operator_kwargs of {node.unique_id}, {node.operator_kwargs}: "
+                f"{error}",
+                hint=f"Change them in {node.file}, or in the YAML file that describes it. For a time limit write "
+                "meta.goldsmith.timeout.",
+            ) from error
 
     def _group(self, top: str, unit: str = "") -> TaskGroup:
         """The group of a layer or folder, or of one node inside it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import yaml
 
 from goldsmith.dbt.environment import option
-from goldsmith.dbt.project import DbtProject
+from goldsmith.dbt.project import DbtProject, dbt_executable
 from goldsmith.spec.yaml_file import read_yaml
 
 FILE = "profiles.yml"
@@ -46,9 +47,19 @@ def lacks(project: DbtProject, *, target: str, env: Mapping[str, str]) -> str:
     outputs = profile.get("outputs")
     if not isinstance(outputs, dict) or target not in outputs:
         return f"the profile {project.profile!r} in {file} has no target {target!r}"
+    kind = outputs[target].get("type") if isinstance(outputs[target], dict) else None
+    if isinstance(kind, str) and not _has_adapter(kind):
+        return f"the adapter dbt-{kind} of the profile {project.profile!r} in {file} is not installed"
     known = {*env, *_dotenv_names(project.path)}
     missing = sorted({name for name in _needed(outputs[target]) if name not in known})
     return f"{file} needs the environment variable {missing[0]}, which is not set" if missing else ""
+
+
+def _has_adapter(kind: str) -> bool:
+    """Whether dbt finds an adapter; assumed if dbt does not belong to this environment, or only dbt knows the name."""
+    if "{" in kind or Path(dbt_executable()).parent != Path(sys.executable).parent:
+        return True
+    return any(Path(folder, "dbt", "adapters", kind).is_dir() for folder in sys.path)
 
 
 def _needed(value: Any) -> Iterator[str]:

@@ -140,12 +140,20 @@ def parsed(
         answers = _answers(commands, project, dbt_environment(project.path, env))
         code, said = next(answers)
         if code != 0:
-            by_hand = f"cd {project.path} && dbt parse {' '.join(chosen)}"
             raise ManifestError(
-                f"`dbt parse` failed in {project.path}:\n{_last(said)}", hint=f"Run it yourself: {by_hand}"
+                f"`dbt parse` failed in {project.path}:\n{_last(said)}",
+                hint=_what_to_do(said, project, chosen, has_own_profile=not arguments),
             )
         listings = tuple(_listing(one, *next(answers), project, chosen) for one in questions)
         yield Parsed(folder=folder, listings=listings)
+
+
+def _what_to_do(said: str, project: DbtProject, chosen: Sequence[str], *, has_own_profile: bool) -> str:
+    if "dbt deps" in said:
+        return "Install the packages: goldsmith deps"
+    if not has_own_profile:  # a plain `dbt parse` would find no profile
+        return "Change what dbt names, then: goldsmith manifest"
+    return f"Run it yourself: cd {project.path} && dbt parse {' '.join(chosen)}"
 
 
 def listing(select: Sequence[str], exclude: Sequence[str]) -> list[str]:

@@ -17,7 +17,6 @@ from goldsmith.engine.differences import Said, differences, expected_kind
 from goldsmith.engine.marks import States
 from goldsmith.engine.site import Site
 from goldsmith.engine.state import BuildState
-from goldsmith.errors import GoldsmithError
 from goldsmith.plan.model import PlannedNode
 from goldsmith.plan.stages import reconcile_id
 
@@ -86,16 +85,18 @@ def with_kinds(site: Site, said: Mapping[str, Said]) -> dict[str, Said]:
     }
 
 
-def compare_early(site: Site, run_id: str, build: str, state: BuildState) -> None:
-    """Set the task that compares to success if it would find all green and nothing amiss.
+def compare_early(site: Site, run_id: str, build: str, state: BuildState, *, try_number: int) -> None:
+    """Set the task that compares to success if it would find all green and nothing amiss; never a reason to fail.
 
-    To be called when nothing can fail the build any more.
+    To be called as the last thing that the build does. What becomes of it afterwards only the task could notice: so
+    Airflow's API server looks whether it still runs, and whether all before it is still green.
 
     Args:
         site: Where the nodes were built.
         run_id: The run.
         build: Id of the build's task, whose layer has its verdict.
         state: What became of its nodes.
+        try_number: The build's try.
     """
     began, compares = datetime.now(UTC), reconcile_id(build)
     mine = site.graph.built_by(build)
@@ -104,14 +105,28 @@ def compare_early(site: Site, run_id: str, build: str, state: BuildState) -> Non
     try:
         if not _is_agreed(site, run_id, mine, state):
             return
+        compared = {
+            "task_id": compares,
+            "build": build,
+            "try_number": try_number,
+            "green": _until(site, build),
+            "started": began.isoformat(),
+            "ended": datetime.now(UTC).isoformat(),
+        }
         with airflow_api() as api:
-            times = {compares: (began.isoformat(), datetime.now(UTC).isoformat())}
-            marked = api.mark_done(site.target.dag_id, run_id, times)
-    except GoldsmithError as error:
-        log.info("The comparison is left to %s: %s", compares, error.message)
+            is_set = api.mark_compared(site.target.dag_id, run_id, compared)
+    except Exception as error:  # noqa: BLE001 - Airflow's errors share no base, and all nodes are built
+        log.info("The comparison is left to %s: %s: %s", compares, type(error).__name__, error)
         return
-    if marked:
+    if is_set:
         log.info(AGREED, len(mine))
+
+
+def _until(site: Site, build: str) -> list[str]:
+    """Ids of the tasks of this build's nodes, and of earlier ones: built again, they may take relations with them."""
+    builds = [one.task_id for one in site.graph.plan.builds]
+    before = builds[: builds.index(build) + 1]
+    return list(dict.fromkeys(node.task_id for one in before for node in site.graph.built_by(one)))
 
 
 def _is_agreed(site: Site, run_id: str, mine: Sequence[PlannedNode], state: BuildState) -> bool:

@@ -112,7 +112,7 @@ class BuildTask(BaseOperator):
         if why:
             raise AirflowFailException(why)
         if is_judged:
-            compare_early(self.site, self._run_id, self.task_id, state)
+            compare_early(self.site, self._run_id, self.task_id, state, try_number=context["ti"].try_number)
         return dict(Counter(state.statuses.values()))
 
     def _leave(self, state: BuildState, context: Context) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import time
 
 from goldsmith.engine.access import airflow_api
+from goldsmith.engine.marks import is_refusal
 from goldsmith.engine.site import Site
 from goldsmith.errors import GoldsmithError
 from goldsmith.plan.stages import reconcile_id
@@ -12,6 +14,7 @@ from goldsmith.plan.stages import reconcile_id
 log = logging.getLogger(__name__)
 
 _COMPARED = {"success", "failed"}
+_PAUSES = (1.0, 3.0, 8.0, 15.0)  # seconds, for an API server that is away
 
 
 def compare_again(site: Site, run_id: str, build: str) -> None:
@@ -21,6 +24,9 @@ def compare_again(site: Site, run_id: str, build: str) -> None:
         site: Where the task runs.
         run_id: The run.
         build: Id of the build whose nodes are compared.
+
+    Raises:
+        EnvironmentProblem: Airflow gives no answer.
     """
     _clear(site, run_id, [reconcile_id(build)])
 
@@ -34,6 +40,9 @@ def compare_later(site: Site, run_id: str, build: str) -> None:
         site: Where the task runs.
         run_id: The run.
         build: Id of the build of the node.
+
+    Raises:
+        EnvironmentProblem: Airflow gives no answer.
     """
     builds = [one.task_id for one in site.graph.plan.builds]
     _clear(site, run_id, [reconcile_id(one) for one in builds[builds.index(build) + 1 :]])
@@ -44,14 +53,23 @@ def _clear(site: Site, run_id: str, compares: list[str]) -> None:
     ended = [one for one in compares if states.get(one) in _COMPARED]
     if not ended:
         return
-    try:
-        with airflow_api() as api:
-            # And what is made after it, the report.
-            api.clear(site.target.dag_id, run_id, ended, downstream=True)
-    except GoldsmithError as error:
-        log.warning(
-            "%s has ended and could not be cleared, so the run may end green although something is missing. Clear it "
-            "by hand. %s",
-            ", ".join(ended),
-            error,
-        )
+    for pause in (*_PAUSES, None):
+        try:
+            with airflow_api() as api:
+                # And what is made after it, the report.
+                api.clear(site.target.dag_id, run_id, ended, downstream=True)
+        except GoldsmithError as error:
+            if is_refusal(error):
+                log.warning(
+                    "%s has ended and could not be cleared, so the run may end green although something is missing. "
+                    "Clear it by hand. %s",
+                    ", ".join(ended),
+                    error,
+                )
+                return
+            if pause is None:
+                raise
+            log.info("%s could not be cleared now: %s", ", ".join(ended), error.message)
+            time.sleep(pause)
+        else:
+            return

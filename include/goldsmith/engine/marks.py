@@ -163,7 +163,7 @@ class Marker:
         try:
             yield
         except GoldsmithError as error:
-            if not _is_refusal(error):
+            if not is_refusal(error):
                 log.info("Finished nodes could not be marked now: %s", error.message)
                 return
             self._is_refused = True
@@ -184,6 +184,6 @@ def _note(warned: list[NodeResult], nodes: Sequence[PlannedNode]) -> str:
     return "\n".join([at, *(f"{names[one.unique_id]}: {one.message}" for one in warned)])
 
 
-def _is_refusal(error: GoldsmithError) -> bool:
+def is_refusal(error: GoldsmithError) -> bool:
     """Whether there is no right to mark, so that nothing was marked."""
     return isinstance(error, NoApiAccess) or getattr(error, "status", 0) in _NO_RIGHT

@@ -35,7 +35,7 @@ _DEFAULTS = {
     "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
     # The scheduler rests so long where it finds nothing to start. With Airflow's 1 second a run waits for it between
     # every two steps: a build, its gate, the next build.
-    "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
+    "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
     # A task outlives an API server that is away: every request of its supervisor, a heartbeat too, is repeated
     # for about 80 seconds. And one that is answered late is not sent twice.
     "AIRFLOW__WORKERS__EXECUTION_API_RETRIES": "30",

@@ -62,6 +62,25 @@ class Marking(Transport):
         found = self.send("POST", path, body=body, timeout=20.0)
         return tuple(str(task_id) for task_id in found["marked"])
 
+    def mark_compared(self, dag_id: str, run_id: str, compared: Mapping[str, Any]) -> bool:
+        """Set the task of a comparison to success, if its build still runs and what it looked at is still green.
+
+        Args:
+            dag_id: The DAG.
+            run_id: Its run.
+            compared: As `goldsmith.view.compared` takes it.
+
+        Returns:
+            Whether it was set.
+
+        Raises:
+            ApiRefused: As `mark_done`.
+            EnvironmentProblem: No answer; it may have been set.
+        """
+        path = f"/goldsmith/marks/{quoted(dag_id)}/{quoted(run_id)}"
+        found = self.send("POST", path, body={"tasks": [], "compared": dict(compared)}, timeout=20.0)
+        return bool(found["marked"])
+
     def mark_as(self, state: str, dag_id: str, run_id: str, task_ids: Iterable[str]) -> tuple[str, ...]:
         """Set tasks that have no state to skipped or failed, in the same way; see `mark_done`."""
         body = {"tasks": [{"task_id": task_id, "state": state} for task_id in task_ids]}

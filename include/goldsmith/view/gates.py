@@ -37,6 +37,18 @@ class DoneGate(BaseModel):
     """What its task state store has to hold then."""
 
 
+def is_set(dag_id: str, run_id: str, gate: DoneGate, session: SessionDep) -> bool:
+    """Whether the gate passed without a task: the answer to a request that is sent again because no answer came."""
+    passed = (
+        TaskInstance.dag_id == dag_id,
+        TaskInstance.run_id == run_id,
+        TaskInstance.task_id == gate.task_id,
+        TaskInstance.state == TaskInstanceState.SUCCESS,
+        TaskInstance.try_number == 0,
+    )
+    return session.scalar(select(TaskInstance.id).where(*passed)) is not None
+
+
 def set_gate(dag_id: str, run_id: str, gate: DoneGate, session: SessionDep) -> Any | None:
     """Do what the task of a gate would do, but for its state.
 

@@ -27,7 +27,8 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 from sqlalchemy import select, update
 
-from goldsmith.view.gates import DoneGate, set_gate
+from goldsmith.view.compared import DoneComparison, comparison_to_set
+from goldsmith.view.gates import DoneGate, is_set, set_gate
 
 EVENT = "goldsmith_marks"
 """Name of the entry in Airflow's audit log."""
@@ -53,13 +54,14 @@ class DoneTasks(BaseModel):
     tasks: Annotated[list[DoneTask], Field(max_length=MOST)]
     gate: DoneGate | None = None
     """Set after them."""
+    compared: DoneComparison | None = None
 
 
 @router.post("/marks/{dag_id}/{run_id}")
 def mark(
     dag_id: str, run_id: str, body: DoneTasks, session: SessionDep, user: GetUserDep
 ) -> dict[str, list[str]]:
-    """Set those of the tasks that have no state, and then the gate if it may be; answer which."""
+    """Set those of the tasks that have no state, then the gate and the comparison if they may be; answer which."""
     wanted = {task.task_id: task for task in body.tasks}
     rows = session.execute(
         select(TaskInstance.id, TaskInstance.task_id)
@@ -85,11 +87,20 @@ def mark(
         )
         session.flush()
     done = [row.id for row in rows if wanted[row.task_id].state == "success"]
-    gate = _set_gate(dag_id, run_id, body.gate, session) if body.gate else None
-    _tell_listeners([*done, *([gate] if gate else [])], session)
-    session.commit()
     marked = [row.task_id for row in rows]
-    return {"marked": [*marked, body.gate.task_id] if body.gate and gate else marked}
+    if body.gate and (gate := _set_gate(dag_id, run_id, body.gate, session)):
+        done.append(gate)
+        marked.append(body.gate.task_id)
+    elif body.gate and is_set(dag_id, run_id, body.gate, session):
+        marked.append(body.gate.task_id)
+    if body.compared and (compared := comparison_to_set(dag_id, run_id, body.compared, session)):
+        task = DoneTask(task_id="", started=body.compared.started, ended=body.compared.ended)
+        session.execute(update(TaskInstance), [_values(compared, task)])
+        done.append(compared)
+        marked.append(body.compared.task_id)
+    _tell_listeners(done, session)
+    session.commit()
+    return {"marked": marked}
 
 
 def _set_gate(dag_id: str, run_id: str, gate: DoneGate, session: SessionDep) -> Any | None:

@@ -39,6 +39,8 @@ def project(tmp_path: Path) -> DbtProject:
         (SECRET, "prod", ""),
         ("shop: {outputs: {prod: {type: postgres}}}", "prod", ""),
         ("shop: {outputs: [", "prod", ""),
+        ("shop: {outputs: {prod: {type: no_such_db}}}", "prod", "the adapter dbt-no_such_db"),
+        ("shop: {outputs: {prod: {type: \"{{ env_var('KIND', 'postgres') }}\"}}}", "prod", ""),
     ],
 )
 def test_what_is_missing_is_named(project: DbtProject, text: str | None, target: str, said: str) -> None:
