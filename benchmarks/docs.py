@@ -26,10 +26,13 @@ def rows_of(pattern: str) -> list[Row]:
     found = []
     for file in sorted(RESULTS.glob(pattern)):
         document = json.loads(file.read_text())
-        head, dash, dirty = str(document.get("commit", "")).partition("-")
-        commit = head[:9] + dash + dirty
-        found += [{**row, "commit": commit} for row in document["rows"]]
+        found += [{**row, "commit": _commit(document)} for row in document["rows"]]
     return found
+
+
+def _commit(document: dict[str, Any]) -> str:
+    head, dash, dirty = str(document.get("commit", "")).partition("-")
+    return head[:9] + dash + dirty
 
 
 def engines() -> Iterable[str]:
@@ -54,11 +57,12 @@ def engines() -> Iterable[str]:
 
 def steps() -> Iterable[str]:
     """The seconds of each step between the layers, of the runs with gates, summed over the layers."""
-    found = {}
+    found, commits = {}, {}
     for file in sorted(RESULTS.glob("engines-*-layer.json")):
         document = json.loads(file.read_text())
         if document.get("steps"):
-            found[document["rows"][0]["models"]] = document["steps"]
+            models = document["rows"][0]["models"]
+            found[models], commits[models] = document["steps"], _commit(document)
     if not found:
         yield "Not measured yet."
         return
@@ -68,19 +72,20 @@ def steps() -> Iterable[str]:
     for name in names:
         sums = [sum(layer[name] for layer in found[models]) for models in sorted(found)]
         yield f"| {name} | {' | '.join(f'{value:.1f}' for value in sums)} |"
+    yield f"| commit | {' | '.join(commits[models] for models in sorted(found))} |"
 
 
 def growth() -> Iterable[str]:
     """How the cost of a run grows with its tasks."""
     names = ("scheduler", "api", "postgres", "parse", "tasks_api", "grid", "graph")
     titles = "scheduler | API server | PostgreSQL | parse | list of tasks | grid | graph"
-    yield f"| models | `tasks` | tasks | {titles} |"
-    yield "|---" * 10 + "|"
+    yield f"| models | `tasks` | tasks | {titles} | commit |"
+    yield "|---" * 11 + "|"
     for row in rows_of("growth.json"):
         digits = [1, 1, 1, 2, 2, 2, 2]
         cells = [_number(row[f"{name}_s"], digit) for name, digit in zip(names, digits, strict=True)]
         about = f"| {row['models']:,} | `{row['granularity']}` | {row['tasks']:,} | "
-        yield f"{about}{' | '.join(cells)} |"
+        yield f"{about}{' | '.join(cells)} | {row['commit']} |"
 
 
 TABLES: dict[str, Callable[[], Iterable[str]]] = {"engines": engines, "steps": steps, "growth": growth}
