@@ -9,8 +9,8 @@ from typing import Any, cast
 
 import pytest
 
-from goldsmith.engine import comparison
 from goldsmith.engine.comparison import compare_again
+from goldsmith.engine.marks import PAUSES
 from goldsmith.engine.site import Site
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.rest import ApiRefused
@@ -60,7 +60,7 @@ def test_an_api_server_that_is_away_is_asked_again(asked: Any, fault: Exception)
     """The run would stay as green as it was; if nothing helps, the task fails and is tried again."""
     assert asked(fault, fault) == ["gold.reconcile"]
     with pytest.raises(type(fault)):
-        asked(*[fault] * (len(comparison._PAUSES) + 1))
+        asked(*[fault] * (len(PAUSES) + 1))
 
 
 def test_without_the_right_to_clear_the_task_goes_on(asked: Any, caplog: pytest.LogCaptureFixture) -> None:

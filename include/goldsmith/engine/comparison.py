@@ -6,7 +6,7 @@ import logging
 import time
 
 from goldsmith.engine.access import airflow_api
-from goldsmith.engine.marks import is_refusal
+from goldsmith.engine.marks import PAUSES, is_refusal
 from goldsmith.engine.site import Site
 from goldsmith.errors import GoldsmithError
 from goldsmith.plan.stages import reconcile_id
@@ -14,7 +14,6 @@ from goldsmith.plan.stages import reconcile_id
 log = logging.getLogger(__name__)
 
 _COMPARED = {"success", "failed"}
-_PAUSES = (1.0, 3.0, 8.0, 15.0)  # seconds, for an API server that is away
 
 
 def compare_again(site: Site, run_id: str, build: str) -> None:
@@ -53,7 +52,7 @@ def _clear(site: Site, run_id: str, compares: list[str]) -> None:
     ended = [one for one in compares if states.get(one) in _COMPARED]
     if not ended:
         return
-    for pause in (*_PAUSES, None):
+    for pause in (*PAUSES, None):
         try:
             with airflow_api() as api:
                 # And what is made after it, the report.

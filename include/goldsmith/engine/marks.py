@@ -28,7 +28,8 @@ WARN = "warn"
 _AT_ONCE = 1000  # tasks in one request
 _NOTES = 50
 _NO_RIGHT = {401, 403, 404}  # 404: Goldsmith is not installed in the API server
-_PAUSES = (1.0, 3.0, 8.0, 15.0)  # seconds
+PAUSES = (1.0, 3.0, 8.0, 15.0)
+"""Seconds between requests to an API server that is away."""
 _OWN_EFFECTS = ("_callback", "outlets", "pre_execute", "post_execute")
 
 States = Mapping[str, str | None]
@@ -103,7 +104,7 @@ class Marker:
             Whether the gate was set.
         """
         done = list(task_ids)
-        for pause in (*_PAUSES, 0.0):
+        for pause in (*PAUSES, 0.0):
             if self.mark(done, gate):
                 break
             time.sleep(pause)
@@ -119,7 +120,7 @@ class Marker:
         self._show([one for one in task_ids if not must_run(tasks[one])], "failed")
 
     def _show(self, left: list[str], state: str) -> None:
-        for pause in (*_PAUSES, 0.0):
+        for pause in (*PAUSES, 0.0):
             while left and not self._is_refused:
                 some, before = left[:_AT_ONCE], len(left)
                 with self._tolerant():

@@ -57,6 +57,10 @@ class Marking(Transport):
             ]
         }
         body |= {"gate": gate} if gate else {}
+        return self._mark(dag_id, run_id, body)
+
+    def _mark(self, dag_id: str, run_id: str, body: Mapping[str, Any]) -> tuple[str, ...]:
+        """Send a request to Goldsmith's own route, and give the ids of the tasks that were set."""
         path = f"/goldsmith/marks/{quoted(dag_id)}/{quoted(run_id)}"
         # Asked again, it does no harm: so a frozen API server need not be waited for.
         found = self.send("POST", path, body=body, timeout=20.0)
@@ -77,16 +81,12 @@ class Marking(Transport):
             ApiRefused: As `mark_done`.
             EnvironmentProblem: No answer; it may have been set.
         """
-        path = f"/goldsmith/marks/{quoted(dag_id)}/{quoted(run_id)}"
-        found = self.send("POST", path, body={"tasks": [], "compared": dict(compared)}, timeout=20.0)
-        return bool(found["marked"])
+        return bool(self._mark(dag_id, run_id, {"tasks": [], "compared": dict(compared)}))
 
     def mark_as(self, state: str, dag_id: str, run_id: str, task_ids: Iterable[str]) -> tuple[str, ...]:
         """Set tasks that have no state to skipped or failed, in the same way; see `mark_done`."""
         body = {"tasks": [{"task_id": task_id, "state": state} for task_id in task_ids]}
-        path = f"/goldsmith/marks/{quoted(dag_id)}/{quoted(run_id)}"
-        found = self.send("POST", path, body=body, timeout=20.0)
-        return tuple(str(task_id) for task_id in found["marked"])
+        return self._mark(dag_id, run_id, body)
 
     def note(self, dag_id: str, run_id: str, task_id: str, text: str) -> None:
         """Put a note on a task, shown beside it in the UI; the empty text takes it away.
