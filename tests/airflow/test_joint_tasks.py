@@ -75,11 +75,19 @@ def _always_flush(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_task_is_marked_with_its_last_node_and_takes_the_time_of_all(result: Result) -> None:
     """And details are kept at once, those of later nodes beside those of earlier ones."""
     made, _, flushed = batch(result, dict.fromkeys(("orders", "t_1", "t_2"), "success"))
-    made.build(NODES[2:])
+    made.build([*NODES[2:], *NODES[:2]])
     assert [one for one in flushed if one[0]] == [(["orders"], False), (["t_1"], True), (["t_2"], True)]
     assert made.marker is not None
     api = cast("Any", made.marker._api)
     assert api.marked == {ORDERS: ("2026-11-20T13:00:00", "2026-11-20T13:00:03")}
+
+
+def test_the_last_tasks_are_marked_by_the_build_with_its_verdict(result: Result) -> None:
+    """Marked before dbt has ended, they would let the scheduler start the gate's task."""
+    made, _, _ = batch(result, dict.fromkeys((one.unique_id for one in NODES), "success"))
+    made.build([*NODES[2:], *NODES[:2]])
+    assert made.marker is not None
+    assert list(cast("Any", made.marker._api).marked) == [ORDERS]
 
 
 def test_a_task_with_a_red_node_is_not_marked(result: Result) -> None:

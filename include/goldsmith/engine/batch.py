@@ -65,6 +65,8 @@ class Batch:
     _unmarked: list[str] = field(default_factory=list)
     _warnings: list[NodeResult] = field(default_factory=list)
     _flushed: float = field(default_factory=time.monotonic)
+    _asked: set[str] = field(default_factory=set)
+    """Unique ids of the nodes to build."""
 
     def build(self, nodes: Sequence[PlannedNode], *, left_out: Iterable[str] = ()) -> None:
         """Build the nodes: first the freshness of sources, then all that is not below a stale one.
@@ -77,6 +79,7 @@ class Batch:
             DbtStopped: dbt did not get to every node; what it did get to is kept.
         """
         self.dbt.on_turn, self.dbt.on_batches, self.dbt.on_begun = self._turn, self._take_batches, self._begin
+        self._asked = {node.unique_id for node in nodes}
         below = set(left_out)
         sources = [node for node in nodes if node.kind == "source" and node.task_id not in below]
         try:
@@ -184,7 +187,10 @@ class Batch:
                 log.warning("%s %s: %s", result.status.upper(), result.unique_id, result.message)
         if time.monotonic() - self._flushed >= FLUSH_EVERY:
             self._flush()
-            if self.marker is not None and self.marker.mark(self._unmarked):
+            # The last marks come when dbt has ended, together with the verdict on the layer. Marked before, they let
+            # the scheduler start the gate's task while dbt still runs its hooks.
+            is_last = self._asked <= self.state.statuses.keys()
+            if self.marker is not None and not is_last and self.marker.mark(self._unmarked):
                 self._unmarked = []
 
     def _good(self, result: NodeResult) -> None:
