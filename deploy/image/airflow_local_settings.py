@@ -3,8 +3,8 @@
 import sys
 
 if {"celery", "worker"} <= set(sys.argv):
-    import goldsmith.local.preload  # noqa: F401 - the import is the purpose
+    import goldsmith.tuning.preload  # noqa: F401 - the import is the purpose
 if "scheduler" in sys.argv:
-    from goldsmith.local.scheduling import spare_walks
+    from goldsmith.tuning.scheduling import spare_walks
 
     spare_walks()

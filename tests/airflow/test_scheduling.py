@@ -10,7 +10,7 @@ from airflow.sdk import DAG, BaseOperator
 from airflow.serialization.definitions.node import DAGNode
 from airflow.serialization.serialized_objects import DagSerialization
 
-from goldsmith.local.scheduling import spare_walks
+from goldsmith.tuning.scheduling import spare_walks
 
 
 @pytest.fixture(autouse=True)

@@ -47,7 +47,7 @@ def test_one_place_imports_dbt_and_the_environment_is_read_where_processes_start
                 dbt.add(name)
             if isinstance(node, ast.Attribute) and ast.unparse(node) == "os.environ":
                 environment.add(name)
-    assert dbt == {"dbt/resident.py", "local/preload.py"}
+    assert dbt == {"dbt/resident.py", "tuning/preload.py"}
     # Beside settings.py: where the environment of a process that is started is put together.
     assert environment == {
         "settings.py",

@@ -1,6 +1,6 @@
 """A dbt command in a process of its own that does not outlive this one.
 
-Where dbt is loaded already (`goldsmith.local.preload`, in the scheduler that forked this task) the process is forked
+Where dbt is loaded already (`goldsmith.tuning.preload`, in the scheduler that forked this task) the process is forked
 and starts at once; elsewhere the `dbt` command is executed. Either way it is dbt's command line in, and dbt's JSON
 log lines out.
 """

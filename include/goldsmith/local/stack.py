@@ -33,14 +33,14 @@ STOP_TIMEOUT = 40.0
 STARTS_UNTIL_HOPELESS = 3
 _MADE = "# Made by Goldsmith"
 LOCAL_SETTINGS = f"""\
-{_MADE}: see goldsmith/local/preload.py and goldsmith/local/scheduling.py.
+{_MADE}: see goldsmith/tuning/preload.py and goldsmith/tuning/scheduling.py.
 import sys
 
 if "scheduler" in sys.argv:
-    import goldsmith.local.preload
-    import goldsmith.local.scheduling
+    import goldsmith.tuning.preload
+    import goldsmith.tuning.scheduling
 
-    goldsmith.local.scheduling.spare_walks()
+    goldsmith.tuning.scheduling.spare_walks()
 """
 
 
