@@ -23,9 +23,9 @@ from psycopg import sql
 
 from goldsmith.dbt.project import dbt_executable
 from goldsmith.local.run import wait_until_parsed
-from goldsmith.local.stack import Stack
-from goldsmith.local.warehouse import dbt_variables
 from goldsmith.rest import RestClient, Run, TaskInstance
+from goldsmith.stack.stack import Stack
+from goldsmith.stack.warehouse import dbt_variables
 
 PASSWORD = "benchmark"  # noqa: S105 - of a server that trusts whoever can reach its socket
 RUN_LIMIT = 3600.0

@@ -36,9 +36,9 @@ from rich.console import Console
 from rich.table import Table
 
 from goldsmith.dbt.project import dbt_executable
-from goldsmith.local.postgres import EmbeddedPostgres
 from goldsmith.report.edr import PROFILE, Edr, edr_executable
 from goldsmith.spec.report import Elementary
+from goldsmith.stack.postgres import EmbeddedPostgres
 
 WITHOUT, MUTED, DEFAULT = "without", "goldsmith", "out of the box"
 _PACKAGES = """\

@@ -37,8 +37,8 @@ from record import Record
 from rich.console import Console
 from rich.table import Table
 
-from goldsmith.local.record import Record as StackRecord
 from goldsmith.rest.transport import run_path
+from goldsmith.stack.record import Record as StackRecord
 
 SHARED = "shared"
 _ASKED = 3  # times, of which the median counts

@@ -36,8 +36,8 @@ from record import Record
 from rich.console import Console
 from rich.table import Table
 
-from goldsmith.local.postgres import EmbeddedPostgres
 from goldsmith.spec.ingest import Ingest
+from goldsmith.stack.postgres import EmbeddedPostgres
 
 COLUMNS = (
     "transaction_id", "customer_id", "product_id", "quantity", "unit_price", "tax", "currency", "transaction_time",

@@ -14,8 +14,8 @@ from typing import Self
 
 import psutil
 
-from goldsmith.local.record import Record
-from goldsmith.local.stack import Stack
+from goldsmith.stack.record import Record
+from goldsmith.stack.stack import Stack
 
 _EVERY = 1.0  # seconds between looks at the memory
 

@@ -21,10 +21,10 @@ from audited import AUDIT, AuditedModel, audited_models, sequences, write_audite
 from projects import TARGET, parse_project
 
 from goldsmith.errors import GoldsmithError
-from goldsmith.local.record import Record
 from goldsmith.local.run import wait_until_parsed
-from goldsmith.local.stack import Stack
 from goldsmith.rest import RestClient, Run, TaskInstance
+from goldsmith.stack.record import Record
+from goldsmith.stack.stack import Stack
 from goldsmith.warehouse.tags import session_tag
 
 HEARTBEAT_TIMEOUT = 40  # seconds; Airflow's own 300 would make every recovery as long

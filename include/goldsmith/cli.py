@@ -107,15 +107,17 @@ def up(
     ] = False,
 ) -> None:
     """Start the local stack in the background: PostgreSQL and Airflow."""
-    from goldsmith.local.airflow import local_stack
-    from goldsmith.local.manifests import refresh_manifests
+    from goldsmith.local.manifests import refresh_manifests, specs_of
     from goldsmith.local.pipelines import find_pipelines, show_failed
     from goldsmith.local.session import reporter, say_how_to_get_in
-    from goldsmith.local.warehouse import start_warehouse
+    from goldsmith.stack.stack import local_stack
+    from goldsmith.stack.warehouse import start_warehouse
 
     here, console = settings(), Console()
     if warehouse:
-        server = start_warehouse(here, reporter(console))
+        report = reporter(console)
+        specs = specs_of(find_pipelines(here))
+        server = start_warehouse(local_stack(here, report), specs, report)
         console.print(f"PostgreSQL: {server.conninfo('warehouse')}", highlight=False, soft_wrap=True)
         console.print("Stop it with: goldsmith down", highlight=False)
         return
@@ -131,7 +133,7 @@ def up(
 @app.command(epilog="Example: goldsmith down")
 def down() -> None:
     """Stop the local stack, and whatever a crash has left of it."""
-    from goldsmith.local.airflow import local_stack
+    from goldsmith.stack.stack import local_stack
 
     was_running = local_stack(settings()).down()
     Console().print("Stopped." if was_running else "Nothing was running.")
@@ -140,8 +142,9 @@ def down() -> None:
 @app.command(epilog="Example: goldsmith status")
 def status() -> None:
     """Show what runs, and where. Exit code: 0 all is healthy, 3 it is not."""
-    from goldsmith.local.airflow import local_stack, running_airflow
+    from goldsmith.local.airflow import running_airflow
     from goldsmith.local.session import say_how_to_get_in, status_table
+    from goldsmith.stack.stack import local_stack
 
     here, console = settings(), Console()
     if here.airflow is not None:
@@ -174,8 +177,8 @@ def logs(
     as_json: JsonOption = False,
 ) -> None:
     """Print what dbt said about a node, or the end of a part's log; without a name, where the logs are."""
-    from goldsmith.local.airflow import local_stack
-    from goldsmith.local.logs import NAMES, component_log, log_files
+    from goldsmith.stack.logs import NAMES, component_log, log_files
+    from goldsmith.stack.stack import local_stack
 
     here = settings()
     if name is None:
@@ -208,8 +211,8 @@ def check(
 ) -> None:
     """Check specs, manifests, DAGs as Airflow imports them, and connections. Exit code: 0 all is well, 2 it is not."""
     from goldsmith.check import FAIL, check_all, findings_table
-    from goldsmith.local.airflow import local_stack
     from goldsmith.local.session import reporter
+    from goldsmith.stack.stack import local_stack
 
     here = settings()
     findings = check_all(

@@ -53,7 +53,7 @@ def test_one_place_imports_dbt_and_the_environment_is_read_where_processes_start
         "settings.py",
         "dbt/environment.py",
         "dbt/process.py",
-        "local/stack.py",
-        "local/supervisor.py",
+        "stack/stack.py",
+        "stack/supervisor.py",
         "report/edr.py",
     }

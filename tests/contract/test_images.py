@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from goldsmith.dbt.project import DbtProject
-from goldsmith.local.environment import TASKS_ROLE, TASKS_USER
+from goldsmith.stack.environment import TASKS_ROLE, TASKS_USER
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")

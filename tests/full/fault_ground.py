@@ -26,9 +26,9 @@ from tests.full.fault_project import (
 )
 
 from goldsmith.local.run import wait_until_parsed
-from goldsmith.local.stack import Stack
 from goldsmith.rest import Login, RestClient, Run
 from goldsmith.rest.transport import run_path
+from goldsmith.stack.stack import Stack
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 

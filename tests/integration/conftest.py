@@ -35,16 +35,16 @@ from tests.integration.shared_project import (
 )
 from tests.unit.alerts.receiver import Receiver
 
-from goldsmith.local.environment import API_ACCESS
-from goldsmith.local.postgres import EmbeddedPostgres
 from goldsmith.local.run import wait_until_parsed
-from goldsmith.local.stack import Stack
 from goldsmith.pipeline import load_plan, project_of
 from goldsmith.plan.model import Plan
 from goldsmith.refresh import is_fresh, make_pipeline_manifest
 from goldsmith.results.store import ResultStore
 from goldsmith.settings import Settings
 from goldsmith.spec.pipeline import Pipeline
+from goldsmith.stack.environment import API_ACCESS
+from goldsmith.stack.postgres import EmbeddedPostgres
+from goldsmith.stack.stack import Stack
 
 PACKAGES = "DBT_PACKAGES_FOR_TESTS"
 """Environment variable that names a folder with `elementary` and `dbt_utils`, exported from their repositories."""

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import psycopg
 
-from goldsmith.local.stack import Stack
 from goldsmith.plan.graph import PlanGraph
 from goldsmith.plan.model import Plan
 from goldsmith.rest import RestClient, Run, TaskInstance
 from goldsmith.rest.transport import run_path
 from goldsmith.results.record import NodeResult
 from goldsmith.results.store import ResultStore
+from goldsmith.stack.stack import Stack
 
 LIMIT = 200.0
 

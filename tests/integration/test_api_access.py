@@ -17,13 +17,12 @@ from tests.integration.ports import free_port
 
 from goldsmith.check.in_airflow import Probe, only_local_airflow_knows
 from goldsmith.errors import EnvironmentProblem
-from goldsmith.local.airflow import local_stack
-from goldsmith.local.environment import API_ACCESS, TASKS_USER
-from goldsmith.local.record import Record
 from goldsmith.local.run import wait_until_parsed
-from goldsmith.local.stack import Stack
 from goldsmith.rest import ApiRefused, Login, RestClient, Run
 from goldsmith.settings import Settings
+from goldsmith.stack.environment import API_ACCESS, TASKS_USER
+from goldsmith.stack.record import Record
+from goldsmith.stack.stack import Stack, local_stack
 
 pytestmark = pytest.mark.integration
 

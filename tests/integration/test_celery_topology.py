@@ -26,11 +26,11 @@ from tests.integration.ports import free_port
 from goldsmith.dbt.parse import make_manifest
 from goldsmith.dbt.project import find_project
 from goldsmith.errors import EnvironmentProblem
-from goldsmith.local.environment import airflow_environment, warehouse_connection
-from goldsmith.local.postgres import EmbeddedPostgres
-from goldsmith.local.processes import end_all
-from goldsmith.local.state import StateDir
 from goldsmith.rest import Login, RestClient, Run
+from goldsmith.stack.environment import airflow_environment, warehouse_connection
+from goldsmith.stack.postgres import EmbeddedPostgres
+from goldsmith.stack.processes import end_all
+from goldsmith.stack.state import StateDir
 
 pytestmark = pytest.mark.integration
 

@@ -18,7 +18,7 @@ from num2words import num2words
 from psycopg import sql
 
 from goldsmith.dbt.project import DbtProject, dbt_executable
-from goldsmith.local.postgres import PORT, SUPERUSER, EmbeddedPostgres
+from goldsmith.stack.postgres import PORT, SUPERUSER, EmbeddedPostgres
 
 pytestmark = pytest.mark.integration
 

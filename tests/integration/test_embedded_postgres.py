@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from tests.integration.waiting import until
 
-from goldsmith.local.postgres import EmbeddedPostgres
+from goldsmith.stack.postgres import EmbeddedPostgres
 
 pytestmark = pytest.mark.integration
 

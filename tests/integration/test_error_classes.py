@@ -14,7 +14,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from goldsmith.dbt.error_class import error_class
 from goldsmith.dbt.process import DbtProcess
-from goldsmith.local.postgres import EmbeddedPostgres
+from goldsmith.stack.postgres import EmbeddedPostgres
 
 pytestmark = pytest.mark.integration
 

@@ -19,12 +19,12 @@ from tests.integration.shared_lab import Lab, Seen
 from goldsmith.dbt.parse import make_manifest
 from goldsmith.dbt.project import find_project
 from goldsmith.local.run import wait_until_parsed
-from goldsmith.local.stack import Stack
 from goldsmith.pipeline import load_plan, project_of
 from goldsmith.results.record import FAILED, GOOD
 from goldsmith.results.store import ResultStore
 from goldsmith.settings import Settings
 from goldsmith.spec.pipeline import Pipeline
+from goldsmith.stack.stack import Stack
 
 pytestmark = pytest.mark.integration
 

@@ -21,8 +21,8 @@ from airflow.sdk.exceptions import AirflowFailException
 from psycopg.conninfo import conninfo_to_dict
 
 from goldsmith.ingest.task_group import ingest_group
-from goldsmith.local.postgres import EmbeddedPostgres
 from goldsmith.spec.ingest import Ingest
+from goldsmith.stack.postgres import EmbeddedPostgres
 
 pytestmark = pytest.mark.integration
 

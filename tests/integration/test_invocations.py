@@ -17,9 +17,9 @@ from goldsmith.dbt.environment import OVERRIDDEN
 from goldsmith.engine.invocation import DbtStopped, Invocations
 from goldsmith.engine.node_timeouts import NodeTimeouts
 from goldsmith.engine.workspace import DbtTarget, workspace
-from goldsmith.local.postgres import EmbeddedPostgres
 from goldsmith.plan.model import PlannedNode
 from goldsmith.spec.run import RunOptions
+from goldsmith.stack.postgres import EmbeddedPostgres
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("warehouse_connections")]
 

@@ -12,11 +12,11 @@ import pytest
 
 from goldsmith.dbt.project import DbtProject
 from goldsmith.local.run import wait_until_parsed
-from goldsmith.local.stack import Stack
 from goldsmith.refresh import make_pipeline_manifest
 from goldsmith.rest import RestClient, Run, TaskInstance
 from goldsmith.settings import Settings
 from goldsmith.spec.pipeline import Pipeline
+from goldsmith.stack.stack import Stack
 
 pytestmark = pytest.mark.integration
 

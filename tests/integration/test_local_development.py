@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from goldsmith.local.stack import Stack
+from goldsmith.stack.stack import Stack
 
 pytestmark = pytest.mark.integration
 

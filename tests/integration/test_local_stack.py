@@ -23,16 +23,16 @@ from tests.integration.waiting import until
 
 from goldsmith.errors import ConfigurationError, EnvironmentProblem
 from goldsmith.local.airflow import Airflow
-from goldsmith.local.component import COMPONENTS
 from goldsmith.local.follow import display_on, follow
 from goldsmith.local.node_log import node_log
-from goldsmith.local.processes import of_stack
-from goldsmith.local.record import Record
 from goldsmith.local.report import make_report
 from goldsmith.local.run import wait_until_parsed
 from goldsmith.local.session import Watch, _other_runs, ending_with
-from goldsmith.local.stack import Stack
 from goldsmith.rest import Run
+from goldsmith.stack.component import COMPONENTS
+from goldsmith.stack.processes import of_stack
+from goldsmith.stack.record import Record
+from goldsmith.stack.stack import Stack
 
 pytestmark = pytest.mark.integration
 
@@ -250,7 +250,7 @@ def test_a_supervisor_that_cannot_be_known_yet_is_ended(
     made = Stack(root=tmp_path)
     made.state.create()
     made.state.remember(port=made._free_port())
-    monkeypatch.setattr("goldsmith.local.stack.of_stack", lambda *_: iter(()))
+    monkeypatch.setattr("goldsmith.stack.stack.of_stack", lambda *_: iter(()))
     made._start_supervisor(made.env())
     launched = made._launched
     assert launched is not None
@@ -277,9 +277,9 @@ def test_a_stack_of_another_user_is_refused(tmp_path: Path) -> None:
 AS_NORMAL_USER = """
 import json, os, signal, sys, time
 from pathlib import Path
-from goldsmith.local.processes import of_stack
-from goldsmith.local.record import Record
-from goldsmith.local.stack import Stack
+from goldsmith.stack.processes import of_stack
+from goldsmith.stack.record import Record
+from goldsmith.stack.stack import Stack
 
 stack = Stack(root=Path(sys.argv[1]))
 stack.up()

@@ -34,13 +34,13 @@ from goldsmith.engine.runner import Listener, result_of
 from goldsmith.engine.site import Site
 from goldsmith.engine.state import BuildState
 from goldsmith.engine.workspace import DbtTarget
-from goldsmith.local.postgres import EmbeddedPostgres
 from goldsmith.pipeline import load_plan, project_of
 from goldsmith.plan.model import Plan
 from goldsmith.results.record import NodeResult
 from goldsmith.settings import Settings
 from goldsmith.spec.pipeline import Pipeline
 from goldsmith.spec.run import RunOptions
+from goldsmith.stack.postgres import EmbeddedPostgres
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("warehouse_connections")]
 

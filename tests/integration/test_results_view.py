@@ -18,10 +18,10 @@ import pytest
 from goldsmith.dbt.project import DbtProject
 from goldsmith.errors import ConfigurationError
 from goldsmith.local.run import wait_until_parsed
-from goldsmith.local.stack import Stack
 from goldsmith.rest.transport import run_path
 from goldsmith.results.record import FailingRows, NodeResult
 from goldsmith.results.store import ResultStore
+from goldsmith.stack.stack import Stack
 
 pytestmark = pytest.mark.integration
 

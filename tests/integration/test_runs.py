@@ -19,12 +19,12 @@ import pytest
 
 from goldsmith.dbt.project import DbtProject
 from goldsmith.local.run import wait_until_parsed
-from goldsmith.local.stack import Stack
 from goldsmith.pipeline import load_plan, project_of
 from goldsmith.plan.model import Plan
 from goldsmith.rest import RestClient, Run, TaskInstance
 from goldsmith.settings import Settings
 from goldsmith.spec.pipeline import Pipeline
+from goldsmith.stack.stack import Stack
 
 pytestmark = pytest.mark.integration
 

@@ -13,7 +13,7 @@ from tests.integration.shared_project import REFUSED, WIDE
 
 from goldsmith.engine.deadlines import missed
 from goldsmith.gates.verdict import Verdict
-from goldsmith.local.environment import API_ACCESS
+from goldsmith.stack.environment import API_ACCESS
 
 pytestmark = pytest.mark.integration
 

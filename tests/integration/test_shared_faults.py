@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from goldsmith.local.environment import TASKS_USER
 from goldsmith.local.run import wait_until_parsed
 from goldsmith.rest import Login, RestClient, Run
 from goldsmith.rest.transport import run_path
+from goldsmith.stack.environment import TASKS_USER
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 

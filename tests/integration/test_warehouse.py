@@ -16,8 +16,8 @@ import pytest
 from tests.integration.waiting import until
 
 from goldsmith.errors import EnvironmentProblem
-from goldsmith.local.postgres import EmbeddedPostgres
 from goldsmith.results.record import FailingRows
+from goldsmith.stack.postgres import EmbeddedPostgres
 from goldsmith.warehouse.cancel import end_sessions
 from goldsmith.warehouse.relations import relation_kinds
 from goldsmith.warehouse.rows import sample_rows

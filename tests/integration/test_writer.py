@@ -18,7 +18,7 @@ import pytest
 from tests.integration.waiting import until
 
 from goldsmith.errors import EnvironmentProblem
-from goldsmith.local.postgres import EmbeddedPostgres
+from goldsmith.stack.postgres import EmbeddedPostgres
 from goldsmith.warehouse.writer import Writer, _key, writer
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("warehouse_connections")]

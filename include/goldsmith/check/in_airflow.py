@@ -14,9 +14,9 @@ from typing import Any
 from goldsmith.check.finding import FAIL, OK, WARN, Finding
 from goldsmith.check.pipeline import Planned
 from goldsmith.dag.faults import fault_in
-from goldsmith.local.airflow import local_stack
-from goldsmith.local.environment import API_ACCESS, api_connection
 from goldsmith.settings import Settings
+from goldsmith.stack.environment import API_ACCESS, api_connection
+from goldsmith.stack.stack import local_stack
 
 _SEEDS = ("1", "2")
 _SLOWER = " Runs are right all the same, but slower."

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from goldsmith.errors import EnvironmentProblem
-from goldsmith.local.stack import Stack
 from goldsmith.rest import Login, RestClient, TaskInstance
 from goldsmith.settings import Settings
+from goldsmith.stack.stack import Stack, local_stack
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,17 +27,6 @@ class Airflow:
         """The page of a task in a run, with its log."""
         copy = f"/mapped/{task.map_index}" if task.map_index >= 0 else ""
         return f"{self.url}/dags/{dag_id}/runs/{run_id}/tasks/{task.task_id}{copy}"
-
-
-def local_stack(here: Settings, report: Callable[[str], None] = lambda _: None) -> Stack:
-    """The stack of this repository, whether it runs or not.
-
-    Raises:
-        EnvironmentProblem: It is another user's.
-    """
-    stack = Stack(root=here.root, state_dir=here.state_dir, dags_dir=here.dags_dir, report=report)
-    stack.state.check_owner()
-    return stack
 
 
 def running_airflow(here: Settings) -> Airflow:

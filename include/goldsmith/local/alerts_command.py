@@ -44,9 +44,9 @@ def send(
     route: Annotated[str, typer.Argument(help="Name of a route.")], *, pipeline: _Pipeline = None
 ) -> None:
     """Send a sample by a route, to each of its channels. Exit code: 0 all took it, 3 one did not."""
-    from goldsmith.local.airflow import local_stack
     from goldsmith.local.alerts import send_sample
     from goldsmith.local.pipelines import choose_pipeline
+    from goldsmith.stack.stack import local_stack
 
     here = settings()
     spec, _ = choose_pipeline(here, pipeline)

@@ -12,12 +12,12 @@ from goldsmith.dbt.environment import dbt_environment
 from goldsmith.dbt.own_profile import FILE, lacks
 from goldsmith.dbt.project import DbtProject
 from goldsmith.errors import EnvironmentProblem, GoldsmithError, ProjectError
-from goldsmith.local.airflow import local_stack
 from goldsmith.local.pipelines import find_pipelines
 from goldsmith.pipeline import project_of
 from goldsmith.refresh import is_fresh, make_pipeline_manifest, project_to_make
 from goldsmith.settings import Settings
 from goldsmith.spec.pipeline import Pipeline
+from goldsmith.stack.stack import local_stack
 
 _EXAMPLE = "{type: postgres, host: localhost, port: 5432, user: me, password: '', dbname: db, schema: %s}"
 

@@ -9,12 +9,12 @@ from typing import Any
 from goldsmith.errors import ConfigurationError, SelectionError
 from goldsmith.local.airflow import Airflow
 from goldsmith.local.details import detail_lines
-from goldsmith.local.logs import NAMES
 from goldsmith.plan.model import Plan
 from goldsmith.rest import TaskInstance
 from goldsmith.rest.transport import ApiRefused
 from goldsmith.results.history import by_node
 from goldsmith.results.record import NodeResult
+from goldsmith.stack.logs import NAMES
 
 NODE_TASKS = ("run", "seed", "snapshot", "function", "freshness")
 KINDS = ("model", "seed", "snapshot", "function", "source")

@@ -9,9 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from goldsmith.errors import ConfigurationError, EnvironmentProblem, GoldsmithError, SelectionError
-from goldsmith.local.airflow import Airflow, local_stack
+from goldsmith.local.airflow import Airflow
 from goldsmith.local.choice import choose_nodes, is_known_before
-from goldsmith.local.environment import RESULTS
 from goldsmith.local.follow import follow
 from goldsmith.local.manifests import dbt_profile, refresh_manifest
 from goldsmith.local.names import nearest
@@ -27,6 +26,8 @@ from goldsmith.rest import Dag, ImportFailure, RestClient, Run
 from goldsmith.settings import Settings
 from goldsmith.spec.pipeline import Pipeline
 from goldsmith.spec.run import RunOptions
+from goldsmith.stack.environment import RESULTS
+from goldsmith.stack.stack import local_stack
 
 PARSE_TIMEOUT = 180.0
 BEFORE_LAYERS = ("ingest", "sources", "seeds")

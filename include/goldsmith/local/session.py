@@ -13,8 +13,8 @@ from rich.text import Text
 from goldsmith.errors import GoldsmithError
 from goldsmith.local.airflow import Airflow
 from goldsmith.local.follow import Display
-from goldsmith.local.stack import PartStatus, Stack
 from goldsmith.rest import Run
+from goldsmith.stack.stack import PartStatus, Stack
 
 _STYLES = {"healthy": "green", "starting": "yellow", "unhealthy": "red", "stopped": "dim"}
 

@@ -6,8 +6,8 @@ from collections import deque
 from pathlib import Path
 
 from goldsmith.errors import ConfigurationError
-from goldsmith.local.component import COMPONENTS
-from goldsmith.local.stack import Stack
+from goldsmith.stack.component import COMPONENTS
+from goldsmith.stack.stack import Stack
 
 OTHERS = ("postgres", "supervisor", "migrate")
 NAMES = (*COMPONENTS, *OTHERS)

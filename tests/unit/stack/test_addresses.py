@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from goldsmith.local.metadata import _address
-from goldsmith.local.postgres import EmbeddedPostgres
+from goldsmith.stack.metadata import _address
+from goldsmith.stack.postgres import EmbeddedPostgres
 
 
 @pytest.mark.parametrize("folder", ["a,b", "long" * 30])

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from goldsmith.local.postgres import PORT, SUPERUSER, EmbeddedPostgres
-from goldsmith.local.processes import MARK
-from goldsmith.local.state import Secrets, StateDir
+from goldsmith.stack.postgres import PORT, SUPERUSER, EmbeddedPostgres
+from goldsmith.stack.processes import MARK
+from goldsmith.stack.state import Secrets, StateDir
 
 USER = "admin"
 # May change tasks, runs and DAGs, but read no connection and no variable: the least that may set a task's state.

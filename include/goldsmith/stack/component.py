@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from goldsmith.local.processes import ProcessName
+from goldsmith.stack.processes import ProcessName
 
 # The API server first: it is the slowest to start. Task logs are read from disk, not served.
 COMPONENTS: dict[str, tuple[str, ...]] = {

@@ -7,8 +7,8 @@ from typing import Any
 
 import psutil
 
-from goldsmith.local.processes import ProcessName
-from goldsmith.local.state import StateDir, read_json, write_private
+from goldsmith.stack.processes import ProcessName
+from goldsmith.stack.state import StateDir, read_json, write_private
 
 FILE = "processes.json"
 

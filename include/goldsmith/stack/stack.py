@@ -17,15 +17,16 @@ from pathlib import Path
 import psutil
 
 from goldsmith.errors import EnvironmentProblem
-from goldsmith.local.component import COMPONENTS
-from goldsmith.local.environment import TASKS_USER, USER, Needs, airflow_environment
-from goldsmith.local.metadata import last_lines, migrate
-from goldsmith.local.postgres import EmbeddedPostgres
-from goldsmith.local.processes import ProcessName, end_all, of_stack, wait_for_end
-from goldsmith.local.record import Record
-from goldsmith.local.state import StateDir, write_private
-from goldsmith.local.supervisor import EMBEDDED, HEALTH_NAMES
 from goldsmith.rest import Login, RestClient
+from goldsmith.settings import Settings
+from goldsmith.stack.component import COMPONENTS
+from goldsmith.stack.environment import TASKS_USER, USER, Needs, airflow_environment
+from goldsmith.stack.metadata import last_lines, migrate
+from goldsmith.stack.postgres import EmbeddedPostgres
+from goldsmith.stack.processes import ProcessName, end_all, of_stack, wait_for_end
+from goldsmith.stack.record import Record
+from goldsmith.stack.state import StateDir, write_private
+from goldsmith.stack.supervisor import EMBEDDED, HEALTH_NAMES
 
 PREFERRED_PORT = 8080
 START_TIMEOUT = 240.0
@@ -250,7 +251,7 @@ class Stack:
         settings.write_text(LOCAL_SETTINGS)
 
     def _start_supervisor(self, env: Mapping[str, str]) -> None:
-        command = [sys.executable, "-m", "goldsmith.local.supervisor", str(self.state.path)]
+        command = [sys.executable, "-m", "goldsmith.stack.supervisor", str(self.state.path)]
         Record.remove(self.state)
         with (self.state.logs / "supervisor.log").open("ab") as log:
             self._launched = subprocess.Popen(
@@ -361,6 +362,17 @@ class Stack:
         end_all(left, grace=3)
         Record.remove(self.state)
         return bool(left)
+
+
+def local_stack(here: Settings, report: Callable[[str], None] = lambda _: None) -> Stack:
+    """The stack of this repository, whether it runs or not.
+
+    Raises:
+        EnvironmentProblem: It is another user's.
+    """
+    stack = Stack(root=here.root, state_dir=here.state_dir, dags_dir=here.dags_dir, report=report)
+    stack.state.check_owner()
+    return stack
 
 
 def _has_listener(port: int) -> bool:

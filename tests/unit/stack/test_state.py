@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from goldsmith.errors import EnvironmentProblem
-from goldsmith.local.environment import API_ACCESS, RESULTS, airflow_environment
-from goldsmith.local.postgres import EmbeddedPostgres
-from goldsmith.local.stack import Stack
-from goldsmith.local.state import Secrets, StateDir
+from goldsmith.stack.environment import API_ACCESS, RESULTS, airflow_environment
+from goldsmith.stack.postgres import EmbeddedPostgres
+from goldsmith.stack.stack import Stack
+from goldsmith.stack.state import Secrets, StateDir
 
 
 def test_a_folder_of_an_earlier_version_gets_the_secrets_it_lacks(tmp_path: Path) -> None:

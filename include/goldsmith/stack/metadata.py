@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 import sqlalchemy
 
 from goldsmith.errors import EnvironmentProblem
-from goldsmith.local.environment import METADATA_URL
-from goldsmith.local.postgres import EmbeddedPostgres
-from goldsmith.local.state import StateDir
+from goldsmith.stack.environment import METADATA_URL
+from goldsmith.stack.postgres import EmbeddedPostgres
+from goldsmith.stack.state import StateDir
 
 
 def migrate(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from goldsmith.errors import ConfigurationError
-from goldsmith.local.warehouse import BEGIN, END, write_dotenv
+from goldsmith.stack.dotenv import BEGIN, END, write_dotenv
 
 
 def test_the_users_lines_stay_as_they_are(tmp_path: Path) -> None:

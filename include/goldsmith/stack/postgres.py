@@ -21,7 +21,7 @@ from psycopg.conninfo import make_conninfo
 from tenacity import RetryError, retry, retry_if_exception_type, retry_if_result, stop_after_delay, wait_fixed
 
 from goldsmith.errors import EnvironmentProblem
-from goldsmith.local.account import ROOT_HOME, Account, make_root_home, server_account, server_programs
+from goldsmith.stack.account import ROOT_HOME, Account, make_root_home, server_account, server_programs
 
 SUPERUSER = "postgres"
 PORT = 5432
@@ -41,7 +41,7 @@ class EmbeddedPostgres:
     """The server whose files are in one folder.
 
     As root the folder is a link to one under /var/lib/goldsmith that belongs to an unprivileged
-    account (see `goldsmith.local.account`).
+    account (see `goldsmith.stack.account`).
 
     Args:
         home: The folder; created by `start`.

@@ -17,12 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from goldsmith.errors import GoldsmithError
-from goldsmith.local.component import COMPONENTS, Component
-from goldsmith.local.postgres import EmbeddedPostgres
-from goldsmith.local.processes import ProcessName, end_all, of_session, of_stack
-from goldsmith.local.record import Record
-from goldsmith.local.state import StateDir
 from goldsmith.rest import RestClient
+from goldsmith.stack.component import COMPONENTS, Component
+from goldsmith.stack.postgres import EmbeddedPostgres
+from goldsmith.stack.processes import ProcessName, end_all, of_session, of_stack
+from goldsmith.stack.record import Record
+from goldsmith.stack.state import StateDir
 
 _logger = logging.getLogger(__name__)
 HEALTH_NAMES = {"scheduler": "scheduler", "dag-processor": "dag_processor", "triggerer": "triggerer"}
