@@ -79,9 +79,9 @@ def retry(
 ) -> None:
     """Run one node again in its run, and nothing before it. Exit code as of `run`."""
     from goldsmith.local.airflow import running_airflow
-    from goldsmith.local.pipelines import choose_pipeline
     from goldsmith.local.run import retry_node
     from goldsmith.local.session import reporter
+    from goldsmith.pipelines.find import choose_pipeline
 
     here, console = settings(), Console(stderr=as_json)
     spec, _ = choose_pipeline(here, pipeline)
@@ -107,9 +107,9 @@ def up(
     ] = False,
 ) -> None:
     """Start the local stack in the background: PostgreSQL and Airflow."""
-    from goldsmith.local.manifests import refresh_manifests, specs_of
-    from goldsmith.local.pipelines import find_pipelines, show_failed
     from goldsmith.local.session import reporter, say_how_to_get_in
+    from goldsmith.pipelines.find import find_pipelines, show_failed
+    from goldsmith.pipelines.manifests import refresh_manifests, specs_of
     from goldsmith.stack.stack import local_stack
     from goldsmith.stack.warehouse import start_warehouse
 
@@ -230,8 +230,8 @@ def check(
 @app.command(epilog="Example: goldsmith manifest")
 def manifest(pipeline: PipelineArgument = None) -> None:
     """Make the dbt manifest that the DAG is built from (`dbt parse`); without a name, those of all pipelines."""
-    from goldsmith.local.manifests import make_manifest_of, make_manifests, specs_of
-    from goldsmith.local.pipelines import choose_pipeline, find_pipelines, read_pipelines, show_failed
+    from goldsmith.pipelines.find import choose_pipeline, find_pipelines, read_pipelines, show_failed
+    from goldsmith.pipelines.manifests import make_manifest_of, make_manifests, specs_of
 
     here, say = settings(), partial(typer.echo, err=True)
     if pipeline is not None:
@@ -247,8 +247,8 @@ def manifest(pipeline: PipelineArgument = None) -> None:
 @app.command(epilog="Example: goldsmith deps")
 def deps(pipeline: PipelineArgument = None) -> None:
     """Install dbt packages: those that the project lists itself, else those of packages.yml beside the dags folder."""
-    from goldsmith.local.deps import install_packages
-    from goldsmith.local.pipelines import show_failed
+    from goldsmith.pipelines.find import show_failed
+    from goldsmith.pipelines.packages import install_packages
 
     failed = install_packages(settings(), pipeline, _say)
     if len(failed) == 1:
@@ -290,8 +290,8 @@ def _node_log(
 ) -> NodeLog:
     from goldsmith.local.airflow import running_airflow
     from goldsmith.local.node_log import node_log
-    from goldsmith.local.pipelines import choose_pipeline
     from goldsmith.local.run import plan_if_here
+    from goldsmith.pipelines.find import choose_pipeline
 
     spec, _ = choose_pipeline(here, pipeline)
     airflow = running_airflow(here)

@@ -14,7 +14,7 @@ from goldsmith.dbt import manifest as manifests
 from goldsmith.dbt.project import DbtProject, find_project
 from goldsmith.errors import ManifestError, ProjectError, SelectionError
 from goldsmith.pipeline import load_plan
-from goldsmith.refresh import make_pipeline_manifest
+from goldsmith.pipelines.refresh import make_pipeline_manifest
 from goldsmith.settings import Settings
 from goldsmith.spec.pipeline import Pipeline
 

@@ -37,8 +37,8 @@ from tests.unit.alerts.receiver import Receiver
 
 from goldsmith.local.run import wait_until_parsed
 from goldsmith.pipeline import load_plan, project_of
+from goldsmith.pipelines.refresh import is_fresh, make_pipeline_manifest
 from goldsmith.plan.model import Plan
-from goldsmith.refresh import is_fresh, make_pipeline_manifest
 from goldsmith.results.store import ResultStore
 from goldsmith.settings import Settings
 from goldsmith.spec.pipeline import Pipeline

@@ -12,7 +12,7 @@ import pytest
 
 from goldsmith.dbt.project import DbtProject
 from goldsmith.local.run import wait_until_parsed
-from goldsmith.refresh import make_pipeline_manifest
+from goldsmith.pipelines.refresh import make_pipeline_manifest
 from goldsmith.rest import RestClient, Run, TaskInstance
 from goldsmith.settings import Settings
 from goldsmith.spec.pipeline import Pipeline

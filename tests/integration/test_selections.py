@@ -18,7 +18,7 @@ from goldsmith.dbt.project import dbt_executable
 from goldsmith.dbt.selection import is_plain
 from goldsmith.errors import ManifestError, SelectionError
 from goldsmith.pipeline import load_plan, project_of
-from goldsmith.refresh import is_fresh, make_pipeline_manifest
+from goldsmith.pipelines.refresh import is_fresh, make_pipeline_manifest
 from goldsmith.selected import select_nodes
 from goldsmith.settings import Settings
 from goldsmith.spec.pipeline import Pipeline

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from tests.unit.test_cli import goldsmith
 
-from goldsmith.local.manifests import refresh_manifests
-from goldsmith.local.pipelines import read_pipelines
+from goldsmith.pipelines.find import read_pipelines
+from goldsmith.pipelines.manifests import refresh_manifests
 from goldsmith.settings import Settings
 
 DAG = "from goldsmith import Pipeline, build_dag\nairflow_dag = build_dag(Pipeline.parse({spec!r}))\n"

@@ -8,7 +8,7 @@ from goldsmith.check.finding import FAIL, Finding, failure, findings_table
 from goldsmith.check.in_airflow import ask_airflow
 from goldsmith.check.pipeline import planned, without_airflow
 from goldsmith.errors import GoldsmithError
-from goldsmith.local.pipelines import choose_pipeline, find_pipelines, no_pipeline
+from goldsmith.pipelines.find import choose_pipeline, find_pipelines, no_pipeline
 from goldsmith.settings import Settings
 
 __all__ = ["FAIL", "Finding", "check_all", "findings_table"]

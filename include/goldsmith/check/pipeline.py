@@ -11,8 +11,8 @@ from goldsmith.alerts.routing import names_without_nodes
 from goldsmith.check.finding import OK, WARN, Finding, failure, tried
 from goldsmith.dbt.project import DbtProject
 from goldsmith.errors import GoldsmithError
-from goldsmith.local.manifests import refresh_manifest
 from goldsmith.pipeline import load_plan, project_of
+from goldsmith.pipelines.manifests import refresh_manifest
 from goldsmith.plan.model import Plan
 from goldsmith.plan.placement import unheard
 from goldsmith.plan.show import plan_head

@@ -15,7 +15,6 @@ from rich.text import Text
 from goldsmith.alerts.event import Event
 from goldsmith.alerts.routing import reasons_against
 from goldsmith.errors import ConfigurationError, EnvironmentProblem
-from goldsmith.local.names import nearest
 from goldsmith.pipeline import load_plan, project_of
 from goldsmith.plan.model import Plan, PlannedNode
 from goldsmith.settings import Settings
@@ -30,6 +29,7 @@ from goldsmith.spec.alerts import (
     Route,
 )
 from goldsmith.spec.pipeline import Pipeline
+from goldsmith.wording import nearest
 
 _KINDS = {"test": TEST_FAILED, "unit_test": TEST_FAILED, "source": SOURCE_STALE}
 

@@ -29,9 +29,9 @@ def explain(
 ) -> None:
     """Say which routes a failure of a node takes and where they lead, and why it does not take the others."""
     from goldsmith.local.alerts import explained
-    from goldsmith.local.manifests import refresh_manifest
-    from goldsmith.local.pipelines import choose_pipeline
     from goldsmith.local.session import reporter
+    from goldsmith.pipelines.find import choose_pipeline
+    from goldsmith.pipelines.manifests import refresh_manifest
 
     here = settings()
     spec, _ = choose_pipeline(here, pipeline)
@@ -45,7 +45,7 @@ def send(
 ) -> None:
     """Send a sample by a route, to each of its channels. Exit code: 0 all took it, 3 one did not."""
     from goldsmith.local.alerts import send_sample
-    from goldsmith.local.pipelines import choose_pipeline
+    from goldsmith.pipelines.find import choose_pipeline
     from goldsmith.stack.stack import local_stack
 
     here = settings()

@@ -35,7 +35,7 @@ def show(
     """Show a gate's verdict: every limit, what was measured, who decided what."""
     from goldsmith.local.airflow import running_airflow
     from goldsmith.local.gates import gate_in_run
-    from goldsmith.local.pipelines import choose_pipeline
+    from goldsmith.pipelines.find import choose_pipeline
 
     here = settings()
     spec, _ = choose_pipeline(here, pipeline)
@@ -65,7 +65,7 @@ def reject(run: _Run, layer: _Layer, *, reason: _Reason, pipeline: _Pipeline = N
 def _answer(run: str, layer: str, *, approve: bool, reason: str, pipeline: str | None) -> None:
     from goldsmith.local.airflow import running_airflow
     from goldsmith.local.gates import gate_in_run
-    from goldsmith.local.pipelines import choose_pipeline
+    from goldsmith.pipelines.find import choose_pipeline
 
     here = settings()
     spec, _ = choose_pipeline(here, pipeline)

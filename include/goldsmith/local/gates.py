@@ -13,8 +13,8 @@ import httpx
 from goldsmith.errors import ConfigurationError, SelectionError
 from goldsmith.gates.question import APPROVE, REASON, REJECT
 from goldsmith.gates.verdict import Verdict, said_by
-from goldsmith.local.names import nearest
 from goldsmith.rest import ApiRefused, RestClient
+from goldsmith.wording import nearest
 
 LATEST = "latest"
 _WAITS = ("awaiting_input", "deferred")

@@ -22,11 +22,11 @@ def plan(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Show the tasks a pipeline becomes: layers, nodes, tests and gates; with a selection, what a run of it builds."""
-    from goldsmith.local.manifests import refresh_manifest
-    from goldsmith.local.pipelines import choose_pipeline
     from goldsmith.local.run import chosen_nodes
     from goldsmith.local.session import reporter
     from goldsmith.pipeline import load_plan, project_of
+    from goldsmith.pipelines.find import choose_pipeline
+    from goldsmith.pipelines.manifests import refresh_manifest
     from goldsmith.plan.choices import choices_listing, choices_table
     from goldsmith.plan.show import plan_tree
 

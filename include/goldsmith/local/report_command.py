@@ -25,8 +25,8 @@ def report(
 ) -> None:
     """Say where the report of a run lies, or show it."""
     from goldsmith.local.airflow import running_airflow
-    from goldsmith.local.pipelines import choose_pipeline
     from goldsmith.local.run_report import find_report
+    from goldsmith.pipelines.find import choose_pipeline
 
     here = settings()
     spec, _ = choose_pipeline(here, pipeline)

@@ -10,15 +10,14 @@ from pathlib import Path
 
 from goldsmith.errors import ConfigurationError, EnvironmentProblem, GoldsmithError, SelectionError
 from goldsmith.local.airflow import Airflow
-from goldsmith.local.choice import choose_nodes, is_known_before
 from goldsmith.local.follow import follow
-from goldsmith.local.manifests import dbt_profile, refresh_manifest
-from goldsmith.local.names import nearest
-from goldsmith.local.pipelines import find_pipelines, refuse_unread
 from goldsmith.local.report import Report, make_report
 from goldsmith.local.said import Said
 from goldsmith.local.session import Watch
 from goldsmith.pipeline import load_plan, project_of, refuse_prod_from_here
+from goldsmith.pipelines.choice import choose_nodes, is_known_before
+from goldsmith.pipelines.find import find_pipelines, refuse_unread
+from goldsmith.pipelines.manifests import dbt_profile, refresh_manifest
 from goldsmith.plan.choices import Choice
 from goldsmith.plan.model import Plan
 from goldsmith.report.store import ReportStore
@@ -28,6 +27,7 @@ from goldsmith.spec.pipeline import Pipeline
 from goldsmith.spec.run import RunOptions
 from goldsmith.stack.environment import RESULTS
 from goldsmith.stack.stack import local_stack
+from goldsmith.wording import nearest
 
 PARSE_TIMEOUT = 180.0
 BEFORE_LAYERS = ("ingest", "sources", "seeds")

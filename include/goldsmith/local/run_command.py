@@ -44,9 +44,9 @@ def run(
 ) -> None:
     """Start what is needed, run a pipeline and show its progress. Exit code: 0 success, 1 the run failed."""
     from goldsmith.local.airflow import started_airflow
-    from goldsmith.local.pipelines import choose_pipeline
     from goldsmith.local.run import prepare_run, resume_run, run_pipeline
     from goldsmith.local.session import reporter
+    from goldsmith.pipelines.find import choose_pipeline
 
     here, console = settings(), Console(stderr=as_json)
     report = reporter(console)
@@ -93,9 +93,9 @@ def backfill(
     from goldsmith.local.airflow import started_airflow
     from goldsmith.local.backfill import backfilled, windows
     from goldsmith.local.follow import display_on
-    from goldsmith.local.pipelines import choose_pipeline
     from goldsmith.local.run import group_order, prepare_run, run_pipeline
     from goldsmith.local.session import Watch, ending_with, reporter
+    from goldsmith.pipelines.find import choose_pipeline
 
     here, console = settings(), Console()
     report = reporter(console)

@@ -12,9 +12,9 @@ from goldsmith.dbt.environment import dbt_environment
 from goldsmith.dbt.own_profile import FILE, lacks
 from goldsmith.dbt.project import DbtProject
 from goldsmith.errors import EnvironmentProblem, GoldsmithError, ProjectError
-from goldsmith.local.pipelines import find_pipelines
 from goldsmith.pipeline import project_of
-from goldsmith.refresh import is_fresh, make_pipeline_manifest, project_to_make
+from goldsmith.pipelines.find import find_pipelines
+from goldsmith.pipelines.refresh import is_fresh, make_pipeline_manifest, project_to_make
 from goldsmith.settings import Settings
 from goldsmith.spec.pipeline import Pipeline
 from goldsmith.stack.stack import local_stack

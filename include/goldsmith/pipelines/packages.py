@@ -7,8 +7,8 @@ from pathlib import Path
 
 from goldsmith.dbt.packages import install, own_list
 from goldsmith.errors import GoldsmithError
-from goldsmith.local.pipelines import choose_pipeline, find_pipelines
 from goldsmith.pipeline import project_of
+from goldsmith.pipelines.find import choose_pipeline, find_pipelines
 from goldsmith.settings import Settings
 
 

@@ -15,10 +15,10 @@ from goldsmith.dag.discovery import PassedOver, may_be_unread
 from goldsmith.dag.faults import fault_in
 from goldsmith.dag_files import DagFiles, read_dag_files
 from goldsmith.errors import ConfigurationError, EnvironmentProblem, GoldsmithError
-from goldsmith.local.names import nearest
 from goldsmith.settings import Settings
 from goldsmith.spec.pipeline import Pipeline
 from goldsmith.stack.stack import local_stack
+from goldsmith.wording import nearest
 
 
 def choose_pipeline(here: Settings, name: str | None) -> tuple[Pipeline, Path]:
