@@ -12,9 +12,9 @@ import pytest
 from rich.console import Console
 from tests.unit.alerts.receiver import Receiver
 
+from goldsmith.client.alerts import explained, send_sample
 from goldsmith.dbt.project import DbtProject
 from goldsmith.errors import ConfigurationError, EnvironmentProblem
-from goldsmith.local.alerts import explained, send_sample
 from goldsmith.settings import Settings
 from goldsmith.spec.pipeline import Pipeline
 

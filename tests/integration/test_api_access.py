@@ -16,8 +16,8 @@ import pytest
 from tests.integration.ports import free_port
 
 from goldsmith.check.in_airflow import Probe, only_local_airflow_knows
+from goldsmith.client.run import wait_until_parsed
 from goldsmith.errors import EnvironmentProblem
-from goldsmith.local.run import wait_until_parsed
 from goldsmith.rest import ApiRefused, Login, RestClient, Run
 from goldsmith.settings import Settings
 from goldsmith.stack.environment import API_ACCESS, TASKS_USER

@@ -8,12 +8,12 @@ import psycopg
 import pytest
 from tests.integration.shared_lab import Lab, Seen
 
+from goldsmith.client.airflow import Airflow
+from goldsmith.client.gates import GateInRun, gate_in_run
+from goldsmith.client.progress import Progress
+from goldsmith.client.summary import Report, make_report
 from goldsmith.errors import ConfigurationError, SelectionError
 from goldsmith.gates.verdict import Verdict
-from goldsmith.local.airflow import Airflow
-from goldsmith.local.gates import GateInRun, gate_in_run
-from goldsmith.local.progress import Progress
-from goldsmith.local.report import Report, make_report
 from goldsmith.rest import Run
 
 pytestmark = pytest.mark.integration

@@ -10,8 +10,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from goldsmith.client.run import wait_until_parsed
 from goldsmith.dbt.project import DbtProject
-from goldsmith.local.run import wait_until_parsed
 from goldsmith.pipelines.refresh import make_pipeline_manifest
 from goldsmith.rest import RestClient, Run, TaskInstance
 from goldsmith.settings import Settings

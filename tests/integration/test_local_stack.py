@@ -21,13 +21,13 @@ import pytest
 from rich.console import Console
 from tests.integration.waiting import until
 
+from goldsmith.client.airflow import Airflow
+from goldsmith.client.follow import display_on, follow
+from goldsmith.client.node_log import node_log
+from goldsmith.client.run import wait_until_parsed
+from goldsmith.client.session import Watch, _other_runs, ending_with
+from goldsmith.client.summary import make_report
 from goldsmith.errors import ConfigurationError, EnvironmentProblem
-from goldsmith.local.airflow import Airflow
-from goldsmith.local.follow import display_on, follow
-from goldsmith.local.node_log import node_log
-from goldsmith.local.report import make_report
-from goldsmith.local.run import wait_until_parsed
-from goldsmith.local.session import Watch, _other_runs, ending_with
 from goldsmith.rest import Run
 from goldsmith.stack.component import COMPONENTS
 from goldsmith.stack.processes import of_stack

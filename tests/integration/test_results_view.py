@@ -15,9 +15,9 @@ import httpx
 import psycopg
 import pytest
 
+from goldsmith.client.run import wait_until_parsed
 from goldsmith.dbt.project import DbtProject
 from goldsmith.errors import ConfigurationError
-from goldsmith.local.run import wait_until_parsed
 from goldsmith.rest.transport import run_path
 from goldsmith.results.record import FailingRows, NodeResult
 from goldsmith.results.store import ResultStore

@@ -17,8 +17,8 @@ import httpx
 import psycopg
 import pytest
 
+from goldsmith.client.run import wait_until_parsed
 from goldsmith.dbt.project import DbtProject
-from goldsmith.local.run import wait_until_parsed
 from goldsmith.pipeline import load_plan, project_of
 from goldsmith.plan.model import Plan
 from goldsmith.rest import RestClient, Run, TaskInstance

@@ -1,4 +1,4 @@
-"""The command `goldsmith report`: its arguments."""
+"""`goldsmith report`: where the report of a run lies."""
 
 from __future__ import annotations
 
@@ -7,8 +7,15 @@ from typing import Annotated
 
 import typer
 
+from goldsmith.commands.arguments import OfPipeline
+from goldsmith.commands.as_json import AsJson
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.settings import settings
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(epilog="Example: goldsmith report --open")(report)
 
 
 def report(
@@ -16,16 +23,14 @@ def report(
         str | None, typer.Argument(metavar="RUN", help="Id of the run; default is the latest that has ended.")
     ] = None,
     *,
-    pipeline: Annotated[
-        str | None, typer.Option("--pipeline", help="Name of the pipeline; needed where there are several.")
-    ] = None,
+    pipeline: OfPipeline = None,
     show: Annotated[bool, typer.Option("--open", help="Show it in a browser.")] = False,
     only_path: Annotated[bool, typer.Option("--path", help="Print where it lies, and nothing else.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say where the report of a run lies, or show it."""
-    from goldsmith.local.airflow import running_airflow
-    from goldsmith.local.run_report import find_report
+    from goldsmith.client.airflow import running_airflow
+    from goldsmith.client.report import find_report
     from goldsmith.pipelines.find import choose_pipeline
 
     here = settings()

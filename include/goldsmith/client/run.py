@@ -8,12 +8,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from goldsmith.client.airflow import Airflow
+from goldsmith.client.follow import follow
+from goldsmith.client.said import Said
+from goldsmith.client.session import Watch
+from goldsmith.client.summary import Report, make_report
 from goldsmith.errors import ConfigurationError, EnvironmentProblem, GoldsmithError, SelectionError
-from goldsmith.local.airflow import Airflow
-from goldsmith.local.follow import follow
-from goldsmith.local.report import Report, make_report
-from goldsmith.local.said import Said
-from goldsmith.local.session import Watch
 from goldsmith.pipeline import load_plan, project_of, refuse_prod_from_here
 from goldsmith.pipelines.choice import choose_nodes, is_known_before
 from goldsmith.pipelines.find import find_pipelines, refuse_unread

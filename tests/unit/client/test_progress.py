@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 from rich.console import Console
 
-from goldsmith.local.follow import LineDisplay, _merged, progress_table
-from goldsmith.local.progress import Progress, Tally
-from goldsmith.local.report import count_nodes, message_in
+from goldsmith.client.follow import LineDisplay, _merged, progress_table
+from goldsmith.client.progress import Progress, Tally
+from goldsmith.client.summary import count_nodes, message_in
 from goldsmith.rest import LogLine, Run, TaskInstance
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)

@@ -6,9 +6,9 @@ import difflib
 from dataclasses import dataclass, replace
 from typing import Any
 
+from goldsmith.client.airflow import Airflow
+from goldsmith.client.details import detail_lines
 from goldsmith.errors import ConfigurationError, SelectionError
-from goldsmith.local.airflow import Airflow
-from goldsmith.local.details import detail_lines
 from goldsmith.plan.model import Plan
 from goldsmith.rest import TaskInstance
 from goldsmith.rest.transport import ApiRefused

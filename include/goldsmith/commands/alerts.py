@@ -1,4 +1,4 @@
-"""The commands `goldsmith alerts ...`: arguments, and which function they go to."""
+"""`goldsmith alerts ...`: who hears of what, and whether it arrives."""
 
 from __future__ import annotations
 
@@ -7,29 +7,31 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from goldsmith.commands.arguments import OfPipeline
 from goldsmith.settings import settings
 
-app = typer.Typer(
+group = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     help="See who hears of what, and try whether it arrives.",
     epilog="Example: goldsmith alerts explain fct_transactions",
 )
 
-_Pipeline = Annotated[
-    str | None, typer.Option("--pipeline", help="Name of the pipeline; needed where there are several.")
-]
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.add_typer(group, name="alerts")
 
 
-@app.command(epilog="Example: goldsmith alerts explain fct_transactions")
+@group.command(epilog="Example: goldsmith alerts explain fct_transactions")
 def explain(
     node: Annotated[str, typer.Argument(help="A dbt node's name or unique id, or a task id.")],
     *,
-    pipeline: _Pipeline = None,
+    pipeline: OfPipeline = None,
 ) -> None:
     """Say which routes a failure of a node takes and where they lead, and why it does not take the others."""
-    from goldsmith.local.alerts import explained
-    from goldsmith.local.session import reporter
+    from goldsmith.client.alerts import explained
+    from goldsmith.client.session import reporter
     from goldsmith.pipelines.find import choose_pipeline
     from goldsmith.pipelines.manifests import refresh_manifest
 
@@ -39,12 +41,12 @@ def explain(
     Console().print(explained(spec, here, node), highlight=False)
 
 
-@app.command("test", epilog="Example: goldsmith alerts test on_call")
+@group.command("test", epilog="Example: goldsmith alerts test on_call")
 def send(
-    route: Annotated[str, typer.Argument(help="Name of a route.")], *, pipeline: _Pipeline = None
+    route: Annotated[str, typer.Argument(help="Name of a route.")], *, pipeline: OfPipeline = None
 ) -> None:
     """Send a sample by a route, to each of its channels. Exit code: 0 all took it, 3 one did not."""
-    from goldsmith.local.alerts import send_sample
+    from goldsmith.client.alerts import send_sample
     from goldsmith.pipelines.find import choose_pipeline
     from goldsmith.stack.stack import local_stack
 

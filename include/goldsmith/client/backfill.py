@@ -10,8 +10,8 @@ from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from rich.text import Text
 
+from goldsmith.client.summary import Report
 from goldsmith.errors import SpecError
-from goldsmith.local.report import Report
 from goldsmith.spec.base import Duration
 from goldsmith.spec.run import RunOptions
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from goldsmith.commands.arguments import RunArguments
 from goldsmith.errors import SpecError
-from goldsmith.local.run_arguments import RunArguments
 from goldsmith.spec.run import RunOptions
 
 

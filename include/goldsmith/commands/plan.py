@@ -1,29 +1,32 @@
-"""The command `goldsmith plan`: its arguments."""
+"""`goldsmith plan`: the tasks that a pipeline becomes, or a selection of them."""
 
 from __future__ import annotations
 
-import json
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 from rich.console import Console
 
-from goldsmith.local import run_arguments
+from goldsmith.commands import arguments
+from goldsmith.commands.as_json import AsJson, print_json
 from goldsmith.settings import settings
 
 
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(epilog="Example: goldsmith plan --select tag:marts")(plan)
+
+
 def plan(
-    pipeline: Annotated[
-        str | None, typer.Argument(help="Name of the pipeline; needed where there are several.")
-    ] = None,
+    pipeline: arguments.OnePipeline = None,
     *,
-    select: run_arguments.Select = None,
-    exclude: run_arguments.Exclude = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    select: arguments.Select = None,
+    exclude: arguments.Exclude = None,
+    as_json: AsJson = False,
 ) -> None:
     """Show the tasks a pipeline becomes: layers, nodes, tests and gates; with a selection, what a run of it builds."""
-    from goldsmith.local.run import chosen_nodes
-    from goldsmith.local.session import reporter
+    from goldsmith.client.run import chosen_nodes
+    from goldsmith.client.session import reporter
     from goldsmith.pipeline import load_plan, project_of
     from goldsmith.pipelines.find import choose_pipeline
     from goldsmith.pipelines.manifests import refresh_manifest
@@ -32,7 +35,7 @@ def plan(
 
     here = settings()
     spec, _ = choose_pipeline(here, pipeline)
-    asked = run_arguments.RunArguments(select=select, exclude=exclude).options(target="")
+    asked = arguments.RunArguments(select=select, exclude=exclude).options(target="")
     refresh_manifest(spec, here, reporter(Console(stderr=True)))
     found = load_plan(spec, project_of(spec, here), here)
     shown: Any
@@ -42,6 +45,6 @@ def plan(
     else:
         shown = found.listing() if as_json else plan_tree(found)
     if as_json:
-        typer.echo(json.dumps(shown, indent=2))
+        print_json(shown)
     else:
         Console().print(shown, highlight=False)

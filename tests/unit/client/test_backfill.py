@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from goldsmith.client.backfill import windows
 from goldsmith.errors import SpecError
-from goldsmith.local.backfill import windows
 from goldsmith.spec.run import RunOptions
 
 

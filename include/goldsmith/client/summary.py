@@ -11,10 +11,10 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from goldsmith.local.airflow import Airflow
-from goldsmith.local.follow import clock, progress_table
-from goldsmith.local.progress import Progress
-from goldsmith.local.said import Said, Warned, in_dbts_words
+from goldsmith.client.airflow import Airflow
+from goldsmith.client.follow import clock, progress_table
+from goldsmith.client.progress import Progress
+from goldsmith.client.said import Said, Warned, in_dbts_words
 from goldsmith.plan.graph import nodes_by_task
 from goldsmith.plan.model import Plan, PlannedNode
 from goldsmith.rest import LogLine, RestClient, TaskInstance

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
+from goldsmith.client.airflow import Airflow
 from goldsmith.errors import ConfigurationError
-from goldsmith.local.airflow import Airflow
 
 PAGE = "report.html"
 

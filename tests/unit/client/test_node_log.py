@@ -9,8 +9,8 @@ from typing import Any, cast
 import pytest
 from tests.unit.local.test_said import PLAN, node
 
-from goldsmith.local.node_log import node_log
-from goldsmith.local.run import _task_of
+from goldsmith.client.node_log import node_log
+from goldsmith.client.run import _task_of
 from goldsmith.rest import TaskInstance
 from goldsmith.results.record import NodeResult
 

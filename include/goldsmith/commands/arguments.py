@@ -1,4 +1,4 @@
-"""The parameters of a run as arguments of the command line: the same as in Airflow's form."""
+"""Arguments that several commands take: which pipeline, which run, and a run's parameters as in Airflow's form."""
 
 from __future__ import annotations
 
@@ -11,6 +11,12 @@ import typer
 from goldsmith.errors import SpecError
 from goldsmith.spec.run import RunOptions
 
+OnePipeline = Annotated[str | None, typer.Argument(help="Name of the pipeline; needed if there are several.")]
+OfPipeline = Annotated[
+    str | None, typer.Option("--pipeline", help="Name of the pipeline; needed if there are several.")
+]
+OfRun = Annotated[str | None, typer.Option("--run", help="Id of the run; default is the latest.")]
+Down = Annotated[bool, typer.Option("--down", help="Stop the local stack after the run.")]
 Select = Annotated[
     list[str] | None,
     typer.Option("--select", "-s", help="dbt selection of what to build; all where none is named."),

@@ -13,9 +13,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from goldsmith.client.progress import Progress, Tally
+from goldsmith.client.said import Said
 from goldsmith.errors import EnvironmentProblem
-from goldsmith.local.progress import Progress, Tally
-from goldsmith.local.said import Said
 from goldsmith.rest import RestClient, TaskInstance
 
 POLL_EVERY = 1.0

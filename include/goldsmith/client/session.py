@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from goldsmith.client.airflow import Airflow
+from goldsmith.client.follow import Display
 from goldsmith.errors import GoldsmithError
-from goldsmith.local.airflow import Airflow
-from goldsmith.local.follow import Display
 from goldsmith.rest import Run
 from goldsmith.stack.stack import PartStatus, Stack
 

@@ -1,0 +1,41 @@
+"""`goldsmith check`: everything that can be told before a run."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from goldsmith.settings import settings
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(epilog="Example: goldsmith check --strict")(check)
+
+
+def check(
+    pipeline: Annotated[str | None, typer.Argument(help="Name of the pipeline; default is all.")] = None,
+    *,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings count as failures.")] = False,
+    connections: Annotated[
+        bool, typer.Option("--connections/--no-connections", help="Let dbt connect to the warehouse.")
+    ] = True,
+) -> None:
+    """Check specs, manifests, DAGs as Airflow imports them, and connections. Exit code: 0 all is well, 2 it is not."""
+    from goldsmith.check import FAIL, check_all, findings_table
+    from goldsmith.client.session import reporter
+    from goldsmith.stack.stack import local_stack
+
+    here = settings()
+    findings = check_all(
+        here,
+        local_stack(here).env(),
+        strict=strict,
+        connections=connections,
+        report=reporter(Console(stderr=True)),
+        pipeline=pipeline,
+    )
+    Console().print(findings_table(findings), highlight=False)
+    raise typer.Exit(2 if any(finding.status == FAIL for finding in findings) else 0)

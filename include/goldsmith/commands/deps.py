@@ -1,0 +1,26 @@
+"""`goldsmith deps`: install the dbt packages of the projects."""
+
+from __future__ import annotations
+
+import typer
+from rich.console import Console
+
+from goldsmith.commands.arguments import OnePipeline
+from goldsmith.settings import settings
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(epilog="Example: goldsmith deps")(deps)
+
+
+def deps(pipeline: OnePipeline = None) -> None:
+    """Install dbt packages: those that the project lists itself, else those of packages.yml beside the dags folder."""
+    from goldsmith.pipelines.find import show_failed
+    from goldsmith.pipelines.packages import install_packages
+
+    failed = install_packages(settings(), pipeline, typer.echo)
+    if len(failed) == 1:
+        raise next(iter(failed.values()))
+    show_failed(failed, Console(stderr=True))
+    raise typer.Exit(max((error.exit_code for error in failed.values()), default=0))

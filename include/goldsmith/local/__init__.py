@@ -1,1 +1,0 @@
-"""The local stack: an embedded PostgreSQL and Airflow's four components under one supervisor."""
