@@ -21,7 +21,7 @@ from meter import Meter, Usage
 from projects import TRIES, Shape, parse_project, write_project
 from psycopg import sql
 
-from goldsmith.client.run import wait_until_parsed
+from goldsmith.client.parsed import wait_until_parsed
 from goldsmith.dbt.project import dbt_executable
 from goldsmith.rest import RestClient, Run, TaskInstance
 from goldsmith.stack.stack import Stack

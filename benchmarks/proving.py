@@ -20,7 +20,7 @@ from arena import CeleryStack, _celery_workers, _redis, free_port
 from audited import AUDIT, AuditedModel, audited_models, sequences, write_audited
 from projects import TARGET, parse_project
 
-from goldsmith.client.run import wait_until_parsed
+from goldsmith.client.parsed import wait_until_parsed
 from goldsmith.errors import GoldsmithError
 from goldsmith.rest import RestClient, Run, TaskInstance
 from goldsmith.stack.record import Record

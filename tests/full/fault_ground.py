@@ -25,7 +25,7 @@ from tests.full.fault_project import (
     write_project,
 )
 
-from goldsmith.client.run import wait_until_parsed
+from goldsmith.client.parsed import wait_until_parsed
 from goldsmith.rest import Login, RestClient, Run
 from goldsmith.rest.transport import run_path
 from goldsmith.stack.stack import Stack

@@ -35,7 +35,7 @@ from tests.integration.shared_project import (
 )
 from tests.unit.alerts.receiver import Receiver
 
-from goldsmith.client.run import wait_until_parsed
+from goldsmith.client.parsed import wait_until_parsed
 from goldsmith.pipeline import load_plan, project_of
 from goldsmith.pipelines.refresh import is_fresh, make_pipeline_manifest
 from goldsmith.plan.model import Plan

@@ -16,7 +16,7 @@ import pytest
 from tests.integration.ports import free_port
 
 from goldsmith.check.in_airflow import Probe, only_local_airflow_knows
-from goldsmith.client.run import wait_until_parsed
+from goldsmith.client.parsed import wait_until_parsed
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.rest import ApiRefused, Login, RestClient, Run
 from goldsmith.settings import Settings

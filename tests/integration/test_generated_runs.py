@@ -16,7 +16,7 @@ from tests.generated.runs import ARRIVALS, PlainBuild, build_plainly, difference
 from tests.generated.strategy import drawn, shapes
 from tests.integration.shared_lab import Lab, Seen
 
-from goldsmith.client.run import wait_until_parsed
+from goldsmith.client.parsed import wait_until_parsed
 from goldsmith.dbt.parse import make_manifest
 from goldsmith.dbt.project import find_project
 from goldsmith.pipeline import load_plan, project_of

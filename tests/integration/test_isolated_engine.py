@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from goldsmith.client.run import wait_until_parsed
+from goldsmith.client.parsed import wait_until_parsed
 from goldsmith.dbt.project import DbtProject
 from goldsmith.pipelines.refresh import make_pipeline_manifest
 from goldsmith.rest import RestClient, Run, TaskInstance

@@ -24,7 +24,7 @@ from tests.integration.waiting import until
 from goldsmith.client.airflow import Airflow
 from goldsmith.client.follow import display_on, follow
 from goldsmith.client.node_log import node_log
-from goldsmith.client.run import wait_until_parsed
+from goldsmith.client.parsed import wait_until_parsed
 from goldsmith.client.session import Watch, _other_runs, ending_with
 from goldsmith.client.summary import make_report
 from goldsmith.errors import ConfigurationError, EnvironmentProblem

@@ -15,7 +15,7 @@ import httpx
 import psycopg
 import pytest
 
-from goldsmith.client.run import wait_until_parsed
+from goldsmith.client.parsed import wait_until_parsed
 from goldsmith.dbt.project import DbtProject
 from goldsmith.errors import ConfigurationError
 from goldsmith.rest.transport import run_path

@@ -17,7 +17,7 @@ import httpx
 import psycopg
 import pytest
 
-from goldsmith.client.run import wait_until_parsed
+from goldsmith.client.parsed import wait_until_parsed
 from goldsmith.dbt.project import DbtProject
 from goldsmith.pipeline import load_plan, project_of
 from goldsmith.plan.model import Plan

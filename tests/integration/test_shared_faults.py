@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from goldsmith.client.run import wait_until_parsed
+from goldsmith.client.parsed import wait_until_parsed
 from goldsmith.rest import Login, RestClient, Run
 from goldsmith.rest.transport import run_path
 from goldsmith.stack.environment import TASKS_USER

@@ -39,9 +39,10 @@ def backfill(
     from goldsmith.client.airflow import started_airflow
     from goldsmith.client.backfill import backfilled, windows
     from goldsmith.client.follow import display_on
-    from goldsmith.client.run import group_order, prepare_run, run_pipeline
+    from goldsmith.client.run import group_order, run_pipeline
     from goldsmith.client.session import Watch, ending_with, reporter
     from goldsmith.pipelines.find import choose_pipeline
+    from goldsmith.pipelines.prepare import prepare_run
 
     here, console = settings(), Console()
     report = reporter(console)

@@ -62,8 +62,8 @@ def _node_log(
 ) -> NodeLog:
     from goldsmith.client.airflow import running_airflow
     from goldsmith.client.node_log import node_log
-    from goldsmith.client.run import plan_if_here
     from goldsmith.pipelines.find import choose_pipeline
+    from goldsmith.pipelines.prepare import plan_if_here
 
     spec, _ = choose_pipeline(here, pipeline)
     airflow = running_airflow(here)

@@ -25,11 +25,11 @@ def plan(
     as_json: AsJson = False,
 ) -> None:
     """Show the tasks a pipeline becomes: layers, nodes, tests and gates; with a selection, what a run of it builds."""
-    from goldsmith.client.run import chosen_nodes
     from goldsmith.client.session import reporter
     from goldsmith.pipeline import load_plan, project_of
     from goldsmith.pipelines.find import choose_pipeline
     from goldsmith.pipelines.manifests import refresh_manifest
+    from goldsmith.pipelines.prepare import chosen_nodes
     from goldsmith.plan.choices import choices_listing, choices_table
     from goldsmith.plan.show import plan_tree
 

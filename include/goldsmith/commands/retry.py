@@ -29,7 +29,7 @@ def retry(
 ) -> None:
     """Run one node again in its run, and nothing before it. Exit code as of `run`."""
     from goldsmith.client.airflow import running_airflow
-    from goldsmith.client.run import retry_node
+    from goldsmith.client.retry import retry_node
     from goldsmith.client.session import reporter
     from goldsmith.pipelines.find import choose_pipeline
 

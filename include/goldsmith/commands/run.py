@@ -38,9 +38,10 @@ def run(
 ) -> None:
     """Start what is needed, run a pipeline and show its progress. Exit code: 0 success, 1 the run failed."""
     from goldsmith.client.airflow import started_airflow
-    from goldsmith.client.run import prepare_run, resume_run, run_pipeline
+    from goldsmith.client.run import resume_run, run_pipeline
     from goldsmith.client.session import reporter
     from goldsmith.pipelines.find import choose_pipeline
+    from goldsmith.pipelines.prepare import prepare_run
 
     here, console = settings(), Console(stderr=as_json)
     report = reporter(console)

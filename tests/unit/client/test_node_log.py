@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any, cast
 
 import pytest
-from tests.unit.local.test_said import PLAN, node
+from tests.unit.client.test_said import PLAN, node
 
 from goldsmith.client.node_log import node_log
-from goldsmith.client.run import _task_of
+from goldsmith.client.retry import _task_of
 from goldsmith.rest import TaskInstance
 from goldsmith.results.record import NodeResult
 
