@@ -9,8 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
-from goldsmith.engine.build import XCOM_KEY
-from goldsmith.engine.state import BuildState
+from goldsmith.engine.build_state import XCOM_KEY, BuildState
 from goldsmith.plan.graph import PlanGraph
 from goldsmith.plan.model import Plan, PlannedNode
 from goldsmith.results.microbatch import Microbatches

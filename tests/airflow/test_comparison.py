@@ -9,8 +9,8 @@ from typing import Any, cast
 
 import pytest
 
+from goldsmith.engine.access import PAUSES
 from goldsmith.engine.comparison import compare_again
-from goldsmith.engine.marks import PAUSES
 from goldsmith.engine.site import Site
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.rest import ApiRefused

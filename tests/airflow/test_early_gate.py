@@ -9,10 +9,10 @@ from typing import Any, cast
 import pytest
 from tests.airflow.joint_tasks import GRAPH, LATER, NODES, ORDERS
 
-from goldsmith.engine.early_gate import EarlyVerdict, early_verdict
-from goldsmith.engine.marks import Marker
+from goldsmith.engine.build_state import BuildState
+from goldsmith.engine.shared.early_gate import EarlyVerdict, early_verdict
+from goldsmith.engine.shared.marks import Marker
 from goldsmith.engine.site import Site
-from goldsmith.engine.state import BuildState
 from goldsmith.plan.graph import PlanGraph
 from goldsmith.plan.model import PlannedBuild, PlannedGate
 from goldsmith.spec.gate import Gate

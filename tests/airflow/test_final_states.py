@@ -20,13 +20,12 @@ from airflow.sdk.exceptions import AirflowFailException
 from tests.airflow.joint_tasks import GRAPH, node
 from tests.unit.gates.conftest import _node
 
-from goldsmith.engine.agreement import compare_early
-from goldsmith.engine.build import XCOM_KEY
-from goldsmith.engine.gate import GateTask
-from goldsmith.engine.reconcile import ReconcileTask
+from goldsmith.engine.build_state import XCOM_KEY, BuildState
+from goldsmith.engine.dbt.workspace import DbtTarget
+from goldsmith.engine.gate.task import GateTask
+from goldsmith.engine.shared.agreement import compare_early
+from goldsmith.engine.shared.reconcile import ReconcileTask
 from goldsmith.engine.site import Site
-from goldsmith.engine.state import BuildState
-from goldsmith.engine.workspace import DbtTarget
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.gates.rules import BLOCK, PASS
 from goldsmith.gates.verdict import Case, judge
@@ -157,7 +156,7 @@ def compared(
 ) -> Callable[..., str]:
     """Let the comparison look at a run; returns what it says, empty if it is content."""
     nobody = SimpleNamespace(marks_by_others=lambda *_: OthersMarks(tasks={}, groups={}))
-    monkeypatch.setattr("goldsmith.engine.reconcile.airflow_api", lambda: nullcontext(nobody))
+    monkeypatch.setattr("goldsmith.engine.shared.reconcile.airflow_api", lambda: nullcontext(nobody))
 
     def compare(states: Mapping[str, str | None], *, status: str = GOOD) -> str:
         site, build = ran(states, status=status)
@@ -190,7 +189,7 @@ def set_early(
             return True
 
         api = SimpleNamespace(mark_compared=mark_compared)
-        monkeypatch.setattr("goldsmith.engine.agreement.airflow_api", lambda: nullcontext(api))
+        monkeypatch.setattr("goldsmith.engine.shared.agreement.airflow_api", lambda: nullcontext(api))
         site, build = ran(states, **given)
         compare_early(site, "r1", BUILD, build, try_number=1)
         return marked

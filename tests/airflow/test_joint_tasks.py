@@ -25,17 +25,17 @@ from tests.airflow.joint_tasks import (
     of,
 )
 
-from goldsmith.engine.agreement import said_about
 from goldsmith.engine.assets import _ready
-from goldsmith.engine.batch import Batch
-from goldsmith.engine.differences import differences
-from goldsmith.engine.heal import Heal, built_together
-from goldsmith.engine.marks import Marker
-from goldsmith.engine.node_task import NodeTask
-from goldsmith.engine.reconcile import ReconcileTask
-from goldsmith.engine.report import NodeFailed
+from goldsmith.engine.build_state import BuildState
+from goldsmith.engine.shared.agreement import said_about
+from goldsmith.engine.shared.batch import Batch
+from goldsmith.engine.shared.differences import differences
+from goldsmith.engine.shared.heal import Heal, built_together
+from goldsmith.engine.shared.marks import Marker
+from goldsmith.engine.shared.node_task import NodeTask
+from goldsmith.engine.shared.reconcile import ReconcileTask
 from goldsmith.engine.site import Site
-from goldsmith.engine.state import BuildState
+from goldsmith.engine.task_end import NodeFailed
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.plan.graph import PlanGraph
 from goldsmith.plan.model import PlannedBuild, PlannedGate
@@ -69,7 +69,7 @@ def _check(state: BuildState, flushed: Flushed) -> None:
 
 @pytest.fixture(autouse=True)
 def _always_flush(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("goldsmith.engine.batch.FLUSH_EVERY", 0.0)
+    monkeypatch.setattr("goldsmith.engine.shared.batch.FLUSH_EVERY", 0.0)
 
 
 def test_a_task_is_marked_with_its_last_node_and_takes_the_time_of_all(result: Result) -> None:
@@ -185,7 +185,7 @@ def test_a_run_cancelled_before_its_gate_stays_red_and_a_gate_that_a_person_skip
         return OthersMarks(tasks={"silver.gate": who}, groups={})
 
     api = SimpleNamespace(marks_by_others=marks_by_others)
-    monkeypatch.setattr("goldsmith.engine.reconcile.airflow_api", lambda: nullcontext(api))
+    monkeypatch.setattr("goldsmith.engine.shared.reconcile.airflow_api", lambda: nullcontext(api))
     task = ReconcileTask(build=made, site=site, task_id="reconcile")
     task._refuse_without_verdict("r1", {ORDERS: "success", "silver.gate": "success"})
     with nullcontext() if who else pytest.raises(AirflowFailException, match=r"cancelled .* silver\.gate"):

@@ -8,11 +8,12 @@ from typing import Any, cast
 import pytest
 from tests.airflow.joint_tasks import GRAPH, FakeDbt, Result, node
 
-from goldsmith.engine.batch import SKIPPED, Batch
-from goldsmith.engine.state import BuildState
+from goldsmith.engine.build_state import BuildState
+from goldsmith.engine.shared.batch import Batch
 from goldsmith.plan.graph import PlanGraph
 from goldsmith.plan.model import PlannedNode
 from goldsmith.results.microbatch import Microbatches
+from goldsmith.results.record import SKIPPED
 from goldsmith.spec.run import RunOptions
 
 RAW, DAYS, AFTER = "silver.raw.run", "silver.days.run", "gold.after.run"

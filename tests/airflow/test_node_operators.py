@@ -10,7 +10,7 @@ from airflow.sdk import DAG, Asset
 
 from goldsmith.dag.build import render
 from goldsmith.dbt.project import DbtProject
-from goldsmith.engine import node_task
+from goldsmith.engine.shared import node_task
 from goldsmith.errors import ConfigurationError
 from goldsmith.pipeline import load_plan
 from goldsmith.plan.graph import PlanGraph

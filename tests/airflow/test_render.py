@@ -13,8 +13,9 @@ from airflow.sdk import DAG
 from goldsmith.dag.build import render
 from goldsmith.dbt import manifest as manifests
 from goldsmith.dbt.project import DbtProject
-from goldsmith.engine import isolated, node_task
+from goldsmith.engine.isolated.node_task import CosmosTask
 from goldsmith.engine.retry_policy import NodeRetryPolicy
+from goldsmith.engine.shared.node_task import NodeTask
 from goldsmith.errors import ConfigurationError
 from goldsmith.pipeline import load_plan
 from goldsmith.plan.compile import compile_plan
@@ -33,7 +34,7 @@ def test_every_planned_node_is_a_task_of_its_engine(dag: DAG, plan: Plan, spec: 
     reconciles = {build.reconcile_id for build in plan.builds}
     others = set(dag.task_dict) - set(planned) - set(between) - reconciles
     assert {task.split(".")[0] for task in others} == {"ingest", "report", "elementary_report"}
-    kind = node_task.NodeTask if spec.engine == "shared" else isolated.NodeTask
+    kind = NodeTask if spec.engine == "shared" else CosmosTask
     for task_id, node in planned.items():
         task = dag.get_task(task_id)
         assert isinstance(task, kind)

@@ -10,8 +10,8 @@ from airflow.sdk import RetryAction
 from airflow.sdk.exceptions import AirflowTaskTimeout
 from tests.airflow.joint_tasks import NODES
 
-from goldsmith.engine.report import NodeFailed, failure_of
 from goldsmith.engine.retry_policy import NodeRetryPolicy
+from goldsmith.engine.task_end import NodeFailed, failure_of
 from goldsmith.spec.pipeline import Retries
 
 MODEL, TEST = NODES[2], NODES[3]

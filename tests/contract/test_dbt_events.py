@@ -36,8 +36,8 @@ from tests.contract.dbt_events import (
 from tests.unit.engine.test_differences import VIEW
 
 from goldsmith.dbt.events import EventReader, Finished
-from goldsmith.engine.differences import Said, differences
-from goldsmith.engine.report import NodeFailed, report
+from goldsmith.engine.shared.differences import Said, differences
+from goldsmith.engine.task_end import NodeFailed, report
 
 MODULES = (core_events, common_events, adapter_events)
 SOURCES = Path(dbt_common.__file__).parents[1]

@@ -12,9 +12,9 @@ from tests.contract.test_dbt_events import classes, finished, line_of
 from tests.unit.engine.test_differences import VIEW
 
 from goldsmith.dbt import process
-from goldsmith.engine.invocation import DbtStopped, Invocations
-from goldsmith.engine.node_timeouts import NodeTimeouts
-from goldsmith.engine.workspace import DbtTarget, Workspace
+from goldsmith.engine.dbt.invocation import DbtStopped, Invocations
+from goldsmith.engine.dbt.timeouts import NodeTimeouts
+from goldsmith.engine.dbt.workspace import DbtTarget, Workspace
 from goldsmith.results.record import NodeResult
 from goldsmith.spec.run import RunOptions
 

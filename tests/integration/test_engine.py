@@ -10,7 +10,7 @@ import pytest
 
 from goldsmith.dbt.flags import warn_error_arguments
 from goldsmith.dbt.project import DbtProject, dbt_executable
-from goldsmith.engine.isolated import DBT_FLAGS
+from goldsmith.engine.isolated.engine import DBT_FLAGS
 
 pytestmark = pytest.mark.integration
 

@@ -14,9 +14,9 @@ import pytest
 import yaml
 
 from goldsmith.dbt.environment import OVERRIDDEN
-from goldsmith.engine.invocation import DbtStopped, Invocations
-from goldsmith.engine.node_timeouts import NodeTimeouts
-from goldsmith.engine.workspace import DbtTarget, workspace
+from goldsmith.engine.dbt.invocation import DbtStopped, Invocations
+from goldsmith.engine.dbt.timeouts import NodeTimeouts
+from goldsmith.engine.dbt.workspace import DbtTarget, workspace
 from goldsmith.plan.model import PlannedNode
 from goldsmith.spec.run import RunOptions
 from goldsmith.stack.postgres import EmbeddedPostgres

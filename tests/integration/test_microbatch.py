@@ -26,17 +26,17 @@ from tests.integration.waiting import until
 
 from goldsmith.dbt.parse import make_manifest
 from goldsmith.dbt.project import dbt_executable, find_project
-from goldsmith.engine.batch import SKIPPED, Batch
-from goldsmith.engine.invocation import DbtStopped, Invocations
-from goldsmith.engine.isolated import DBT_FLAGS
-from goldsmith.engine.isolated_batches import KeptBatches
-from goldsmith.engine.runner import Listener, result_of
+from goldsmith.engine.build_state import BuildState
+from goldsmith.engine.dbt.invocation import DbtStopped, Invocations
+from goldsmith.engine.dbt.workspace import DbtTarget
+from goldsmith.engine.isolated.batches import KeptBatches
+from goldsmith.engine.isolated.engine import DBT_FLAGS
+from goldsmith.engine.isolated.runner import Listener, result_of
+from goldsmith.engine.shared.batch import Batch
 from goldsmith.engine.site import Site
-from goldsmith.engine.state import BuildState
-from goldsmith.engine.workspace import DbtTarget
 from goldsmith.pipeline import load_plan, project_of
 from goldsmith.plan.model import Plan
-from goldsmith.results.record import NodeResult
+from goldsmith.results.record import SKIPPED, NodeResult
 from goldsmith.settings import Settings
 from goldsmith.spec.pipeline import Pipeline
 from goldsmith.spec.run import RunOptions

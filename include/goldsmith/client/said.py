@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-from goldsmith.engine.state import WARNINGS_KEY, BuildState
+from goldsmith.engine.build_state import WARNINGS_KEY, BuildState
 from goldsmith.errors import GoldsmithError
 from goldsmith.plan.graph import nodes_by_task
 from goldsmith.plan.model import Plan, PlannedNode

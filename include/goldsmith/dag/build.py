@@ -21,14 +21,14 @@ from goldsmith.dag.report import add_elementary_tables, add_report, wire_report
 from goldsmith.dag.schedule import schedule_of
 from goldsmith.dag.wiring import wire
 from goldsmith.dbt.project import DbtProject
-from goldsmith.engine.asking_gate import AskingGateTask
-from goldsmith.engine.base import Engine
-from goldsmith.engine.gate import GateTask
+from goldsmith.engine.base import Builds, Engine
+from goldsmith.engine.dbt.workspace import DbtTarget
+from goldsmith.engine.gate.asking import AskingGateTask
+from goldsmith.engine.gate.task import GateTask
 from goldsmith.engine.missing import MissingTask
 from goldsmith.engine.retry_policy import NodeRetryPolicy
-from goldsmith.engine.shared import SharedEngine
+from goldsmith.engine.shared.engine import SharedEngine
 from goldsmith.engine.site import Site
-from goldsmith.engine.workspace import DbtTarget
 from goldsmith.errors import ConfigurationError, EnvironmentProblem
 from goldsmith.plan.graph import PlanGraph, nodes_by_task
 from goldsmith.plan.groups import unit_group_id
@@ -87,15 +87,15 @@ def render(
         weights = _weights(part, spec, engine, here) if wanted is None else {}
         _Nodes(dag, part, spec, engine, weights).add()
         _add_gates(part, spec, engine.site)
-        if isinstance(engine, SharedEngine):
-            _add_builds(part, spec, engine, wanted)
+        if engine.builds:
+            _add_builds(part, spec, engine.builds, engine.site, wanted)
         add_report(part, spec, engine.site, wanted, root=here.root)
         add_alerts(spec, engine.site, wanted)
         if wanted is None:
             wire(dag, part)
             wire_report(dag)
             declare_assets(dag, part)
-            if isinstance(engine, SharedEngine):
+            if engine.builds:
                 add_run_params(dag)
         elif asked.dag_id == dag.dag_id and wanted not in dag.task_dict:
             MissingTask(task_id=wanted, **_airflow_arguments(spec.owner, spec, engine.site))
@@ -142,7 +142,7 @@ def _engine(spec: Pipeline, project: DbtProject, here: Settings, load_plan: Call
     if spec.alerts:
         site.on_slow = partial(tell_slow, site, spec.alerts)
     if spec.engine == "isolated":
-        from goldsmith.engine.isolated import IsolatedEngine  # and with it Cosmos's operators
+        from goldsmith.engine.isolated.engine import IsolatedEngine  # and with it Cosmos's operators
 
         return IsolatedEngine(site=site)
     return SharedEngine(site=site)
@@ -160,7 +160,7 @@ def _weights(plan: Plan, spec: Pipeline, engine: Engine, here: Settings) -> dict
 
     From a folder alone: a DAG file is not to wait for object storage whenever it is parsed.
     """
-    if isinstance(engine, SharedEngine):
+    if engine.builds:
         return {}
     seconds: dict[str, float] = {}
     if not is_object_storage(here.results_path):
@@ -210,7 +210,7 @@ class _Nodes:
         if weight := self._weights.get(node.task_id):
             arguments |= {"priority_weight": weight, "weight_rule": "absolute"}
         task = self._task(nodes, arguments)
-        if isinstance(self._engine, SharedEngine) and not node.operator_kwargs:
+        if self._engine.builds and not node.operator_kwargs:
             self._like[node.kind, node.owner] = task
 
     def _task(self, nodes: tuple[PlannedNode, ...], arguments: Mapping[str, Any]) -> BaseOperator:
@@ -287,12 +287,12 @@ def _add_gates(plan: Plan, spec: Pipeline, site: Site) -> None:
         )
 
 
-def _add_builds(plan: Plan, spec: Pipeline, engine: SharedEngine, wanted: str | None) -> None:
+def _add_builds(plan: Plan, spec: Pipeline, builds: Builds, site: Site, wanted: str | None) -> None:
     for build in plan.builds:
         if wanted in (None, build.task_id):
-            engine.build_task(build, **_build_arguments(build, spec), **alert_now(spec, engine.site))
+            builds.build_task(build, **_build_arguments(build, spec), **alert_now(spec, site))
         if wanted in (None, build.reconcile_id):
-            engine.reconcile_task(
+            builds.reconcile_task(
                 build,
                 task_display_name=f"reconcile {build.name}",
                 retries=3,  # for a lost worker, and for tasks that were cleared while it compared

@@ -24,6 +24,9 @@ _HINT = (
     f"How to give tasks access, on each kind of installation: docs/api-access.md. Connection: {CONNECTION}."
 )
 _SCHEMES = ("http", "https")
+PAUSES = (1.0, 3.0, 8.0, 15.0)
+"""Seconds between requests to an API server that is away."""
+_NO_RIGHT = {401, 403, 404}  # 404: Goldsmith is not installed in the API server
 
 
 def airflow_api() -> RestClient:
@@ -117,3 +120,8 @@ def _access_over(api: RestClient, dag_id: str) -> dict[str, str]:
     except GoldsmithError as error:
         return {"status": "warn", "text": error.message, "hint": _HINT}
     return {"status": "ok", "text": f"tasks may set the state of tasks over {api.base_url}", "hint": ""}
+
+
+def is_refusal(error: GoldsmithError) -> bool:
+    """Whether there is no right to mark, so that nothing was marked."""
+    return isinstance(error, NoApiAccess) or getattr(error, "status", 0) in _NO_RIGHT

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from goldsmith.engine.state import StateStore
+from goldsmith.engine.build_state import StateStore
 
 KEY = "assets"
 """Under which it is kept."""

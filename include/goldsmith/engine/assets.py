@@ -15,10 +15,9 @@ from airflow.sdk import Asset, Context
 
 from goldsmith.engine.access import airflow_api
 from goldsmith.engine.asset_memory import Memory
-from goldsmith.engine.build import left_by
-from goldsmith.engine.marks import States
+from goldsmith.engine.build_state import BuildState, StateStore, left_by
 from goldsmith.engine.site import Site
-from goldsmith.engine.state import BuildState, StateStore
+from goldsmith.engine.task_states import States
 from goldsmith.errors import GoldsmithError
 from goldsmith.plan.model import PlannedNode
 

@@ -1,4 +1,4 @@
-"""What an engine is: it makes the Airflow task of a dbt node, or of a few."""
+"""What an engine is: it makes the Airflow tasks of dbt nodes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,27 @@ from typing import Any, Protocol
 from airflow.sdk import BaseOperator
 
 from goldsmith.engine.site import Site
-from goldsmith.plan.model import PlannedNode
+from goldsmith.plan.model import PlannedBuild, PlannedNode
+
+
+class Builds(Protocol):
+    """Makes the tasks that build many nodes at once, whose own tasks then only show them."""
+
+    def build_task(self, build: PlannedBuild, **airflow: Any) -> BaseOperator:
+        """Make the task that builds a layer.
+
+        Args:
+            build: The layer's build.
+            airflow: Arguments for Airflow's operator.
+        """
+
+    def reconcile_task(self, build: PlannedBuild, **airflow: Any) -> BaseOperator:
+        """Make the teardown that compares what Airflow, dbt and the warehouse say after a build.
+
+        Args:
+            build: The layer's build.
+            airflow: Arguments for Airflow's operator.
+        """
 
 
 class Engine(Protocol):
@@ -16,6 +36,14 @@ class Engine(Protocol):
     @property
     def site(self) -> Site:
         """Where the pipeline's nodes are built."""
+
+    @property
+    def builds(self) -> Builds | None:
+        """Makes the builds; None if each node's task runs dbt itself.
+
+        With builds the tasks of nodes need no order of their own, take no arguments that differ from one to the next,
+        and a run may leave nodes out.
+        """
 
     def node_task(self, nodes: tuple[PlannedNode, ...], **airflow: Any) -> BaseOperator:
         """Make a task.

@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import time
 
-from goldsmith.engine.access import airflow_api
-from goldsmith.engine.marks import PAUSES, is_refusal
+from goldsmith.engine.access import PAUSES, airflow_api, is_refusal
 from goldsmith.engine.site import Site
 from goldsmith.errors import GoldsmithError
 from goldsmith.plan.stages import reconcile_id

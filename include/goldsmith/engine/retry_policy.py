@@ -17,7 +17,7 @@ from airflow.sdk import Context, RetryAction, RetryDecision, RetryPolicy
 
 from goldsmith.dbt.error_class import error_class
 from goldsmith.deadline import is_over
-from goldsmith.engine.report import Failed, NodeFailed
+from goldsmith.engine.task_end import Failed, NodeFailed
 from goldsmith.spec.pipeline import Retries
 
 log = logging.getLogger(__name__)

@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from airflow.sdk import Context
-from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
-from goldsmith.engine.invocation import DbtStopped, Invocations
-from goldsmith.engine.marks import States
-from goldsmith.engine.node_timeouts import NodeTimeouts
-from goldsmith.engine.workspace import SESSION_VARIABLE, DbtTarget, Workspace, workspace
+from goldsmith.engine.dbt.invocation import DbtStopped, Invocations
+from goldsmith.engine.dbt.timeouts import NodeTimeouts
+from goldsmith.engine.dbt.workspace import SESSION_VARIABLE, DbtTarget, Workspace, workspace
+from goldsmith.engine.task_states import States, task_states
 from goldsmith.errors import EnvironmentProblem, GoldsmithError
 from goldsmith.plan.graph import PlanGraph
 from goldsmith.plan.model import Plan, PlannedNode
@@ -277,10 +276,7 @@ class Site:
 
     def states(self, run_id: str, task_ids: list[str] | None = None) -> States:
         """The states of all tasks of a run, or of some; what has not started has none."""
-        found = RuntimeTaskInstance.get_task_states(
-            dag_id=self.target.dag_id, task_ids=task_ids, run_ids=[run_id]
-        )
-        return dict(found.get(run_id, {}))
+        return task_states(self.target.dag_id, run_id, task_ids)
 
     def lasts_with_batches(self, run_id: str, nodes: Iterable[PlannedNode]) -> dict[str, NodeResult]:
         """What dbt said last in a run of those nodes that may have batches: a file is read for each."""

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from goldsmith.dbt.environment import without_options
-from goldsmith.engine.workspace import keep_parsed, take_parsed
+from goldsmith.engine.dbt.workspace import keep_parsed, take_parsed
 from goldsmith.errors import ConfigurationError, EnvironmentProblem
 from goldsmith.spec.report import Elementary
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 from airflow.sdk import Context
 
+from goldsmith.engine.build_state import REASON_KEY, WARNINGS_KEY
+from goldsmith.engine.gate.tolerance import tolerated_in_run
 from goldsmith.engine.site import Site
-from goldsmith.engine.state import REASON_KEY, WARNINGS_KEY
-from goldsmith.engine.tolerance import tolerated_in_run
 from goldsmith.gates.verdict import Verdict
 from goldsmith.report.facts import RunFacts, run_facts
 

@@ -10,6 +10,10 @@ from goldsmith.results.microbatch import Microbatches
 
 GOOD = frozenset({"success", "pass", "warn"})
 """dbt's statuses of a node that is done."""
+WARN = "warn"
+"""dbt's status of a test that warns."""
+SKIPPED = "skipped"
+"""dbt's status of a node that another one holds back."""
 FAILED = frozenset({"error", "fail", "runtime error", "partial success"})
 """dbt's statuses of what did not go well, or found rows; of a microbatch model also if one of its batches failed."""
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from goldsmith.client.said import Said, in_dbts_words
-from goldsmith.engine.state import BuildState
+from goldsmith.engine.build_state import BuildState
 from goldsmith.plan.model import Plan, PlannedBuild, PlannedNode
 from goldsmith.rest import RestClient, TaskInstance
 from goldsmith.rest.transport import ApiRefused

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from goldsmith.engine.differences import Said, differences
+from goldsmith.engine.shared.differences import Said, differences
 from goldsmith.plan.model import PlannedNode
 
 VIEW = PlannedNode(

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from goldsmith.engine.freshness import by_policy
+from goldsmith.engine.dbt.freshness import by_policy
 from goldsmith.results.record import NodeResult
 
 

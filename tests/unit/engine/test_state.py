@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from goldsmith.engine.state import KEY, BuildState
+from goldsmith.engine.build_state import KEY, BuildState
 from goldsmith.results.microbatch import Microbatches
 from goldsmith.results.record import NodeResult
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from goldsmith.engine.workspace import DbtTarget, Workspace
+from goldsmith.engine.dbt.workspace import DbtTarget, Workspace
 from goldsmith.spec.run import RunOptions
 
 

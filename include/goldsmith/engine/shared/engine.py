@@ -9,9 +9,9 @@ from typing import Any
 
 from airflow.sdk import BaseOperator
 
-from goldsmith.engine.build import BuildTask
-from goldsmith.engine.node_task import NodeTask
-from goldsmith.engine.reconcile import ReconcileTask
+from goldsmith.engine.shared.build import BuildTask
+from goldsmith.engine.shared.node_task import NodeTask
+from goldsmith.engine.shared.reconcile import ReconcileTask
 from goldsmith.engine.site import Site
 from goldsmith.plan.model import PlannedBuild, PlannedNode
 
@@ -25,6 +25,11 @@ class SharedEngine:
     """
 
     site: Site
+
+    @property
+    def builds(self) -> SharedEngine:
+        """It makes the builds itself."""
+        return self
 
     def node_task(self, nodes: tuple[PlannedNode, ...], **airflow: Any) -> BaseOperator:
         """Make the task that shows what the build did with its nodes, and that builds them again."""

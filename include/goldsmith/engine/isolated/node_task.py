@@ -1,4 +1,4 @@
-"""The isolated engine: one dbt process per task, on Cosmos's local operators."""
+"""The task of a node in the isolated engine: one dbt process, on Cosmos's local operators."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ import shlex
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
-from airflow.sdk import BaseOperator, Context
+from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
-from cosmos.constants import InvocationMode
 from cosmos.exceptions import CosmosDbtRunError
 from cosmos.operators.local import (
     DbtBuildLocalOperator,
@@ -35,25 +34,24 @@ from goldsmith.dbt.flags import warn_error_arguments
 from goldsmith.dbt.parse import variable_arguments
 from goldsmith.deadline import bounded
 from goldsmith.engine.assets import updated_alone
-from goldsmith.engine.freshness import by_policy
-from goldsmith.engine.invocation import by_hand
-from goldsmith.engine.isolated_batches import KeptBatches
-from goldsmith.engine.marks import WARN
-from goldsmith.engine.rebuilt import is_rebuilt_since
-from goldsmith.engine.report import NodeFailed, failure_of
-from goldsmith.engine.runner import Listener, failed_beside, result_at_limit, result_of
-from goldsmith.engine.site import INCREMENTAL, Site
-from goldsmith.engine.state import StateStore
-from goldsmith.engine.workspace import (
+from goldsmith.engine.build_state import StateStore
+from goldsmith.engine.dbt.freshness import by_policy
+from goldsmith.engine.dbt.invocation import by_hand
+from goldsmith.engine.dbt.workspace import (
     SESSION_VARIABLE,
     THOSE,
     keep_parsed,
     take_parsed,
     write_results,
 )
+from goldsmith.engine.isolated.batches import KeptBatches
+from goldsmith.engine.isolated.runner import Listener, failed_beside, result_at_limit, result_of
+from goldsmith.engine.rebuilt import is_rebuilt_since
+from goldsmith.engine.site import INCREMENTAL, Site
+from goldsmith.engine.task_end import NodeFailed, failure_of
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.plan.model import PlannedNode
-from goldsmith.results.record import FAILED, NodeResult
+from goldsmith.results.record import FAILED, WARN, NodeResult
 from goldsmith.warehouse.watch import OPTIONS_VARIABLE, watched_options
 
 log = logging.getLogger(__name__)
@@ -64,7 +62,7 @@ _CLASH = 'violates unique constraint "pg_namespace_nspname_index"'
 _CLASHES = 4
 
 
-class NodeTask(DbtLocalBaseOperator):
+class CosmosTask(DbtLocalBaseOperator):
     """One dbt node on a Cosmos local operator, bounded by the run's time limit.
 
     Args:
@@ -292,27 +290,27 @@ class NodeTask(DbtLocalBaseOperator):
         return False
 
 
-class ModelTask(NodeTask, DbtRunLocalOperator):
+class ModelTask(CosmosTask, DbtRunLocalOperator):
     """`dbt run` of one model."""
 
 
-class SeedTask(NodeTask, DbtSeedLocalOperator):
+class SeedTask(CosmosTask, DbtSeedLocalOperator):
     """`dbt seed` of one seed."""
 
 
-class SnapshotTask(NodeTask, DbtSnapshotLocalOperator):
+class SnapshotTask(CosmosTask, DbtSnapshotLocalOperator):
     """`dbt snapshot` of one snapshot."""
 
 
-class TestTask(NodeTask, DbtTestLocalOperator):
+class TestTask(CosmosTask, DbtTestLocalOperator):
     """`dbt test` of one test or unit test."""
 
 
-class FunctionTask(NodeTask, DbtBuildLocalOperator):
+class FunctionTask(CosmosTask, DbtBuildLocalOperator):
     """`dbt build` of one function: dbt has no command for functions alone."""
 
 
-class FreshnessTask(NodeTask, DbtSourceLocalOperator):
+class FreshnessTask(CosmosTask, DbtSourceLocalOperator):
     """`dbt source freshness` of one source."""
 
     def handle_exception_dbt_runner(self, result: Any) -> None:
@@ -321,57 +319,3 @@ class FreshnessTask(NodeTask, DbtSourceLocalOperator):
             log.warning("%s", self._found.message)
             return
         super().handle_exception_dbt_runner(result)
-
-
-# One node needs neither the artifacts of the whole project nor a list of every relation in the warehouse.
-DBT_FLAGS = (
-    "--no-version-check",
-    "--no-use-colors",
-    "--no-quiet",
-    "--no-write-json",
-    "--no-populate-cache",
-    *("--log-level-file", "none"),
-)
-
-_TASKS: Mapping[str, type[NodeTask]] = {
-    "model": ModelTask,
-    "seed": SeedTask,
-    "snapshot": SnapshotTask,
-    "function": FunctionTask,
-    "test": TestTask,
-    "unit_test": TestTask,
-    "source": FreshnessTask,
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class IsolatedEngine:
-    """One dbt process per task.
-
-    dbt runs inside the task's own process (Cosmos's runner), so that a scheduler which imported dbt before it forks
-    the task saves two thirds of the CPU. Each task works in a private copy of the project, target folder included.
-    """
-
-    site: Site
-
-    def node_task(self, nodes: tuple[PlannedNode, ...], **airflow: Any) -> BaseOperator:
-        """Make the task that runs one node with its own dbt process."""
-        [node] = nodes
-        target = self.site.target
-        if node.timeout:
-            airflow["execution_timeout"] = min(airflow["execution_timeout"], timedelta(seconds=node.timeout))
-        ours: dict[str, Any] = {
-            "node": node,
-            "site": self.site,
-            "select": node.select,
-            "project_dir": str(target.project_dir),
-            "profile_config": target.profile(),
-            "vars": dict(target.variables) or None,
-            "invocation_mode": InvocationMode.DBT_RUNNER,
-            "install_deps": False,
-            "emit_datasets": False,
-            "cache_dir": target.cache_dir,
-            "dbt_cmd_global_flags": list(DBT_FLAGS),
-        }
-        # What a project says there for Cosmos alone, where it runs dbt, does not count here.
-        return _TASKS[node.kind](**{**airflow, **node.operator_kwargs, **ours})

@@ -27,9 +27,9 @@ from goldsmith.dbt.listing import (
 )
 from goldsmith.dbt.process import DbtProcess
 from goldsmith.engine.access import airflow_api
-from goldsmith.engine.marks import Marker
+from goldsmith.engine.dbt.workspace import Workspace
+from goldsmith.engine.shared.marks import Marker
 from goldsmith.engine.site import Site
-from goldsmith.engine.workspace import Workspace
 from goldsmith.errors import EnvironmentProblem, SelectionError
 from goldsmith.parameters import run_options
 from goldsmith.plan.choices import Choice, choices_table, explained

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from airflow.sdk import Context
 
 from goldsmith.dbt.listing import LIST_RELATIONS
-from goldsmith.engine.differences import expected_kind
-from goldsmith.engine.selection import list_nodes, options_of
+from goldsmith.engine.shared.differences import expected_kind
+from goldsmith.engine.shared.selection import list_nodes, options_of
 from goldsmith.engine.site import Site
 from goldsmith.errors import EnvironmentProblem, GoldsmithError
 from goldsmith.plan.model import PlannedNode

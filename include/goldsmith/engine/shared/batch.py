@@ -10,23 +10,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from goldsmith.engine.invocation import Invocations
-from goldsmith.engine.marks import WARN, Marker
+from goldsmith.engine.build_state import MISSING, BuildState
+from goldsmith.engine.dbt.invocation import Invocations
+from goldsmith.engine.dbt.retried import missing_of
 from goldsmith.engine.rebuilt import REBUILT
-from goldsmith.engine.retried import missing_of
-from goldsmith.engine.state import BuildState
+from goldsmith.engine.shared.marks import Marker
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.plan.graph import PlanGraph
 from goldsmith.plan.model import PlannedNode
 from goldsmith.results.microbatch import Microbatches
-from goldsmith.results.record import GOOD, NodeResult
+from goldsmith.results.record import GOOD, SKIPPED, WARN, NodeResult
 
 log = logging.getLogger(__name__)
 
 FLUSH_EVERY = 2.0  # seconds: what a lost task may have to build again
-SKIPPED = "skipped"
-MISSING = "missing"
-"""Status of a node that the project, as dbt reads it, does not have."""
 
 
 class Keep(Protocol):

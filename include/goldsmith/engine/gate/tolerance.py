@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from airflow.sdk import Context
 
-from goldsmith.engine.build import left_by
-from goldsmith.engine.marks import States
+from goldsmith.engine.build_state import left_by
 from goldsmith.engine.site import Site
+from goldsmith.engine.task_states import States
 from goldsmith.gates.outcomes import LetPass, outcomes, stale_sources, tolerated_tasks
 from goldsmith.gates.verdict import Verdict
 from goldsmith.plan.graph import PlanGraph

@@ -12,14 +12,14 @@ from typing import Protocol
 
 from goldsmith.dbt.events import EventReader, Finished
 from goldsmith.dbt.process import DbtProcess
-from goldsmith.engine.freshness import by_policy
-from goldsmith.engine.node_timeouts import NodeTimeouts
-from goldsmith.engine.retried import NOT_ANEW, RETRY
-from goldsmith.engine.workspace import Workspace
+from goldsmith.engine.dbt.freshness import by_policy
+from goldsmith.engine.dbt.retried import NOT_ANEW, RETRY
+from goldsmith.engine.dbt.timeouts import NodeTimeouts
+from goldsmith.engine.dbt.workspace import Workspace
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.plan.model import PlannedNode
 from goldsmith.results.microbatch import Microbatches, named, ranges, window
-from goldsmith.results.record import GOOD, NodeResult
+from goldsmith.results.record import GOOD, SKIPPED, NodeResult
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,6 @@ _COMMANDS = 3  # to run missing batches by hand
 _TURN = 0.5  # seconds
 _SAID = 20  # lines
 _LOST = "{} was lost before its end: on-run-end hooks may not have run."
-_SKIPPED = "skipped"  # dbt's status of a node that another one held back
 _LEVELS = {"warn": logging.WARNING, "error": logging.ERROR}
 # Seconds for dbt to cancel its queries; Airflow kills a task 5 seconds after it asked it to end.
 _PATIENCE = 3.0
@@ -145,7 +144,7 @@ class Invocations:
         try:
             for finished in _turns(process, reader, lambda: self._note_begun(reader)):
                 mine = [one for one in finished if one.unique_id in nodes]
-                failed.update(one.unique_id for one in mine if one.status not in (*GOOD, _SKIPPED))
+                failed.update(one.unique_id for one in mine if one.status not in (*GOOD, SKIPPED))
                 results = [
                     by_policy(self._result(nodes[one.unique_id], one, verb), self.freshness) for one in mine
                 ]

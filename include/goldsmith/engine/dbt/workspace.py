@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from goldsmith.dbt.environment import overridden, settings_of
 from goldsmith.dbt.flags import fails_fast, warn_error_arguments
 from goldsmith.dbt.parse import PARTIAL_PARSE, variable_arguments
-from goldsmith.engine.retried import (
+from goldsmith.engine.dbt.retried import (
     ENTRY,
     RETRY,
     results_document,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from goldsmith.engine.marks import WARN
-from goldsmith.results.record import NodeResult
+from goldsmith.results.record import WARN, NodeResult
 
 _STALE = "error"  # dbt's status
 _NO_ANSWER = "runtime error"  # of a source that dbt cannot look at: there is no such table, say

@@ -17,18 +17,17 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from goldsmith.deadline import bounded
 from goldsmith.engine.assets import updated_alone
-from goldsmith.engine.batch import SKIPPED, Batch
-from goldsmith.engine.build import left_by
+from goldsmith.engine.build_state import BuildState, StateStore, left_by
 from goldsmith.engine.comparison import compare_again, compare_later
-from goldsmith.engine.heal import Heal, built_together, is_after
-from goldsmith.engine.invocation import Invocations
+from goldsmith.engine.dbt.invocation import Invocations
 from goldsmith.engine.rebuilt import is_rebuilt_since
-from goldsmith.engine.report import NodeFailed, report
-from goldsmith.engine.selection import left_by_first, options_of
+from goldsmith.engine.shared.batch import Batch
+from goldsmith.engine.shared.heal import Heal, built_together, is_after
+from goldsmith.engine.shared.selection import left_by_first, options_of
 from goldsmith.engine.site import Site
-from goldsmith.engine.state import BuildState, StateStore
+from goldsmith.engine.task_end import NodeFailed, report
 from goldsmith.plan.model import PlannedNode
-from goldsmith.results.record import GOOD, NodeResult
+from goldsmith.results.record import GOOD, SKIPPED, NodeResult
 from goldsmith.spec.run import RunOptions
 
 _SEEN = "seen"

@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any, cast
@@ -16,21 +15,21 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow.sdk.log import redact  # type: ignore[attr-defined]  # public, but re-exported silently
 
 from goldsmith.deadline import bounded
-from goldsmith.engine.agreement import compare_early
-from goldsmith.engine.batch import Batch
+from goldsmith.engine.build_state import WARNINGS_KEY, XCOM_KEY, BuildState, StateStore, saying_why
 from goldsmith.engine.comparison import compare_again, compare_later
-from goldsmith.engine.early_gate import early_verdict
-from goldsmith.engine.invocation import Invocations
-from goldsmith.engine.marks import Marker, States
-from goldsmith.engine.selection import choose, options_of
+from goldsmith.engine.dbt.invocation import Invocations
+from goldsmith.engine.gate.verdict_table import write_verdict
+from goldsmith.engine.shared.agreement import compare_early
+from goldsmith.engine.shared.batch import Batch
+from goldsmith.engine.shared.early_gate import early_verdict
+from goldsmith.engine.shared.marks import Marker
+from goldsmith.engine.shared.selection import choose, options_of
 from goldsmith.engine.site import Site
-from goldsmith.engine.state import REASON_KEY, WARNINGS_KEY, BuildState, StateStore
-from goldsmith.engine.verdict_table import write_verdict
+from goldsmith.engine.task_states import States
 from goldsmith.plan.model import PlannedNode
 from goldsmith.results.record import FAILED
 from goldsmith.spec.run import RunOptions
 
-XCOM_KEY = "statuses"
 _REASON = 4000  # characters
 _WARNINGS = 20
 _HOLDS_BACK = {"failed", "upstream_failed", "removed"}
@@ -260,28 +259,3 @@ class BuildTask(BaseOperator):
             "this task: its downstream, the whole run, or some of them with their upstream.",
             number,
         )
-
-
-@contextmanager
-def saying_why(context: Context) -> Iterator[None]:
-    """Keep why a task failed, for the report of the run and the comparison; its log has it too."""
-    try:
-        yield
-    except Exception as error:
-        if str(error):
-            context["ti"].xcom_push(key=REASON_KEY, value=str(redact(str(error)))[:_REASON])
-        raise
-
-
-def left_by(build: str, context: Context) -> BuildState | None:
-    """What a build has left behind for the tasks after it; None where that is nothing.
-
-    Args:
-        build: Id of its task.
-        context: Of the task that asks.
-
-    Raises:
-        ValueError: It cannot be read.
-    """
-    packed = context["ti"].xcom_pull(task_ids=build, key=XCOM_KEY)
-    return BuildState.unpack(packed) if packed else None

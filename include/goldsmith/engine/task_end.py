@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from goldsmith.engine.batch import MISSING, SKIPPED
+from goldsmith.engine.build_state import MISSING
 from goldsmith.errors import GoldsmithError
 from goldsmith.plan.model import PlannedNode
-from goldsmith.results.record import GOOD, NodeResult
+from goldsmith.results.record import GOOD, SKIPPED, NodeResult
 
 _NAMED = 20  # failed nodes in the message of one task
 

@@ -6,12 +6,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from goldsmith.engine.batch import SKIPPED
-from goldsmith.engine.marks import Marker, States
+from goldsmith.engine.build_state import BuildState
+from goldsmith.engine.shared.marks import Marker
 from goldsmith.engine.site import Site
-from goldsmith.engine.state import BuildState
+from goldsmith.engine.task_states import States
 from goldsmith.plan.model import PlannedNode
-from goldsmith.results.record import GOOD, NodeResult
+from goldsmith.results.record import GOOD, SKIPPED, NodeResult
 
 _GREEN = {"success", "skipped"}
 _IN_FLIGHT = {"scheduled", "queued", "running"}

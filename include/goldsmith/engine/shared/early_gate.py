@@ -14,9 +14,10 @@ from datetime import datetime
 from typing import Any
 
 from goldsmith.engine.asset_memory import EARLIEST, KEY, Memory
-from goldsmith.engine.marks import Marker, States, must_run
+from goldsmith.engine.build_state import BuildState
+from goldsmith.engine.shared.marks import Marker, must_run
 from goldsmith.engine.site import Site
-from goldsmith.engine.state import BuildState
+from goldsmith.engine.task_states import States
 from goldsmith.gates.outcomes import HARMLESS
 from goldsmith.gates.rules import PASS
 from goldsmith.gates.verdict import Case, Verdict, judge

@@ -11,11 +11,11 @@ from airflow.sdk.exceptions import AirflowFailException
 from goldsmith.engine.access import airflow_api
 from goldsmith.engine.assets import updated_assets
 from goldsmith.engine.comparison import compare_again
-from goldsmith.engine.marks import States
+from goldsmith.engine.gate.tolerance import in_doubt, let_pass_in_run, statuses_of
+from goldsmith.engine.gate.verdict_table import table_of, write_verdict
 from goldsmith.engine.missing import refuse_unknown
 from goldsmith.engine.site import Site
-from goldsmith.engine.tolerance import in_doubt, let_pass_in_run, statuses_of
-from goldsmith.engine.verdict_table import table_of, write_verdict
+from goldsmith.engine.task_states import States
 from goldsmith.errors import GoldsmithError
 from goldsmith.gates.measure import measure, measure_rules, rows_rule
 from goldsmith.gates.outcomes import HARMLESS, LetPass

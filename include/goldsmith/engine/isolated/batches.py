@@ -15,7 +15,8 @@ from typing import Any
 import yaml
 
 from goldsmith.dbt.batch_events import BatchReader
-from goldsmith.engine.retried import (
+from goldsmith.engine.build_state import BuildState, StateStore
+from goldsmith.engine.dbt.retried import (
     NOT_ANEW,
     RETRY,
     missing_of,
@@ -23,8 +24,7 @@ from goldsmith.engine.retried import (
     settings_to_retry,
     variables_to_retry,
 )
-from goldsmith.engine.state import BuildState, StateStore
-from goldsmith.engine.workspace import write_state
+from goldsmith.engine.dbt.workspace import write_state
 from goldsmith.plan.model import PlannedNode
 from goldsmith.results.microbatch import named
 from goldsmith.results.record import NodeResult

@@ -15,25 +15,18 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from goldsmith.engine.access import airflow_api
-from goldsmith.errors import GoldsmithError, NoApiAccess
+from goldsmith.engine.access import PAUSES, airflow_api, is_refusal
+from goldsmith.errors import GoldsmithError
 from goldsmith.plan.graph import PlanGraph
 from goldsmith.plan.model import PlannedNode
 from goldsmith.rest import RestClient
-from goldsmith.results.record import NodeResult
+from goldsmith.results.record import WARN, NodeResult
 
 log = logging.getLogger(__name__)
 
-WARN = "warn"
 _AT_ONCE = 1000  # tasks in one request
 _NOTES = 50
-_NO_RIGHT = {401, 403, 404}  # 404: Goldsmith is not installed in the API server
-PAUSES = (1.0, 3.0, 8.0, 15.0)
-"""Seconds between requests to an API server that is away."""
 _OWN_EFFECTS = ("_callback", "outlets", "pre_execute", "post_execute")
-
-States = Mapping[str, str | None]
-"""Task id to its state in Airflow."""
 
 
 def must_run(nodes: Iterable[PlannedNode]) -> bool:
@@ -183,8 +176,3 @@ def _note(warned: list[NodeResult], nodes: Sequence[PlannedNode]) -> str:
         return f"{at} {warned[0].message}"
     names = {node.unique_id: node.name for node in nodes}
     return "\n".join([at, *(f"{names[one.unique_id]}: {one.message}" for one in warned)])
-
-
-def is_refusal(error: GoldsmithError) -> bool:
-    """Whether there is no right to mark, so that nothing was marked."""
-    return isinstance(error, NoApiAccess) or getattr(error, "status", 0) in _NO_RIGHT

@@ -19,8 +19,8 @@ from airflow.sdk.execution_time.hitl import upsert_hitl_detail
 
 from goldsmith.deadline import bounded
 from goldsmith.engine.access import airflow_api
-from goldsmith.engine.gate import GateTask
-from goldsmith.engine.state import StateStore
+from goldsmith.engine.build_state import StateStore
+from goldsmith.engine.gate.task import GateTask
 from goldsmith.errors import GoldsmithError
 from goldsmith.gates.question import APPROVE, REASON, REJECT, body_of, override_of, subject_of, unanswered
 from goldsmith.gates.rules import BLOCK

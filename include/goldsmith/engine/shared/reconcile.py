@@ -14,17 +14,16 @@ from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowFailException
 
 from goldsmith.engine.access import airflow_api
-from goldsmith.engine.agreement import AGREED, said_about, with_kinds
 from goldsmith.engine.assets import updated_assets
-from goldsmith.engine.build import left_by, saying_why
-from goldsmith.engine.differences import Difference, differences
-from goldsmith.engine.marks import States
+from goldsmith.engine.build_state import REASON_KEY, left_by, saying_why
+from goldsmith.engine.gate.tolerance import tolerated_in_run
 from goldsmith.engine.missing import refuse_unknown
-from goldsmith.engine.selection import left_by_first, options_of
+from goldsmith.engine.shared.agreement import AGREED, said_about, with_kinds
+from goldsmith.engine.shared.differences import Difference, differences
+from goldsmith.engine.shared.selection import left_by_first, options_of
+from goldsmith.engine.shared.unkept import relations_of, without_details
 from goldsmith.engine.site import Site
-from goldsmith.engine.state import REASON_KEY
-from goldsmith.engine.tolerance import tolerated_in_run
-from goldsmith.engine.unkept import relations_of, without_details
+from goldsmith.engine.task_states import States
 from goldsmith.errors import EnvironmentProblem, GoldsmithError
 from goldsmith.gates.outcomes import RED
 from goldsmith.plan.model import PlannedBuild, PlannedGate, PlannedNode

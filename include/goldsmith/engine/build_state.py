@@ -6,9 +6,13 @@ import base64
 import json
 import uuid
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+from airflow.sdk import Context
+from airflow.sdk.log import redact  # type: ignore[attr-defined]  # public, but re-exported silently
 
 from goldsmith.results.microbatch import Microbatches
 from goldsmith.results.record import GOOD, NodeResult
@@ -20,6 +24,11 @@ REASON_KEY = "reason"
 WARNINGS_KEY = "warnings"
 """XCom of a build: what dbt warned of that is about no node."""
 _PART = 60_000  # characters; the store takes 64 KiB a value
+XCOM_KEY = "statuses"
+"""Of what a build leaves behind for the tasks after it."""
+MISSING = "missing"
+"""Status of a node that the project, as dbt reads it, does not have."""
+_REASON = 4000  # characters
 
 
 class StateReader(Protocol):
@@ -171,3 +180,28 @@ def _begun(store: StateReader) -> dict[str, Microbatches]:
         return {uid: Microbatches.unpack(one) for uid, one in kept.items()} if isinstance(kept, dict) else {}
     except (ValueError, KeyError, TypeError, AttributeError):
         return {}
+
+
+@contextmanager
+def saying_why(context: Context) -> Iterator[None]:
+    """Keep why a task failed, for the report of the run and the comparison; its log has it too."""
+    try:
+        yield
+    except Exception as error:
+        if str(error):
+            context["ti"].xcom_push(key=REASON_KEY, value=str(redact(str(error)))[:_REASON])
+        raise
+
+
+def left_by(build: str, context: Context) -> BuildState | None:
+    """What a build has left behind for the tasks after it; None where that is nothing.
+
+    Args:
+        build: Id of its task.
+        context: Of the task that asks.
+
+    Raises:
+        ValueError: It cannot be read.
+    """
+    packed = context["ti"].xcom_pull(task_ids=build, key=XCOM_KEY)
+    return BuildState.unpack(packed) if packed else None

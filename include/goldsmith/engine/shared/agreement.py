@@ -13,10 +13,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from goldsmith.engine.access import airflow_api
-from goldsmith.engine.differences import Said, differences, expected_kind
-from goldsmith.engine.marks import States
+from goldsmith.engine.build_state import BuildState
+from goldsmith.engine.shared.differences import Said, differences, expected_kind
 from goldsmith.engine.site import Site
-from goldsmith.engine.state import BuildState
+from goldsmith.engine.task_states import States
 from goldsmith.plan.model import PlannedNode
 from goldsmith.plan.stages import reconcile_id
 

@@ -1,0 +1,1 @@
+"""The isolated engine: one dbt process for each task, on Cosmos's operators."""
