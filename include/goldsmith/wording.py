@@ -1,4 +1,4 @@
-"""What to say where a name is not known."""
+"""How messages name things: the first of many, and what was meant most likely."""
 
 from __future__ import annotations
 
@@ -6,8 +6,43 @@ import difflib
 from collections.abc import Iterable
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """The known names that are most like it, as the end of a sentence."""
-    names = list(known)
-    near = difflib.get_close_matches(name, names, n=3)
-    return f" Nearest: {', '.join(near)}." if near else f" There are: {', '.join(names[:10]) or 'none'}."
+def some(names: Iterable[str], most: int = 10, *, between: str = ", ") -> str:
+    """The first names, and how many more there are.
+
+    Args:
+        names: All names, in the order in which they are to be named.
+        most: How many are named.
+        between: Stands between two names.
+
+    Example:
+        >>> some(["a", "b", "c"], 2)
+        'a, b and 1 more'
+    """
+    found = list(names)
+    more = f" and {len(found) - most} more" if len(found) > most else ""
+    return between.join(found[:most]) + more
+
+
+def nearest(name: str, known: Iterable[str]) -> list[str]:
+    """The known names that are most like a name, at most three."""
+    return difflib.get_close_matches(name, sorted(set(known)), n=3)
+
+
+def did_you_mean(name: str, known: Iterable[str], otherwise: str | None = None) -> str:
+    """A sentence that names the known names that are most like a name.
+
+    Args:
+        name: What was written.
+        known: The names that there are.
+        otherwise: The sentence if none is like it; by default one that lists what there is.
+
+    Example:
+        >>> did_you_mean("slver", ["bronze", "silver"])
+        'Did you mean silver?'
+    """
+    names = sorted(set(known))
+    if near := nearest(name, names):
+        return f"Did you mean {' or '.join(near)}?"
+    if otherwise is not None:
+        return otherwise
+    return f"There are: {some(names)}." if names else "There are none."

@@ -9,9 +9,11 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
+from tests.builders import plan_of, planned_node
+
 from goldsmith.engine.build_state import XCOM_KEY, BuildState
 from goldsmith.plan.graph import PlanGraph
-from goldsmith.plan.model import Plan, PlannedNode
+from goldsmith.plan.model import PlannedNode
 from goldsmith.results.microbatch import Microbatches
 from goldsmith.results.record import NodeResult
 from goldsmith.spec.run import RunOptions
@@ -26,29 +28,18 @@ ORDERS, LATER = "silver.orders.run", "gold.later.run"
 def node(uid: str, task_id: str, *upstream: str) -> PlannedNode:
     """A planned node of one build; the prefix of its id is its kind."""
     kind = {"t": "test", "u": "unit_test", "s": "source"}.get(uid[0], "model")
-    return PlannedNode(
-        unique_id=uid,
+    return planned_node(
+        uid,
         kind=kind,
         name=f"{uid}_name",
-        layer="silver",
         task_id=task_id,
         display_name=uid,
         label=uid,
-        group="silver",
-        unit="",
         select=uid,
         build="build",
         asset=f"goldsmith://{uid}" if kind == "model" else "",
         updated_by="reconcile",
         upstream=("build", *upstream),
-        file="",
-        materialized="view",
-        owner="",
-        tags=(),
-        severity="",
-        relation="",
-        docs="",
-        operator_kwargs={},
     )
 
 
@@ -59,23 +50,7 @@ NODES = (
     node("t_1", ORDERS),
     node("t_2", ORDERS),
 )
-GRAPH = PlanGraph(
-    Plan(
-        pipeline="shop",
-        manifest_checksum="",
-        spec_checksum="",
-        dbt_version="",
-        project_name="shop",
-        layers=("silver",),
-        tasks="model",
-        tasks_because="",
-        nodes=NODES,
-        gates=(),
-        builds=(),
-        not_run=(),
-        exposures=(),
-    )
-)
+GRAPH = PlanGraph(plan_of(NODES, tasks="model"))
 
 
 @dataclass

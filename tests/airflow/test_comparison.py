@@ -12,8 +12,7 @@ import pytest
 from goldsmith.engine.access import PAUSES
 from goldsmith.engine.comparison import compare_again
 from goldsmith.engine.site import Site
-from goldsmith.errors import EnvironmentProblem
-from goldsmith.rest import ApiRefused
+from goldsmith.errors import ApiRefused, EnvironmentProblem
 
 
 @dataclass

@@ -18,10 +18,10 @@ import pytest
 from airflow.sdk import TaskInstanceState
 from airflow.sdk.exceptions import AirflowFailException
 from tests.airflow.joint_tasks import GRAPH, node
+from tests.builders import dbt_target
 from tests.unit.gates.conftest import _node
 
 from goldsmith.engine.build_state import XCOM_KEY, BuildState
-from goldsmith.engine.dbt.workspace import DbtTarget
 from goldsmith.engine.gate.task import GateTask
 from goldsmith.engine.shared.agreement import compare_early
 from goldsmith.engine.shared.reconcile import ReconcileTask
@@ -124,14 +124,7 @@ class Instance:
 @pytest.fixture
 def ran(tmp_path: Path, result: Callable[..., NodeResult]) -> Callable[..., tuple[StatedSite, BuildState]]:
     """A run with the given states, and what its build knows."""
-    target = DbtTarget(
-        dag_id="shop",
-        project_dir=tmp_path,
-        profile_name="shop",
-        target="prod",
-        connection="none",
-        profile_args={},
-    )
+    target = dbt_target(tmp_path)
 
     def make(states: Mapping[str, str | None], *, status: str = GOOD) -> tuple[StatedSite, BuildState]:
         site = StatedSite(

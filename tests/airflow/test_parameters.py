@@ -66,7 +66,7 @@ def test_a_dry_run_loads_and_tells_nothing_and_refused_parameters_load_nothing_e
     times = {"own": timedelta(minutes=5), "run_timeout": timedelta(hours=1)}
     with pytest.raises(AirflowSkipException, match="A dry run"):
         before(context({"dry_run": True}), **times, target="prod")
-    with pytest.raises(AirflowFailException, match="did you mean 'select'"):
+    with pytest.raises(AirflowFailException, match="Did you mean select"):
         before(context({"selct": "orders"}), **times, target="prod")
     with pytest.raises(AirflowSkipException):
         skip_dry_run(context({"dry_run": True}))

@@ -7,14 +7,16 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.builders import dbt_target
 from tests.contract.dbt_events import BATCH, ERROR, EVENTS, HOOK, HOOK_NODE, LINE, NOTHING, RESULT, SAID, Row
 from tests.contract.test_dbt_events import classes, finished, line_of
 from tests.unit.engine.test_differences import VIEW
 
 from goldsmith.dbt import process
-from goldsmith.engine.dbt.invocation import DbtStopped, Invocations
+from goldsmith.engine.dbt.invocation import Invocations
 from goldsmith.engine.dbt.timeouts import NodeTimeouts
-from goldsmith.engine.dbt.workspace import DbtTarget, Workspace
+from goldsmith.engine.dbt.workspace import Workspace
+from goldsmith.errors import DbtStopped
 from goldsmith.results.record import NodeResult
 from goldsmith.spec.run import RunOptions
 
@@ -43,14 +45,7 @@ def _fine(*, is_last: bool = False) -> None:
 @pytest.fixture
 def dbt(tmp_path: Path) -> Invocations:
     """dbt for a task, whose results are kept in `kept`."""
-    target = DbtTarget(
-        dag_id="shop",
-        project_dir=tmp_path,
-        profile_name="shop",
-        target="prod",
-        connection="none",
-        profile_args={},
-    )
+    target = dbt_target(tmp_path)
     space = Workspace(target=target, folder=tmp_path, profiles_dir=tmp_path, env={}, options=RunOptions())
     return Invocations(
         space=space,

@@ -16,11 +16,10 @@ from tests.unit.alerts.receiver import Receiver
 
 from goldsmith.alerts.channels import sender
 from goldsmith.alerts.channels.email import Mail, send_mail
-from goldsmith.alerts.channels.request import MayPass
 from goldsmith.alerts.deliver import deliver
 from goldsmith.alerts.event import Event
 from goldsmith.alerts.message import Message
-from goldsmith.errors import ConfigurationError, EnvironmentProblem
+from goldsmith.errors import ConfigurationError, EnvironmentProblem, MayPass
 from goldsmith.results.record import FailingRows
 from goldsmith.spec.alerts import Alerts, Channel
 

@@ -17,8 +17,8 @@ from tests.integration.ports import free_port
 
 from goldsmith.check.in_airflow import Probe, only_local_airflow_knows
 from goldsmith.client.parsed import wait_until_parsed
-from goldsmith.errors import EnvironmentProblem
-from goldsmith.rest import ApiRefused, Login, RestClient, Run
+from goldsmith.errors import ApiRefused, EnvironmentProblem
+from goldsmith.rest import Login, RestClient, Run
 from goldsmith.settings import Settings
 from goldsmith.stack.environment import API_ACCESS, TASKS_USER
 from goldsmith.stack.record import Record

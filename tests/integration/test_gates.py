@@ -175,7 +175,7 @@ def test_a_person_approves_with_a_reason_that_is_kept(gated: Lab, asked: dict[st
     said: list[str] = []
     with pytest.raises(ConfigurationError, match=r"A reason is needed"):
         gate.answer(approve=True, reason=" ", report=said.append)
-    with pytest.raises(SelectionError, match=r"no gate of 'bronz' in that run. Nearest: bronze"):
+    with pytest.raises(SelectionError, match=r"no gate of 'bronz' in that run. Did you mean bronze"):
         gate_in_run(gated.api, "asks", gate.run_id, "bronz")
     with pytest.raises(SelectionError, match=r"no run 'yesterday'"):
         gate_in_run(gated.api, "asks", "yesterday", "bronze")

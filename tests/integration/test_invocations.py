@@ -7,16 +7,17 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
 import yaml
+from tests.builders import dbt_target, planned_node
 
 from goldsmith.dbt.environment import OVERRIDDEN
-from goldsmith.engine.dbt.invocation import DbtStopped, Invocations
+from goldsmith.engine.dbt.invocation import Invocations
 from goldsmith.engine.dbt.timeouts import NodeTimeouts
-from goldsmith.engine.dbt.workspace import DbtTarget, workspace
+from goldsmith.engine.dbt.workspace import workspace
+from goldsmith.errors import DbtStopped
 from goldsmith.plan.model import PlannedNode
 from goldsmith.spec.run import RunOptions
 from goldsmith.stack.postgres import EmbeddedPostgres
@@ -78,31 +79,7 @@ Build = Callable[..., tuple[dict[str, str], Invocations]]
 def planned(unique_id: str) -> PlannedNode:
     """A node as a plan has it, as far as a dbt command asks."""
     kind, _, name = unique_id.split(".")
-    texts = (
-        "display_name",
-        "label",
-        "group",
-        "unit",
-        "select",
-        "build",
-        "asset",
-        "updated_by",
-        "file",
-        "owner",
-    )
-    values: dict[str, Any] = dict.fromkeys(
-        (*texts, "materialized", "severity", "relation", "docs", "layer"), ""
-    )
-    return PlannedNode(
-        unique_id=unique_id,
-        kind=kind,
-        name=name,
-        task_id=name,
-        upstream=(),
-        tags=(),
-        operator_kwargs={},
-        **values,
-    )
+    return planned_node(unique_id, kind=kind, name=name, layer="", task_id=name, select="", materialized="")
 
 
 @pytest.fixture
@@ -115,11 +92,10 @@ def build(tmp_path: Path) -> Build:
             (tmp_path / name).write_text(text)
         settings = {"name": "flagged", "version": "1.0", "profile": "flagged", **TABLES, **project}
         (tmp_path / "dbt_project.yml").write_text(yaml.safe_dump(settings))
-        target = DbtTarget(
+        target = dbt_target(
+            tmp_path,
             dag_id=f"flagged_{tmp_path.name}",
-            project_dir=tmp_path,
             profile_name="flagged",
-            target="prod",
             connection="warehouse",
             profile_args={"schema": "flagged", "threads": 4},
         )

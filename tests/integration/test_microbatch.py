@@ -22,18 +22,19 @@ from uuid import uuid4
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
+from tests.builders import dbt_target
 from tests.integration.waiting import until
 
 from goldsmith.dbt.parse import make_manifest
 from goldsmith.dbt.project import dbt_executable, find_project
 from goldsmith.engine.build_state import BuildState
-from goldsmith.engine.dbt.invocation import DbtStopped, Invocations
-from goldsmith.engine.dbt.workspace import DbtTarget
+from goldsmith.engine.dbt.invocation import Invocations
 from goldsmith.engine.isolated.batches import KeptBatches
 from goldsmith.engine.isolated.engine import DBT_FLAGS
 from goldsmith.engine.isolated.runner import Listener, result_of
 from goldsmith.engine.shared.batch import Batch
 from goldsmith.engine.site import Site
+from goldsmith.errors import DbtStopped
 from goldsmith.pipeline import load_plan, project_of
 from goldsmith.plan.model import Plan
 from goldsmith.results.record import SKIPPED, NodeResult
@@ -179,11 +180,10 @@ class Lab:
         """
         site = Site(
             load_plan=lambda: self.plan,
-            target=DbtTarget(
+            target=dbt_target(
+                self.path,
                 dag_id="micro",
-                project_dir=self.path,
                 profile_name="micro",
-                target="prod",
                 connection="warehouse",
                 profile_args={"schema": schema},
             ),

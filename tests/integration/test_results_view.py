@@ -183,7 +183,7 @@ def test_goldsmith_logs_says_why_it_has_nothing(kept: Kept) -> None:
     """A mistyped name gets near ones; a gate, its task's log; a damaged file is named."""
     mistyped = kept.logs("ordesr")
     assert mistyped.returncode == 2
-    assert "Nearest: orders" in mistyped.stderr
+    assert "Did you mean orders" in mistyped.stderr
     gate = kept.logs(GATE)
     assert gate.returncode == 0, gate.stderr
     assert kept.store.location("shop", kept.run_id, GATE) in gate.stderr

@@ -155,7 +155,7 @@ def test_parameters_reach_dbt(steered: Lab, first: dict[str, Seen]) -> None:
         ({"select": "method:orders"}, "'method' is not a valid method name"),
         ({"exclude": "ordrs"}, "The selection matches nothing: ordrs."),
         ({"select": "state:modified"}, "which is not there"),
-        ({"selct": "orders"}, "did you mean 'select'?"),
+        ({"selct": "orders"}, "Did you mean select?"),
         ({"full_refresh": True}, "full_refresh_approved"),
     ],
 )

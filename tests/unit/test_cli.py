@@ -82,9 +82,9 @@ def test_a_laptop_does_not_load_files_into_a_database_that_is_not_its_own(reposi
 @pytest.mark.parametrize(
     ("arguments", "exit_code", "said"),
     [
-        (["run", "order"], 2, "No pipeline is called 'order'. Nearest: orders."),
+        (["run", "order"], 2, "No pipeline is called 'order'. Did you mean orders?"),
         (["run"], 2, "There are 2 pipelines: orders, returns."),
-        (["manifest", "order"], 2, "No pipeline is called 'order'. Nearest: orders."),
+        (["manifest", "order"], 2, "No pipeline is called 'order'. Did you mean orders?"),
         (["retry", "stg_orders", "--pipeline", "orders"], 3, "Start it: goldsmith up"),
         (["status"], 3, ""),
         (["sample", "--out", "/proc/nowhere"], 3, "/proc/nowhere"),
@@ -123,7 +123,7 @@ def test_a_broken_pipeline_is_told_when_it_is_meant(repository_of_two: Path) -> 
     done = goldsmith("run", cwd=repository_of_two)
     assert "There are 2 pipelines: returns, shop." in done.stderr
     done = goldsmith("run", "ship", cwd=repository_of_two)
-    assert "No pipeline is called 'ship'. Nearest: shop." in done.stderr
+    assert "No pipeline is called 'ship'. Did you mean shop?" in done.stderr
     assert f"It may be in {dags / 'returns.py'}" in done.stderr
 
 

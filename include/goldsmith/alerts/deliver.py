@@ -15,10 +15,9 @@ from tenacity import (
 )
 
 from goldsmith.alerts.channels import sender
-from goldsmith.alerts.channels.request import MayPass
 from goldsmith.alerts.event import Event
 from goldsmith.alerts.message import Message
-from goldsmith.errors import GoldsmithError
+from goldsmith.errors import GoldsmithError, MayPass
 from goldsmith.spec.alerts import LOG, Alerts, Channel
 
 log = logging.getLogger(__name__)

@@ -23,6 +23,7 @@ from goldsmith.spec.alerts import (
     TEST_FAILED,
     TEST_WARNED,
 )
+from goldsmith.wording import some
 
 MOST = 20
 """Events told in full; of the others the titles."""
@@ -124,7 +125,7 @@ def facts_of(event: Event) -> Iterator[tuple[str, str]]:
         "layer": event.layer,
         "since": event.since,
         "last green": event.last_green,
-        "holds back": _some(event.blocks),
+        "holds back": some(event.blocks),
         "run": event.run_id,
         "reproduce": event.command,
     }
@@ -150,11 +151,6 @@ def event_text(event: Event) -> str:
 def rows_text(event: Event) -> str:
     """The failing rows, columns side by side."""
     return event.rows.text if event.rows is not None else ""
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
-    return ", ".join(names[:10]) + more
 
 
 _MAIL = Environment(

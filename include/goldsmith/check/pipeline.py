@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 
 from goldsmith.alerts.routing import names_without_nodes
@@ -21,6 +20,7 @@ from goldsmith.report.elementary_setup import package_version, setup_faults
 from goldsmith.settings import Settings
 from goldsmith.spec.alerts import Alerts
 from goldsmith.spec.pipeline import Pipeline
+from goldsmith.wording import did_you_mean
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,9 +112,10 @@ def _awaited(spec: Pipeline, others: Sequence[Pipeline], here: Settings) -> tupl
     unknown = [uri for uri in uris if uri not in updated]
     if not unknown:
         return OK, f"waits for {', '.join(found)}"
-    near = get_close_matches(unknown[0], updated, n=1)
-    meant = f"; did you mean {near[0]}?" if near else ""
-    return WARN, f"no pipeline here updates {', '.join(unknown)}{meant}"
+    meant = did_you_mean(unknown[0], updated, "")
+    return WARN, f"no pipeline here updates {', '.join(unknown)}. {meant}".rstrip(". ") + (
+        "?" if meant else ""
+    )
 
 
 def _assets(spec: Pipeline, here: Settings) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from goldsmith.airflow_pages import task_page
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.rest import Login, RestClient, TaskInstance
 from goldsmith.settings import Settings
@@ -25,8 +26,7 @@ class Airflow:
 
     def task_url(self, dag_id: str, run_id: str, task: TaskInstance) -> str:
         """The page of a task in a run, with its log."""
-        copy = f"/mapped/{task.map_index}" if task.map_index >= 0 else ""
-        return f"{self.url}/dags/{dag_id}/runs/{run_id}/tasks/{task.task_id}{copy}"
+        return task_page(self.url, dag_id, run_id, task.task_id, map_index=task.map_index)
 
 
 def running_airflow(here: Settings) -> Airflow:

@@ -29,7 +29,7 @@ from goldsmith.spec.alerts import (
     Route,
 )
 from goldsmith.spec.pipeline import Pipeline
-from goldsmith.wording import nearest
+from goldsmith.wording import did_you_mean
 
 _KINDS = {"test": TEST_FAILED, "unit_test": TEST_FAILED, "source": SOURCE_STALE}
 
@@ -93,7 +93,7 @@ def send_sample(spec: Pipeline, here: Settings, name: str, env: Mapping[str, str
     alerts = _alerts(spec)
     route = next((route for route in alerts.routes if route.name == name), None)
     if route is None:
-        known = nearest(name, (route.name for route in alerts.routes))
+        known = did_you_mean(name, (route.name for route in alerts.routes))
         raise ConfigurationError(
             f"{spec.name} has no route {name!r}.{known}", hint="See `alerts` in the spec."
         )
@@ -146,7 +146,7 @@ def _node(plan: Plan, name: str) -> PlannedNode:
         if name in (node.unique_id, node.name, node.task_id):
             return node
     raise ConfigurationError(
-        f"{plan.pipeline} has no node {name!r}.{nearest(name, (node.name for node in plan.nodes))}",
+        f"{plan.pipeline} has no node {name!r}. {did_you_mean(name, (node.name for node in plan.nodes))}",
         hint="goldsmith plan",
     )
 

@@ -17,6 +17,7 @@ from goldsmith.client.progress import Progress, Tally
 from goldsmith.client.said import Said
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.rest import RestClient, TaskInstance
+from goldsmith.wording import some
 
 POLL_EVERY = 1.0
 PATIENCE = 90.0  # seconds without an answer: the supervisor may be starting the API server again
@@ -122,9 +123,7 @@ class LiveDisplay:
         if self._live is None:
             return
         running = [task.task_id for task in progress.tasks if task.state == "running"]
-        now = Text(
-            "  " + ", ".join(running[:3]) + (f" and {len(running) - 3} more" if len(running) > 3 else "")
-        )
+        now = Text(f"  {some(running, 3)}")
         now.stylize("dim")
         self._live.update(Group(progress_table(progress, self.order), now))
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import httpx
 
-from goldsmith.errors import ConfigurationError, SelectionError
+from goldsmith.errors import ApiRefused, ConfigurationError, SelectionError
 from goldsmith.gates.question import APPROVE, REASON, REJECT
 from goldsmith.gates.verdict import Verdict, said_by
-from goldsmith.rest import ApiRefused, RestClient
-from goldsmith.wording import nearest
+from goldsmith.rest import RestClient
+from goldsmith.wording import did_you_mean
 
 LATEST = "latest"
 _WAITS = ("awaiting_input", "deferred")
@@ -160,11 +160,11 @@ def gate_in_run(api: RestClient, pipeline: str, run_id: str, layer: str) -> Gate
             if error.status != httpx.codes.NOT_FOUND:
                 raise
             raise SelectionError(
-                f"{pipeline} has no run {chosen!r}.{nearest(chosen, known)}",
+                f"{pipeline} has no run {chosen!r}. {did_you_mean(chosen, known)}",
                 hint="`latest` is the newest run.",
             ) from error
     gates = [one.task_id for one in api.task_instances(pipeline, chosen) if one.task_id.endswith(".gate")]
     layers = [gate.removesuffix(".gate") for gate in gates]
     if layer not in layers:
-        raise SelectionError(f"There is no gate of {layer!r} in that run.{nearest(layer, layers)}")
+        raise SelectionError(f"There is no gate of {layer!r} in that run. {did_you_mean(layer, layers)}")
     return GateInRun(api=api, pipeline=pipeline, run_id=chosen, layer=layer)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, replace
 from typing import Any
 
 from goldsmith.client.airflow import Airflow
 from goldsmith.client.details import detail_lines
-from goldsmith.errors import ConfigurationError, SelectionError
+from goldsmith.errors import ApiRefused, ConfigurationError, SelectionError
 from goldsmith.plan.model import Plan
 from goldsmith.rest import TaskInstance
-from goldsmith.rest.transport import ApiRefused
 from goldsmith.results.history import by_node
 from goldsmith.results.record import NodeResult
 from goldsmith.stack.logs import NAMES
+from goldsmith.wording import did_you_mean
 
 NODE_TASKS = ("run", "seed", "snapshot", "function", "freshness")
 KINDS = ("model", "seed", "snapshot", "function", "source")
@@ -144,8 +143,7 @@ def _meant(tasks: list[TaskInstance], name: str, plan: Plan | None) -> list[Task
 def _nearest(name: str, tasks: list[TaskInstance], plan: Plan | None) -> str:
     names = [node.name for node in plan.nodes] if plan else []
     known = {*NAMES, *names, *(task.task_id for task in tasks)}
-    near = difflib.get_close_matches(name, sorted(known), n=3)
-    return f" Nearest: {', '.join(near)}." if near else ""
+    return f" {did_you_mean(name, known, '')}".rstrip()
 
 
 def _check_is_one(found: list[TaskInstance], name: str) -> None:

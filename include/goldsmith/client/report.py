@@ -5,8 +5,8 @@ from __future__ import annotations
 import webbrowser
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from urllib.parse import quote
 
+from goldsmith.airflow_pages import report_page
 from goldsmith.client.airflow import Airflow
 from goldsmith.errors import ConfigurationError
 
@@ -63,11 +63,10 @@ def find_report(airflow: Airflow, dag_id: str, run_id: str | None) -> RunReport:
             f"There is no report of run {chosen} of {dag_id}: nothing at {found['path']}.",
             hint="The run's last task makes it: goldsmith logs report. A pipeline with `report: null` has none.",
         )
-    ids = "/".join(quote(part, safe="") for part in (dag_id, "runs", chosen))
     return RunReport(
         dag_id=dag_id,
         run_id=chosen,
         path=str(found["path"]),
-        url=f"{airflow.url}/dags/{ids}/plugin/dbt-report",
+        url=report_page(airflow.url, dag_id, chosen),
         files=files,
     )

@@ -13,7 +13,7 @@ from goldsmith.pipelines.prepare import plan_of
 from goldsmith.plan.model import Plan
 from goldsmith.settings import Settings
 from goldsmith.spec.pipeline import Pipeline
-from goldsmith.wording import nearest
+from goldsmith.wording import did_you_mean
 
 
 def retry_node(
@@ -60,6 +60,6 @@ def _task_of(node: str, plan: Plan, task_ids: Iterable[str]) -> str:
         raise SelectionError(f"{node!r} means {len(meant)} tasks.", hint=f"Name one: {', '.join(meant)}")
     names = {one.name: None for one in plan.nodes}
     raise SelectionError(
-        f"No node and no task is called {node!r}.{nearest(node, [*names, *known])}",
+        f"No node and no task is called {node!r}. {did_you_mean(node, [*names, *known])}",
         hint=f"goldsmith plan {plan.pipeline}",
     )

@@ -16,11 +16,11 @@ from typing import Any
 import httpx
 
 from goldsmith.engine.build_state import WARNINGS_KEY, BuildState
-from goldsmith.errors import GoldsmithError
+from goldsmith.errors import ApiRefused, GoldsmithError
 from goldsmith.plan.graph import nodes_by_task
 from goldsmith.plan.model import Plan, PlannedNode
 from goldsmith.rest import RestClient, TaskInstance
-from goldsmith.rest.transport import ApiRefused, quoted, run_path
+from goldsmith.rest.transport import quoted, run_path
 from goldsmith.results.history import by_node
 from goldsmith.results.record import FAILED, GOOD, NodeResult
 

@@ -15,6 +15,7 @@ from goldsmith.client.follow import Display
 from goldsmith.errors import GoldsmithError
 from goldsmith.rest import Run
 from goldsmith.stack.stack import PartStatus, Stack
+from goldsmith.wording import some
 
 _STYLES = {"healthy": "green", "starting": "yellow", "unhealthy": "red", "stopped": "dim"}
 
@@ -51,10 +52,9 @@ def _stop(airflow: Airflow, stack: Stack, console: Console, watch: Watch) -> Non
     """Stop the stack, unless somebody else's run is at work in it."""
     others = _other_runs(airflow, watch)
     if others:
-        named = f"run {others[0].run_id} of {others[0].dag_id}"
-        more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+        named = some((f"run {one.run_id} of {one.dag_id}" for one in others), 1)
         console.print(
-            f"The local stack goes on, because {named}{more} has not ended. Stop it with: goldsmith down",
+            f"The local stack goes on, because {named} has not ended. Stop it with: goldsmith down",
             highlight=False,
             soft_wrap=True,
         )

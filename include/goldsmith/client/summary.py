@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from goldsmith.airflow_pages import run_page
 from goldsmith.client.airflow import Airflow
 from goldsmith.client.follow import clock, progress_table
 from goldsmith.client.progress import Progress
@@ -194,7 +195,7 @@ def make_report(
 
     return Report(
         pipeline=run.dag_id,
-        url=f"{airflow.url}/dags/{run.dag_id}/runs/{run.run_id}",
+        url=run_page(airflow.url, run.dag_id, run.run_id),
         progress=progress,
         order=tuple(order),
         warnings=said.warnings() if said else (),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from urllib.parse import quote
 
+from goldsmith.airflow_pages import dag_page
+from goldsmith.dbt.node import TEST_KINDS
 from goldsmith.plan.model import Plan, PlannedGate
 from goldsmith.settings import airflow_url
 from goldsmith.spec.pipeline import Pipeline
@@ -41,8 +42,8 @@ def pipeline_docs(plan: Plan, spec: Pipeline) -> str:
 
 def _links(spec: Pipeline) -> str:
     """To the pipeline's runs, and to what to do when something is wrong."""
-    url, name = airflow_url(), quote(spec.name)
-    links = {"runs": f"{url}/dags/{name}/runs", "tasks": f"{url}/dags/{name}/tasks"} if url else {}
+    page = dag_page(url, spec.name) if (url := airflow_url()) else ""
+    links = {"runs": f"{page}/runs", "tasks": f"{page}/tasks"} if page else {}
     if spec.alerts and (to := spec.alerts.runbook_of(node="", owner=spec.owner, pipeline=spec.name)):
         links["runbook"] = to
     return "**Links**: " + ", ".join(f"[{text}]({to})" for text, to in links.items()) if links else ""
@@ -107,7 +108,7 @@ def _times(spec: Pipeline) -> str:
 
 def _owners(plan: Plan) -> str:
     """Who is asked about what."""
-    counts = Counter(node.owner for node in plan.nodes if node.kind not in ("test", "unit_test"))
+    counts = Counter(node.owner for node in plan.nodes if node.kind not in TEST_KINDS)
     if len(counts) < 2:  # the DAG's page names the one anyway
         return ""
     named = ", ".join(f"{owner} ({number})" for owner, number in counts.most_common(_OWNERS))

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from goldsmith.dbt.batch_events import BatchReader, rows_of
+from goldsmith.dbt.node import TEST_KINDS
 from goldsmith.dbt.pace import Pace
 from goldsmith.results.microbatch import Microbatches
 
@@ -127,7 +128,7 @@ class EventReader:
         unique_id = str(node["unique_id"])
         batches = self.batches.ended(unique_id)
         rows = rows_of(result.get("adapter_response")) if batches is None else batches.rows
-        is_test = node.get("resource_type") in ("test", "unit_test")
+        is_test = node.get("resource_type") in TEST_KINDS
         message = str(result.get("message") or "") + (batches.said if batches else "")
         # dbt calls it an error of the node; its summary says that it was skipped.
         is_cancelled = unique_id in self._cancelled and result.get("status") == "error"

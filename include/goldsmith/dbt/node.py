@@ -7,7 +7,9 @@ from typing import Any
 
 from goldsmith.spec.node import NodeMeta
 
-EXECUTABLE = ("model", "seed", "snapshot", "function", "test", "unit_test")
+TEST_KINDS = ("test", "unit_test")
+"""dbt's resource types of tests."""
+EXECUTABLE = ("model", "seed", "snapshot", "function", *TEST_KINDS)
 """dbt's resource types that `dbt build` runs; of saved queries and exposures dbt Core runs nothing (`NO-OP`)."""
 NOT_EXECUTABLE = (
     *("source", "exposure", "analysis", "operation", "sql_operation", "macro", "doc", "group", "fixture"),

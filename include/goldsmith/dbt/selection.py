@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
-from goldsmith.dbt.node import Node
+from goldsmith.dbt.node import TEST_KINDS, Node
 
 _PLAIN = re.compile(r"(?P<method>path|tag|package):(?P<value>[^\s,*?\[\]+@\\]+)")
 
@@ -47,9 +47,7 @@ def matched(selection: Iterable[str], nodes: Mapping[str, Node], project_dir: Pa
     tests = [_predicate(term, project_dir) for term in terms_of(selection)]
     found = {uid for uid, node in nodes.items() if any(test(node) for test in tests)}
     return found | {
-        uid
-        for uid, node in nodes.items()
-        if node.kind in ("test", "unit_test") and not found.isdisjoint(node.parents)
+        uid for uid, node in nodes.items() if node.kind in TEST_KINDS and not found.isdisjoint(node.parents)
     }
 
 

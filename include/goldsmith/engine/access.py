@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from goldsmith.errors import ConfigurationError, GoldsmithError, NoApiAccess
-from goldsmith.rest import ApiRefused, Login, RestClient
+from goldsmith.errors import ApiRefused, ConfigurationError, GoldsmithError, NoApiAccess
+from goldsmith.rest import Login, RestClient
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection

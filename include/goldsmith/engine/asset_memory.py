@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import json
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from goldsmith.engine.build_state import StateStore
+from goldsmith.engine.packed import pack, unpack
 
 KEY = "assets"
 """Under which it is kept."""
@@ -30,7 +28,7 @@ class Memory:
 
     def to_dict(self) -> dict[str, str]:
         """Plain values for the task state store."""
-        held = base64.b85encode(zlib.compress(json.dumps(sorted(self.held)).encode())).decode()
+        held = pack(sorted(self.held))
         return {"until": self.until.isoformat(), "build_id": self.build_id, "held": held}
 
     def save(self, store: StateStore) -> None:
@@ -43,6 +41,6 @@ class Memory:
         kept: Mapping[str, Any] | None = store.get(KEY)
         if not kept:
             return cls(until=EARLIEST, build_id="", held=frozenset())
-        held = json.loads(zlib.decompress(base64.b85decode(kept["held"])))
+        held = unpack(kept["held"])
         until = datetime.fromisoformat(kept["until"])
         return cls(until=until, build_id=kept["build_id"], held=frozenset(held))

@@ -13,19 +13,19 @@ from typing import cast
 
 from airflow.sdk import Asset, Context
 
+from goldsmith.dbt.node import TEST_KINDS
 from goldsmith.engine.access import airflow_api
 from goldsmith.engine.asset_memory import Memory
 from goldsmith.engine.build_state import BuildState, StateStore, left_by
 from goldsmith.engine.site import Site
-from goldsmith.engine.task_states import States
 from goldsmith.errors import GoldsmithError
+from goldsmith.plan.graph import States
 from goldsmith.plan.model import PlannedNode
 
 log = logging.getLogger(__name__)
 
 _SUCCESS = "success"
 _HARMLESS = {_SUCCESS, "skipped"}
-_TESTS = ("test", "unit_test")
 _FEW = 10  # assets: Airflow takes 8 ms for each
 _IN_A_REQUEST = 1000
 
@@ -113,7 +113,7 @@ def _built(
 def _ready(nodes: Sequence[PlannedNode], site: Site, run_id: str) -> set[str]:
     """Unique ids of nodes whose task is green, and so are the tests among the nodes that read it."""
     states = site.states(run_id)
-    red = [node for node in nodes if node.kind in _TESTS and states.get(node.task_id) not in _HARMLESS]
+    red = [node for node in nodes if node.kind in TEST_KINDS and states.get(node.task_id) not in _HARMLESS]
     # A task may be red for another one of its nodes.
     shared = [node for node in red if len(site.graph.tasks[node.task_id]) > 1]
     lasts = site.last_results(run_id, shared)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import uuid
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +11,7 @@ from typing import Any, Protocol
 from airflow.sdk import Context
 from airflow.sdk.log import redact  # type: ignore[attr-defined]  # public, but re-exported silently
 
+from goldsmith.engine.packed import pack, unpack
 from goldsmith.results.microbatch import Microbatches
 from goldsmith.results.record import GOOD, NodeResult
 
@@ -109,7 +107,7 @@ class BuildState:
             "batches": {uid: batches.pack() for uid, batches in self.batches.items()},
             "failure": self.failure,
         }
-        return base64.b85encode(zlib.compress(json.dumps(values, sort_keys=True).encode())).decode()
+        return pack(values)
 
     @classmethod
     def unpack(cls, text: str) -> BuildState:
@@ -119,10 +117,10 @@ class BuildState:
             ValueError: It is something else.
         """
         try:
-            values: Mapping[str, Any] = json.loads(zlib.decompress(base64.b85decode(text)))
+            values: Mapping[str, Any] = unpack(text)
             batches = {uid: Microbatches.unpack(one) for uid, one in values.get("batches", {}).items()}
             return cls(**{**values, "settled": set(values["settled"]), "batches": batches})
-        except (zlib.error, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"no state of a build: {error}") from error
 
     def save(self, store: StateStore) -> None:

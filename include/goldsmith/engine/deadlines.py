@@ -7,8 +7,8 @@ import logging
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote
 
+from goldsmith.airflow_pages import run_page, task_page
 from goldsmith.alerts.dispatch import Dispatch
 from goldsmith.alerts.event import Event
 from goldsmith.alerts.ledger import Ledger
@@ -16,6 +16,7 @@ from goldsmith.errors import GoldsmithError
 from goldsmith.rest.records import TaskInstance
 from goldsmith.settings import airflow_url, settings
 from goldsmith.spec.alerts import DEADLINE_MISSED, Alerts
+from goldsmith.wording import some
 
 log = logging.getLogger(__name__)
 
@@ -83,9 +84,9 @@ def missed_event(
     """
     links = {}
     if url := airflow_url():
-        links["run"] = f"{url}/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}"
+        links["run"] = run_page(url, dag_id, run_id)
         if task_id:
-            links["task"] = f"{links['run']}/tasks/{quote(task_id, safe='')}"
+            links["task"] = task_page(url, dag_id, run_id, task_id)
     if runbook := alerts.runbook_of(node=name, owner=about.get("owner", ""), pipeline=dag_id):
         links["runbook"] = runbook
     return Event(
@@ -149,5 +150,4 @@ def whereabouts(tasks: Iterable[TaskInstance]) -> str:
 
 
 def _named(task_ids: list[str]) -> str:
-    more = f" and {len(task_ids) - _NAMED} more" if len(task_ids) > _NAMED else ""
-    return ", ".join(sorted(task_ids)[:_NAMED]) + more
+    return some(sorted(task_ids), _NAMED)

@@ -10,6 +10,7 @@ from airflow.sdk import BaseOperator, Context
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.gates.outcomes import RED
 from goldsmith.plan.graph import PlanGraph
+from goldsmith.wording import some
 
 _SHOWN = 10
 _HINT = (
@@ -49,9 +50,8 @@ def refuse_unknown(graph: PlanGraph, states: Mapping[str, str | None]) -> None:
     """
     red = [task_id for task_id in graph.unknown(states) if states[task_id] in RED]
     if red:
-        more = f" and {len(red) - _SHOWN} more" if len(red) > _SHOWN else ""
         raise EnvironmentProblem(
             f"{len(red)} tasks of this run are red that the dbt project does not have, as this worker sees it: "
-            f"{', '.join(red[:_SHOWN])}{more}.",
+            f"{some(red, _SHOWN)}.",
             hint=_HINT,
         )

@@ -19,6 +19,7 @@ from goldsmith.dbt.error_class import error_class
 from goldsmith.deadline import is_over
 from goldsmith.engine.task_end import Failed, NodeFailed
 from goldsmith.spec.pipeline import Retries
+from goldsmith.wording import some
 
 log = logging.getLogger(__name__)
 
@@ -116,8 +117,7 @@ def _said(failed: Iterable[Failed]) -> str:
         found = error_class(one.message)
         kind = "test failure" if one.status == _RED else found.name if found else "error of no known class"
         named.append(f"{one.node.name} ({kind})")
-    more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
-    return ", ".join(named[:_NAMED]) + more
+    return some(named, _NAMED)
 
 
 def _logged(reason: str) -> str:

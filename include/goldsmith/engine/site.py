@@ -12,16 +12,16 @@ from datetime import timedelta
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from airflow.sdk import Context
 
-from goldsmith.engine.dbt.invocation import DbtStopped, Invocations
+from goldsmith.airflow_pages import dag_page, run_page
+from goldsmith.engine.dbt.invocation import Invocations
 from goldsmith.engine.dbt.timeouts import NodeTimeouts
 from goldsmith.engine.dbt.workspace import SESSION_VARIABLE, DbtTarget, Workspace, workspace
-from goldsmith.engine.task_states import States, task_states
-from goldsmith.errors import EnvironmentProblem, GoldsmithError
-from goldsmith.plan.graph import PlanGraph
+from goldsmith.engine.task_states import task_states
+from goldsmith.errors import DbtStopped, EnvironmentProblem, GoldsmithError
+from goldsmith.plan.graph import PlanGraph, States
 from goldsmith.plan.model import Plan, PlannedNode
 from goldsmith.results.record import NodeResult
 from goldsmith.results.store import ResultStore
@@ -109,17 +109,16 @@ class Site:
 
     def run_url(self, run_id: str) -> str:
         """The page of a run in Airflow."""
-        return f"{airflow_url()}/dags/{quote(self.target.dag_id, safe='')}/runs/{quote(run_id, safe='')}"
+        return run_page(airflow_url(), self.target.dag_id, run_id)
 
     def named_run(self, run_id: str) -> dict[str, str]:
         """What tells dbt's packages which run it is: the variables that Elementary reads."""
-        pipeline = f"{airflow_url()}/dags/{quote(self.target.dag_id, safe='')}"
         return {
             "ORCHESTRATOR": "airflow",
             "JOB_ID": self.target.dag_id,
             "JOB_NAME": self.target.dag_id,
             "JOB_RUN_ID": run_id,
-            "JOB_URL": pipeline,
+            "JOB_URL": dag_page(airflow_url(), self.target.dag_id),
             "JOB_RUN_URL": self.run_url(run_id),
             "DBT_ENV": self.target.target,
         }

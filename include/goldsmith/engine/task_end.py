@@ -50,7 +50,7 @@ class NodeFailed(GoldsmithError):  # noqa: N818 - it names what happened to the 
     Args:
         message: What dbt said about each.
         hint: How to run them by hand.
-        failed: The nodes; empty in another process than the task's own.
+        failed: The nodes.
     """
 
     def __init__(self, message: str, *, hint: str = "", failed: Sequence[Failed] = ()) -> None:

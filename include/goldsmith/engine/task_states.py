@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
-States = Mapping[str, str | None]
-"""Task id to its state in Airflow."""
+from goldsmith.plan.graph import States
 
 
 def task_states(dag_id: str, run_id: str, task_ids: list[str] | None = None) -> States:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from goldsmith.plan.graph import PlanGraph
+from goldsmith.plan.graph import PlanGraph, States
 from goldsmith.plan.model import PlannedNode
 from goldsmith.results.record import GOOD
 
@@ -18,8 +18,6 @@ _WARN, _HELD_BY_DBT = "warn", "skipped"
 _STALE = (
     "error"  # dbt's status of a source that is too old; one that cannot be looked at is a `runtime error`
 )
-
-States = Mapping[str, str | None]
 
 
 def outcomes(

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from goldsmith.dbt.node import TEST_KINDS
 from goldsmith.gates.outcomes import FAILED, PASSED, WARNED
 from goldsmith.plan.model import PlannedNode
 from goldsmith.spec.gate import CountLimit, Gate, SeverityLimit, percent
@@ -15,10 +16,9 @@ WARN = "warn"
 BLOCK = "block"
 UNKNOWN = "not measured"
 
-_TESTS = ("test", "unit_test")
 _ABOUT = {
-    "failed_tests": (_TESTS, FAILED),
-    "warned_tests": (_TESTS, WARNED),
+    "failed_tests": (TEST_KINDS, FAILED),
+    "warned_tests": (TEST_KINDS, WARNED),
     "failed_models": (("model", "seed", "snapshot", "function"), FAILED),
     "stale_sources": (("source",), FAILED),
 }

@@ -59,7 +59,7 @@ class GateTable:
 
     def write(self, run_id: str, verdict: Verdict) -> None:
         """Add a verdict, with one statement; make the table where it is missing."""
-        from goldsmith.warehouse.statements import NoSuchTable
+        from goldsmith.errors import NoSuchTable
 
         rows = self._rows(run_id, verdict)
         marks = ", ".join(f"cast(%s as {self._types[kind]})" for kind in _COLUMNS.values())
@@ -79,7 +79,7 @@ class GateTable:
             layer: The layer.
             rules: The rules.
         """
-        from goldsmith.warehouse.statements import NoSuchTable
+        from goldsmith.errors import NoSuchTable
 
         wanted = list(rules)
         if not wanted:
@@ -99,7 +99,8 @@ class GateTable:
 
     def _make(self) -> None:
         """Make the schema first, where that is what is missing: dbt makes only those that its models stand in."""
-        from goldsmith.warehouse.statements import NoSuchTable, quoted_name
+        from goldsmith.errors import NoSuchTable
+        from goldsmith.warehouse.statements import quoted_name
 
         columns = ", ".join(f"{name} {self._types[kind]}" for name, kind in _COLUMNS.items())
         make_table = f"create table if not exists {self._table} ({columns})"

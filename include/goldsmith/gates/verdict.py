@@ -12,15 +12,15 @@ from goldsmith.gates.outcomes import (
     FAILED,
     HARMLESS,
     LetPass,
-    States,
     outcomes,
     stale_sources,
     tolerated_tasks,
 )
 from goldsmith.gates.rules import BLOCK, PASS, UNKNOWN, WARN, Fact, RuleResult, count_rules
-from goldsmith.plan.graph import PlanGraph
+from goldsmith.plan.graph import PlanGraph, States
 from goldsmith.plan.model import PlannedGate
 from goldsmith.spec.gate import Gate
+from goldsmith.wording import some
 
 APPROVED, REJECTED, UNANSWERED = "approved", "rejected", "unanswered"
 NOT_RUN = "not_run"
@@ -125,8 +125,7 @@ class Verdict:
         """What blocks, in one line."""
         said = [f"{one.rule} {one.shown}, {one.allowed}" for one in self.rules if one.outcome == BLOCK]
         tasks = [f"{task} ({state})" for task, state in sorted(self.stopped_by.items())]
-        more = f" and {len(tasks) - _NAMED} more" if len(tasks) > _NAMED else ""
-        behind = f": {', '.join(tasks[:_NAMED])}{more}" if tasks else ""
+        behind = f": {some(tasks, _NAMED)}" if tasks else ""
         return f"{'; '.join(said)}{behind}"
 
     def lines(self, *, width: int = 110) -> list[str]:

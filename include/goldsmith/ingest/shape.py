@@ -10,6 +10,7 @@ from psycopg import sql
 from goldsmith.errors import IngestError
 from goldsmith.ingest.names import Connection, Names
 from goldsmith.spec.ingest import LOAD_TIMESTAMP, Ingest
+from goldsmith.wording import some
 
 _KINDS = {
     "v": "a view",
@@ -140,5 +141,4 @@ def _list(names: object) -> str:
 
 
 def _some(faults: Sequence[str]) -> str:
-    more = f"; and {len(faults) - 5} more" if len(faults) > 5 else ""
-    return "; ".join(faults[:5]) + more
+    return some(faults, 5, between="; ")

@@ -18,7 +18,7 @@ from goldsmith.errors import ConfigurationError, EnvironmentProblem, GoldsmithEr
 from goldsmith.settings import Settings
 from goldsmith.spec.pipeline import Pipeline
 from goldsmith.stack.stack import local_stack
-from goldsmith.wording import nearest
+from goldsmith.wording import did_you_mean
 
 
 def choose_pipeline(here: Settings, name: str | None) -> tuple[Pipeline, Path]:
@@ -39,7 +39,7 @@ def choose_pipeline(here: Settings, name: str | None) -> tuple[Pipeline, Path]:
     if broken := found.broken_one(chosen):
         raise broken.error
     raise ConfigurationError(
-        f"No pipeline is called {chosen!r}.{nearest(chosen, found.names)}{_unread(found)}"
+        f"No pipeline is called {chosen!r}. {did_you_mean(chosen, found.names)}{_unread(found)}"
     )
 
 

@@ -11,11 +11,12 @@ import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import quote
 
+from goldsmith.dbt.node import TEST_KINDS
 from goldsmith.plan.model import PlannedBuild, PlannedGate
 from goldsmith.spec.pipeline import Pipeline
 
 _PART = re.compile(r'"((?:[^"]|"")*)"|`((?:[^`]|``)*)`|([^."`]+)')
-_WITHOUT = ("test", "unit_test", "source", "function")
+_WITHOUT = (*TEST_KINDS, "source", "function")
 
 
 def asset_uri(pipeline: Pipeline, kind: str, relation: str) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Sequence
-from difflib import get_close_matches
 
 from goldsmith.errors import SelectionError
 from goldsmith.plan.model import Plan
+from goldsmith.wording import nearest
 
 _MAY_BE_EMPTY = re.compile(r"\b(result|state|source_status):")
 _NAME = re.compile(r"^(?:\d*[+@]|@)?(?P<name>[\w.*-]+)(?:\+\d*)?$")
@@ -53,5 +53,5 @@ def _nearest(terms: Iterable[str], plan: Plan) -> str:
     for part in ",".join(terms).split(","):
         match = _NAME.match(part)
         if part not in names | tags:
-            near += get_close_matches(match["name"] if match else part, sorted(names | tags), n=3)
+            near += nearest(match["name"] if match else part, names | tags)
     return f"Did you mean {' or '.join(dict.fromkeys(near))}?" if near else ""

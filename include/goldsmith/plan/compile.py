@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from difflib import get_close_matches
 
 from goldsmith.dbt.node import Node
 from goldsmith.errors import PlanError
@@ -31,6 +30,7 @@ from goldsmith.plan.stages import (
 )
 from goldsmith.plan.tasks import put_into_tasks
 from goldsmith.spec.pipeline import Pipeline
+from goldsmith.wording import did_you_mean
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,12 +200,11 @@ def _add_ingest(upstream: dict[str, set[str]], pipeline: Pipeline, graph: Mappin
             sources[node.table].append(uid)
     for ingest in pipeline.ingest:
         if ingest.source not in sources:
-            near = get_close_matches(ingest.source, sources, n=1)
             raise PlanError(
                 f"The ingest of {ingest.file} fills {ingest.source}, which is no source of the dbt project.",
-                hint=f"Did you mean {near[0]}?"
-                if near
-                else f"Sources: {', '.join(sorted(sources)) or 'none'}.",
+                hint=did_you_mean(
+                    ingest.source, sources, f"Sources: {', '.join(sorted(sources)) or 'none'}."
+                ),
             )
         for uid in sources[ingest.source]:
             for reader in [uid] if uid in upstream else _readers(uid, graph, upstream):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 
 from goldsmith.errors import PlanError
+from goldsmith.wording import did_you_mean
 
 
 def node_meant(name: str, nodes: Mapping[str, str]) -> str:
@@ -28,8 +28,7 @@ def node_meant(name: str, nodes: Mapping[str, str]) -> str:
             f"A deadline is about {name!r}, and {len(found)} nodes have that name.",
             hint=f"Write the unique id: {' or '.join(sorted(found))}",
         )
-    near = get_close_matches(name, sorted(set(nodes.values())), n=3)
     raise PlanError(
         f"A deadline is about {name!r}, and the pipeline has no node of that name.",
-        hint=f"Did you mean {' or '.join(near)}?" if near else "goldsmith plan lists them.",
+        hint=did_you_mean(name, nodes.values(), "goldsmith plan lists them."),
     )

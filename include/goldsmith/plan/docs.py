@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from goldsmith.dbt.node import Column, Node
+from goldsmith.dbt.node import TEST_KINDS, Column, Node
 from goldsmith.plan.model import dbt_command_line
 from goldsmith.plan.select import Selection
+from goldsmith.wording import some
 
-_TESTS = ("test", "unit_test")
 _NAMED = 20
 
 
@@ -27,7 +27,7 @@ def nodes_docs(
     readers: dict[str, list[str]] = defaultdict(list)
     for node in nodes.values():
         for parent in node.parents:
-            (tests if node.kind in _TESTS else readers)[parent].append(node.name)
+            (tests if node.kind in TEST_KINDS else readers)[parent].append(node.name)
     return {
         uid: _node_docs(
             node,
@@ -53,9 +53,9 @@ def _node_docs(
         "owner": node.owner,
         "tags": ", ".join(node.tags),
         "file": f"`{node.file}`",
-        "reads": _named(reads),
-        "read by": _named(readers),
-        "tests": _named(tests),
+        "reads": some(reads, _NAMED),
+        "read by": some(readers, _NAMED),
+        "tests": some(tests, _NAMED),
         "on a laptop": f"`{dbt_command_line(verb, select.text, more=select.more)}`",
     }
     parts = [
@@ -67,11 +67,6 @@ def _node_docs(
             "\n".join(["| column | type | description |", "|---|---|---|", *map(_row, node.columns)])
         )
     return "\n\n".join(part for part in parts if part)
-
-
-def _named(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
 
 
 def _row(column: Column) -> str:

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 
-from goldsmith.dbt.node import Node
+from goldsmith.dbt.node import TEST_KINDS, Node
 from goldsmith.errors import PlanError
 
 
@@ -66,7 +66,7 @@ def _test_edges(
     nodes: Mapping[str, Node], parents: Mapping[str, set[str]], order: list[str]
 ) -> dict[str, set[str]]:
     """For each node the tests it has to wait for, beyond those a parent of it waits for."""
-    flow = [uid for uid in order if nodes[uid].kind not in ("test", "unit_test")]
+    flow = [uid for uid in order if nodes[uid].kind not in TEST_KINDS]
     bit = {uid: 1 << index for index, uid in enumerate(flow)}
     no_wait = {uid for uid in flow if nodes[uid].kind == "function"}  # dbt lets a function wait for no test
     above = _ancestor_sets(flow, parents, bit)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from difflib import get_close_matches
 
-from goldsmith.dbt.node import Node
+from goldsmith.dbt.node import TEST_KINDS, Node
 from goldsmith.errors import PlanError
 from goldsmith.spec.gate import Gate
 from goldsmith.spec.pipeline import Pipeline
+from goldsmith.wording import did_you_mean
 
 _BUILT = ("model", "seed", "snapshot")
-_TESTS = ("test", "unit_test")
 
 
 def check_gates(pipeline: Pipeline, executable: Mapping[str, Node], layers: Mapping[str, str]) -> None:
@@ -48,7 +47,7 @@ def _check_model(
         mine = sorted(node.name for uid, node in built.items() if layers[uid] == layer)
         raise PlanError(
             f"{where} sets limits for {model!r}, and the pipeline has no model, seed or snapshot of that name.",
-            hint=_nearest(model, mine or sorted(node.name for node in built.values())),
+            hint=did_you_mean(model, mine or sorted(node.name for node in built.values())),
         )
     if not here:
         raise PlanError(
@@ -64,14 +63,14 @@ def _check_model(
     for column in sorted(set(gate.nulls.get(model, ())) - known) if known else ():
         raise PlanError(
             f"{where} sets a limit for nulls in {model}.{column}, and the project describes no such column of {model}.",
-            hint=f"{_nearest(column, sorted(known))} A new column? Describe it in the model's YAML.",
+            hint=f"{did_you_mean(column, sorted(known))} A new column? Describe it in the model's YAML.",
         )
 
 
 def _check_tags(layer: str, gate: Gate, members: Collection[Node], sources: Collection[Node]) -> None:
     about = {
-        "failed_tests": [node for node in members if node.kind in _TESTS],
-        "warned_tests": [node for node in members if node.kind in _TESTS],
+        "failed_tests": [node for node in members if node.kind in TEST_KINDS],
+        "warned_tests": [node for node in members if node.kind in TEST_KINDS],
         "failed_models": [node for node in members if node.kind in (*_BUILT, "function")],
         "stale_sources": list(sources),
     }
@@ -82,13 +81,5 @@ def _check_tags(layer: str, gate: Gate, members: Collection[Node], sources: Coll
                 what = key.partition("_")[2]
                 raise PlanError(
                     f"The gate of {layer} sets `{key}` for the tag {limit.tag!r}, which none of its {what} has.",
-                    hint=_nearest(limit.tag, known) if known else f"None of its {what} has a tag.",
+                    hint=did_you_mean(limit.tag, known) if known else f"None of its {what} has a tag.",
                 )
-
-
-def _nearest(name: str, known: Collection[str]) -> str:
-    near = get_close_matches(name, known, n=3)
-    if near:
-        return f"Did you mean {' or '.join(near)}?"
-    listed = sorted(known)
-    return f"There are: {', '.join(listed[:10])}{' and more' if len(listed) > 10 else ''}."

@@ -10,6 +10,9 @@ from goldsmith.plan.edges import topological_order
 from goldsmith.plan.groups import unit_group_id
 from goldsmith.plan.model import Plan, PlannedNode
 
+States = Mapping[str, str | None]
+"""Task id to its state in Airflow."""
+
 
 def nodes_by_task(nodes: Iterable[PlannedNode]) -> dict[str, tuple[PlannedNode, ...]]:
     """Task id to the nodes of the task, the one it is named after first."""
@@ -56,7 +59,7 @@ class PlanGraph:
         """Task id to its place in an order in which every task comes after what it waits for."""
         return {task_id: place for place, task_id in enumerate(topological_order(self.parents))}
 
-    def unknown(self, states: Mapping[str, str | None]) -> list[str]:
+    def unknown(self, states: States) -> list[str]:
         """The ids of the nodes' tasks of a run that this plan lacks: the run's DAG was made from another plan.
 
         Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
-from goldsmith.dbt.node import Node
+from goldsmith.dbt.node import TEST_KINDS, Node
 from goldsmith.errors import PlanError
 from goldsmith.plan.edges import topological_order
 from goldsmith.plan.names import folder_name
@@ -32,9 +32,7 @@ def assign_layers(
     Raises:
         PlanError: A node matches two layers, or the nodes form a cycle.
     """
-    layers = {
-        uid: _layer_of(node, matches) for uid, node in nodes.items() if node.kind not in ("test", "unit_test")
-    }
+    layers = {uid: _layer_of(node, matches) for uid, node in nodes.items() if node.kind not in TEST_KINDS}
     layers |= _ephemerals(nodes, layers, list(matches), with_readers=not is_for_ids)
     reached = _reached(nodes, layers, {layer: index for index, layer in enumerate(matches)})
     for uid, node in nodes.items():

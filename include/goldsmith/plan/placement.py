@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from goldsmith.plan.model import Plan
+from goldsmith.wording import some
 
 _PLACES = frozenset(
     {
@@ -34,6 +35,5 @@ def unheard(plan: Plan) -> str:
     }
     if not asking:
         return ""
-    named = [f"{name} ({', '.join(keys)})" for name, keys in sorted(asking.items())[:_NAMED]]
-    more = f" and {len(asking) - _NAMED} more" if len(asking) > _NAMED else ""
-    return f"reach only retries and cleared tasks, for builds run the nodes: {', '.join(named)}{more}"
+    named = some((f"{name} ({', '.join(keys)})" for name, keys in sorted(asking.items())), _NAMED)
+    return f"reach only retries and cleared tasks, for builds run the nodes: {named}"

@@ -8,10 +8,9 @@ from collections.abc import Collection, Sequence
 from rich.text import Text
 from rich.tree import Tree
 
+from goldsmith.dbt.node import TEST_KINDS
 from goldsmith.plan.graph import nodes_by_task
 from goldsmith.plan.model import Plan, PlannedNode
-
-_TESTS = ("test", "unit_test")
 
 
 def plan_head(plan: Plan) -> str:
@@ -69,12 +68,12 @@ def _counts(nodes: Sequence[PlannedNode]) -> str:
 
 def _add_group(branch: Tree, group: str, nodes: list[PlannedNode]) -> None:
     """One line for the node and one for each of its tests below it; tests that share a task stand below that."""
-    own = next((node for node in nodes if node.kind not in _TESTS), None)
+    own = next((node for node in nodes if node.kind not in TEST_KINDS), None)
     # An id may be a hash only: the name says more.
     title = own.name if own and own.kind != "source" else group
     below = branch.add(_line(title, own.kind.replace("_", " ") if own else "tests"))
     for task_id, members in nodes_by_task(nodes).items():
-        tests = [node for node in members if node.kind in _TESTS]
+        tests = [node for node in members if node.kind in TEST_KINDS]
         label = task_id.rpartition(".")[2]
         if len(members) == 1 and tests and tests[0].display_name == tests[0].label:
             below.add(_line(label, tests[0].kind.replace("_", " ")))

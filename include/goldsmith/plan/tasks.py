@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from goldsmith.dbt.node import TEST_KINDS
 from goldsmith.plan.model import PlannedGate, PlannedNode
 from goldsmith.plan.names import TESTS, UNIT_TESTS, joint_id
 from goldsmith.spec.pipeline import Pipeline
@@ -27,7 +28,6 @@ from goldsmith.spec.pipeline import Pipeline
 MOST_TASKS = 2_000
 
 TEST, MODEL_TESTS, MODEL = "test", "model_tests", "model"
-_TEST_KINDS = ("test", "unit_test")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,7 +110,7 @@ def _new_ids(nodes: Sequence[PlannedNode], how: str) -> tuple[dict[str, str], di
     alone = _alone(nodes)
     joints: dict[str, _Joint] = {}
     for node in nodes:
-        if node.kind in _TEST_KINDS and node.task_id not in alone:
+        if node.kind in TEST_KINDS and node.task_id not in alone:
             head = heads.get(node.unit)
             if how == MODEL and head and head.build == node.build:
                 ids[node.task_id] = head.task_id
@@ -125,14 +125,14 @@ def _alone(nodes: Sequence[PlannedNode]) -> set[str]:
 
     A test waits for another one where an ephemeral model stands between what the two read.
     """
-    alone = {node.task_id for node in nodes if node.kind in _TEST_KINDS and node.operator_kwargs}
+    alone = {node.task_id for node in nodes if node.kind in TEST_KINDS and node.operator_kwargs}
     if not alone:
         return alone
     unit_of = {node.task_id: node.unit for node in nodes}
     below: dict[str, list[str]] = defaultdict(list)
     for node in nodes:
         for before in node.upstream:
-            if node.kind in _TEST_KINDS and node.unit and unit_of.get(before) == node.unit:
+            if node.kind in TEST_KINDS and node.unit and unit_of.get(before) == node.unit:
                 below[before].append(node.task_id)
     ahead = list(alone)
     while ahead:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from urllib.parse import quote
 
+from goldsmith.airflow_pages import report_page, run_page, task_page
 from goldsmith.alerts.event import Event
 from goldsmith.alerts.ledger import Incident
+from goldsmith.dbt.node import TEST_KINDS
 from goldsmith.gates.rules import BLOCK
 from goldsmith.gates.verdict import Verdict
 from goldsmith.plan.graph import PlanGraph
@@ -214,16 +215,13 @@ class Events:
                 yield node.name
 
     def _links(self, task_id: str, *, name: str, owner: str, view: str = "") -> dict[str, str]:
-        found = {}
-        if self.airflow_url:
-            ids = f"{quote(self.graph.plan.pipeline, safe='')}/runs/{quote(self.run_id, safe='')}"
-            run = f"{self.airflow_url}/dags/{ids}"
+        found, ids = {}, (self.graph.plan.pipeline, self.run_id)
+        if url := self.airflow_url:
             if task_id:
-                tab = f"/plugin/{view}" if view else ""
-                found["task"] = f"{run}/tasks/{quote(task_id, safe='')}{tab}"
-            found |= {"run": run, "report": f"{run}/plugin/dbt-report"}
-        if url := self.alerts.runbook_of(node=name, owner=owner, pipeline=self.graph.plan.pipeline):
-            found["runbook"] = url
+                found["task"] = task_page(url, *ids, task_id, tab=view)
+            found |= {"run": run_page(url, *ids), "report": report_page(url, *ids)}
+        if runbook := self.alerts.runbook_of(node=name, owner=owner, pipeline=self.graph.plan.pipeline):
+            found["runbook"] = runbook
         return found
 
 
@@ -248,7 +246,7 @@ def last_greens(subjects: Iterable[str], earlier: Iterable[tuple[str, Mapping[st
 def _kind(node: PlannedNode, *, is_bad: bool) -> str:
     if node.kind == "source":
         return SOURCE_STALE
-    if node.kind in ("test", "unit_test"):
+    if node.kind in TEST_KINDS:
         return TEST_FAILED if is_bad else TEST_WARNED
     return MODEL_FAILED
 

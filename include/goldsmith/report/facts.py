@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from goldsmith.dbt.node import TEST_KINDS
 from goldsmith.gates.rules import BLOCK, PASS, RuleResult
 from goldsmith.gates.verdict import Verdict, said_by
 from goldsmith.plan.graph import nodes_by_task
@@ -18,7 +19,7 @@ from goldsmith.results.record import NodeResult
 GOOD, WARN, BAD, HELD, IDLE = "good", "warn", "bad", "held", "idle"
 """How a node fared: done, done with a warning, failed, held back by another one, not run."""
 CONDITIONS = (GOOD, WARN, BAD, HELD, IDLE)
-TESTS = ("test", "unit_test")
+WORDS = {GOOD: "green", WARN: "warned", BAD: "failed", HELD: "held back", IDLE: "not run"}
 _OF_STATUS = {"success": GOOD, "pass": GOOD, "warn": WARN, "skipped": HELD}
 _OF_STATE = {"success": GOOD, "failed": BAD, "upstream_failed": HELD}
 _RED = {"failed", "upstream_failed"}
@@ -52,7 +53,7 @@ class NodeFacts:
     @property
     def is_test(self) -> bool:
         """Whether it is a test or a unit test."""
-        return self.node.kind in TESTS
+        return self.node.kind in TEST_KINDS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

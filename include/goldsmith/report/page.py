@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from goldsmith.airflow_pages import run_page, task_page
 from goldsmith.pages.page import Pages
-from goldsmith.report.facts import BAD, CONDITIONS, HELD, WARN, NodeFacts, RunFacts
+from goldsmith.report.facts import BAD, CONDITIONS, HELD, WARN, WORDS, NodeFacts, RunFacts
 from goldsmith.report.lineage import lineage, longest_chain
 from goldsmith.report.summary import Changes
 from goldsmith.report.timeline import timeline
@@ -15,7 +16,6 @@ from goldsmith.report.timeline import timeline
 # So that a page stays small however bad the run was; the tab `dbt` of a task has everything.
 _FAILED, _WARNED, _OPEN, _SLOWEST, _CHANGED = 50, 20, 8, 15, 30
 _TEXT, _CELL = 4000, 120  # characters
-WORDS = {"good": "green", "warn": "warned", "bad": "failed", "held": "held back", "idle": "not run"}
 KINDS = {"unit_test": "unit test", "source": "freshness"}
 
 _PAGES = Pages("goldsmith.report", style="report.css", script="report.js")
@@ -85,21 +85,20 @@ class _Links:
     """Links into Airflow."""
 
     def __init__(self, airflow_url: str, run: RunFacts) -> None:
-        ids = "/".join(quote(part, safe="") for part in (run.pipeline, "runs", run.run_id))
-        self._run = f"{airflow_url.rstrip('/')}/dags/{ids}" if airflow_url else ""
-        self._page = "/".join(quote(part, safe="") for part in (run.pipeline, run.run_id))
+        self._url, self._ids = airflow_url.rstrip("/"), (run.pipeline, run.run_id)
 
     def run(self) -> str:
         """The run's page; empty without an address of Airflow."""
-        return self._run
+        return run_page(self._url, *self._ids) if self._url else ""
 
     def task(self, node: NodeFacts) -> str:
         """The page of a node's task."""
-        return f"{self._run}/tasks/{quote(node.node.task_id, safe='')}" if self._run else ""
+        return task_page(self._url, *self._ids, node.node.task_id) if self._url else ""
 
     def tab(self, node: NodeFacts) -> str:
         """The same inside Airflow, where the report is shown in a frame: what dbt said about it."""
-        return f"../../../task/{self._page}/{quote(node.node.task_id, safe='')}"
+        ids = "/".join(quote(part, safe="") for part in (*self._ids, node.node.task_id))
+        return f"../../../task/{ids}"
 
 
 def _cut(text: str, most: int) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from goldsmith.report.facts import BAD, GOOD, WARN, RunFacts
+from goldsmith.report.facts import BAD, GOOD, WARN, WORDS, RunFacts
 
 _SLOWER, _MUCH = 2.0, 2.0  # times as long, and seconds: less is noise
 _ROWS_CHANGED = 0.5
@@ -100,12 +100,12 @@ def changes_since(before: Summary, now: Summary) -> Changes:
             found.append(
                 (
                     rank,
-                    Change(unique_id=uid, what=f"{_WORDS[was]} → {_WORDS[condition]}", condition=condition),
+                    Change(unique_id=uid, what=f"{WORDS[was]} → {WORDS[condition]}", condition=condition),
                 )
             )
         elif condition != was and WARN in (condition, was):
             found.append(
-                (1, Change(unique_id=uid, what=f"{_WORDS[was]} → {_WORDS[condition]}", condition=condition))
+                (1, Change(unique_id=uid, what=f"{WORDS[was]} → {WORDS[condition]}", condition=condition))
             )
         elif condition == GOOD and seconds > took * _SLOWER and seconds - took > _MUCH:
             found.append(
@@ -122,9 +122,6 @@ def changes_since(before: Summary, now: Summary) -> Changes:
     found += [(5, one) for one in _of_other_size(before, now)]
     ordered = sorted(found, key=lambda one: (one[0], one[1].unique_id))
     return Changes(before=before, changes=tuple(one for _, one in ordered))
-
-
-_WORDS = {"good": "green", "warn": "warned", "bad": "failed", "held": "held back", "idle": "not run"}
 
 
 def _of_other_size(before: Summary, now: Summary) -> list[Change]:

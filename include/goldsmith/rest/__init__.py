@@ -9,11 +9,10 @@ from goldsmith.rest.records import (
     Run,
     TaskInstance,
 )
-from goldsmith.rest.transport import ApiRefused, Login
+from goldsmith.rest.transport import Login
 
 __all__ = [
     "COMPONENTS",
-    "ApiRefused",
     "ComponentHealth",
     "Dag",
     "ImportFailure",

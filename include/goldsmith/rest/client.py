@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from goldsmith.errors import ApiRefused
 from goldsmith.rest.marking import Marking
 from goldsmith.rest.questions import Questions
 from goldsmith.rest.records import (
@@ -23,7 +24,7 @@ from goldsmith.rest.records import (
     read_task_instance,
     read_time,
 )
-from goldsmith.rest.transport import ApiRefused, Query, quoted, run_path
+from goldsmith.rest.transport import Query, quoted, run_path
 
 PAGE = 100  # Airflow's default [api] maximum_page_limit
 COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")

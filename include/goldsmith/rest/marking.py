@@ -10,8 +10,9 @@ from typing import Any
 
 import httpx
 
+from goldsmith.errors import ApiRefused
 from goldsmith.rest.records import OthersMarks
-from goldsmith.rest.transport import ApiRefused, Query, Transport, quoted, run_path
+from goldsmith.rest.transport import Query, Transport, quoted, run_path
 
 NOTE_LENGTH = 1000  # Airflow's limit
 _LOOKS = 4

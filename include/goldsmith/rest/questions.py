@@ -9,8 +9,9 @@ from typing import Any
 
 import httpx
 
+from goldsmith.errors import ApiRefused
 from goldsmith.rest.records import read_time
-from goldsmith.rest.transport import ApiRefused, Transport, quoted, run_path
+from goldsmith.rest.transport import Transport, quoted, run_path
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,20 +10,11 @@ from urllib.parse import quote, urlsplit
 import httpx
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
-from goldsmith.errors import ConfigurationError, EnvironmentProblem
+from goldsmith.errors import ApiRefused, ConfigurationError, EnvironmentProblem
 
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _USERS_MISTAKES = {400, 422}
 Query = str | int | Sequence[str]
-
-
-class ApiRefused(EnvironmentProblem):
-    """Airflow answered, and said no; `status` is HTTP's, `detail` what Airflow said of the reason."""
-
-    def __init__(self, message: str, *, hint: str = "", status: int = 0, detail: str = "") -> None:
-        super().__init__(message, hint=hint)
-        self.status = status
-        self.detail = detail
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
+from goldsmith.wording import some
+
 _FORMATS = {4: "%Y", 7: "%Y-%m", 10: "%Y-%m-%d", 13: "%Y-%m-%dT%H"}
 """Length of a batch's name to its format: year, month, day, hour."""
 _LONGEST = {4: timedelta(days=366), 7: timedelta(days=31), 10: timedelta(days=1), 13: timedelta(hours=1)}
@@ -107,9 +109,7 @@ def named(names: Collection[str], *, most: int = 5) -> str:
         >>> named(["2026-11-20", "2026-11-21", "2026-11-30"])
         '2026-11-20 to 2026-11-21, 2026-11-30'
     """
-    found = [first if first == last else f"{first} to {last}" for first, last in ranges(names)]
-    more = f" and {len(found) - most} more" if len(found) > most else ""
-    return ", ".join(found[:most]) + more
+    return some((first if first == last else f"{first} to {last}" for first, last in ranges(names)), most)
 
 
 def _packed(names: Iterable[str]) -> str:

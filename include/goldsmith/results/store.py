@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from goldsmith.errors import EnvironmentProblem
+from goldsmith.errors import EnvironmentProblem, UnreadableResult
 from goldsmith.results.files import LocalFiles
 from goldsmith.results.names import file_name, folder_name, task_of
 from goldsmith.results.objects import ObjectFiles, is_object_storage
@@ -27,10 +27,6 @@ log = logging.getLogger(__name__)
 _READ_AT_ONCE = 16
 _TEXTS = ("message", "command", "lines", "compiled_sql", "failing_rows")
 """Where a secret could stand."""
-
-
-class UnreadableResultError(EnvironmentProblem):
-    """A file of results is there, but it is damaged or of a later Goldsmith."""
 
 
 def open_files(path: str) -> LocalFiles | ObjectFiles:
@@ -96,7 +92,7 @@ class ResultStore:
         """What dbt said about a task's node in a run, oldest first; empty where nothing is kept.
 
         Raises:
-            UnreadableResultError: The file is damaged.
+            UnreadableResult: The file is damaged.
         """
         folder, name = _folder(dag_id, run_id), file_name(task_id)
         content = self._files.read(folder, name)
@@ -105,7 +101,7 @@ class ResultStore:
         try:
             return tuple(map(NodeResult.from_dict, _records(content)))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UnreadableResultError(
+            raise UnreadableResult(
                 f"{self._files.location(folder, name)} is damaged, or a later Goldsmith wrote it: {error!r}",
                 hint="Clear the task: its next run adds a record in a new file.",
             ) from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
@@ -12,6 +11,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from goldsmith.spec.base import SpecModel, Timezone
 from goldsmith.spec.deadline import Clock
+from goldsmith.wording import did_you_mean
 
 MODEL_FAILED, TEST_FAILED, TEST_WARNED = "model_failed", "test_failed", "test_warned"
 GATE_BLOCKED, GATE_WAITING = "gate_blocked", "gate_waiting"
@@ -124,9 +124,8 @@ class Route(SpecModel):
     def _known_events(cls, events: tuple[str, ...]) -> tuple[str, ...]:
         for event in events:
             if event not in EVENTS:
-                near = get_close_matches(event, EVENTS, n=1)
-                meant = f"did you mean {near[0]!r}?" if near else f"events: {', '.join(EVENTS)}"
-                raise ValueError(f"{event!r} is no event; {meant}")
+                meant = did_you_mean(event, EVENTS, f"Events: {', '.join(EVENTS)}.")
+                raise ValueError(f"{event!r} is no event. {meant}")
         return events
 
     @field_validator("severities")
@@ -204,9 +203,8 @@ class Alerts(SpecModel):
         for route in self.routes:
             for name in route.channels:
                 if name not in known:
-                    near = get_close_matches(name, known, n=1)
-                    meant = f"did you mean {near[0]!r}?" if near else f"channels: {', '.join(known)}"
+                    meant = did_you_mean(name, known, f"Channels: {', '.join(known)}.")
                     raise ValueError(
-                        f"the route {route.name} leads to {name!r}, which is no channel; {meant}"
+                        f"the route {route.name} leads to {name!r}, which is no channel. {meant}"
                     )
         return self

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from difflib import get_close_matches
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, ValidationError
+
+from goldsmith.wording import did_you_mean
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -68,9 +69,8 @@ def _explain_one(fault: Any, model: type[BaseModel]) -> str:
     if fault["type"] != "extra_forbidden":
         return f"  {where}: {fault['msg'].removeprefix('Value error, ')}"
     known = sorted(_model_at(fault["loc"][:-1], model).model_fields)
-    near = get_close_matches(str(fault["loc"][-1]), known, n=1)
-    nearest = f"did you mean {near[0]!r}?" if near else f"valid keys: {', '.join(known)}"
-    return f"  {where}: unknown key; {nearest}"
+    meant = did_you_mean(str(fault["loc"][-1]), known, f"Valid keys: {', '.join(known)}.")
+    return f"  {where}: unknown key. {meant}"
 
 
 def _model_at(path: tuple[Any, ...], model: type[BaseModel]) -> type[BaseModel]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
-from difflib import get_close_matches
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
@@ -26,6 +25,7 @@ from goldsmith.spec.report import Report
 from goldsmith.spec.run import MOST_THREADS
 from goldsmith.spec.selection import Selection, Variables
 from goldsmith.spec.yaml_file import read_yaml
+from goldsmith.wording import did_you_mean
 
 DEFAULT_LAYERS: dict[str, tuple[str, ...]] = {
     "bronze": ("path:models/bronze/",),
@@ -277,9 +277,8 @@ class Pipeline(SpecModel):
             )
         for layer, gate in self.gates.items():
             if layer not in self.layers:
-                near = get_close_matches(layer, self.layers, n=1)
-                meant = f"did you mean {near[0]!r}?" if near else f"layers: {', '.join(self.layers)}"
-                raise ValueError(f"`gates` names {layer!r}, which is no layer; {meant}")
+                meant = did_you_mean(layer, self.layers, f"Layers: {', '.join(self.layers)}.")
+                raise ValueError(f"`gates` names {layer!r}, which is no layer. {meant}")
             if gate.on_block == "ask" and gate.ask_timeout >= self.run_timeout:
                 raise ValueError(
                     f"the gate of {layer} would wait {gate.ask_timeout} for an answer, and after {self.run_timeout} "
@@ -341,8 +340,7 @@ class Pipeline(SpecModel):
         if not name or not self.environments:
             return self
         if name not in self.environments:
-            near = get_close_matches(name, self.environments, n=1)
-            meant = f"Did you mean {near[0]}?" if near else f"It has {', '.join(self.environments)}."
+            meant = did_you_mean(name, self.environments, f"It has {', '.join(self.environments)}.")
             raise SpecError(
                 f"{self.name} has no environment {name!r}, which GOLDSMITH_ENVIRONMENT names. {meant}"
             )

@@ -8,15 +8,11 @@ from typing import Any
 
 import psycopg
 
-from goldsmith.errors import ConfigurationError, EnvironmentProblem
+from goldsmith.errors import ConfigurationError, EnvironmentProblem, NoSuchTable
 from goldsmith.warehouse.session import POSTGRES, kind_of, open_session, unreachable
 
 DATABRICKS = "databricks"
 Value = str | float | None
-
-
-class NoSuchTable(EnvironmentProblem):
-    """A statement names a table, or its schema, that is not there."""
 
 
 def run_statement(

@@ -5,28 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.builders import plan_of
+
 from goldsmith.check.pipeline import Planned, without_airflow
 from goldsmith.dbt.project import DbtProject
-from goldsmith.plan.model import Plan
 from goldsmith.settings import Settings
 from goldsmith.spec.pipeline import Pipeline
 
-EMPTY = Plan(
-    pipeline="shop",
-    manifest_checksum="",
-    spec_checksum="",
-    dbt_version="1.12",
-    project_name="shop",
-    layers=(),
-    tasks="test",
-    tasks_because="",
-    nodes=(),
-    gates=(),
-    builds=(),
-    not_run=(),
-    exposures=(),
-    unknown_kinds=("index (2)",),
-)
+EMPTY = plan_of((), unknown_kinds=("index (2)",))
 
 
 def test_types_that_nobody_builds_are_named(tmp_path: Path, settings_for: Callable[[Path], Settings]) -> None:

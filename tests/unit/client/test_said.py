@@ -7,12 +7,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from tests.builders import plan_of, planned_build, planned_node
 
 from goldsmith.client.said import Said, in_dbts_words
 from goldsmith.engine.build_state import BuildState
-from goldsmith.plan.model import Plan, PlannedBuild, PlannedNode
+from goldsmith.errors import ApiRefused
+from goldsmith.plan.model import PlannedNode
 from goldsmith.rest import RestClient, TaskInstance
-from goldsmith.rest.transport import ApiRefused
 
 STARTED = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -65,54 +66,13 @@ class Store:
 
 def node(name: str, kind: str = "model") -> PlannedNode:
     """A planned node of the bronze layer."""
-    return PlannedNode(
-        unique_id=f"{kind}.shop.{name}",
-        kind=kind,
-        name=name,
-        layer="bronze",
-        task_id=f"bronze.{name}",
-        display_name=name,
-        label=name,
-        group="bronze",
-        unit="",
-        select=name,
-        build="bronze.build",
-        asset="",
-        updated_by="bronze.gate",
-        upstream=("bronze.build",),
-        file="",
-        materialized="view",
-        owner="",
-        tags=(),
-        severity="",
-        relation="",
-        docs="",
-        operator_kwargs={},
+    return planned_node(
+        f"{kind}.shop.{name}", layer="bronze", build="bronze.build", upstream=("bronze.build",)
     )
 
 
-BUILD = PlannedBuild(
-    name="bronze",
-    task_id="bronze.build",
-    reconcile_id="bronze.reconcile",
-    upstream=(),
-    waits_for="all_done",
-)
-PLAN = Plan(
-    pipeline="shop",
-    manifest_checksum="",
-    spec_checksum="",
-    dbt_version="",
-    project_name="shop",
-    layers=("bronze",),
-    tasks="test",
-    tasks_because="",
-    nodes=(node("a"), node("b"), node("c"), node("t", "test")),
-    gates=(),
-    builds=(BUILD,),
-    not_run=(),
-    exposures=(),
-)
+BUILD = planned_build("bronze")
+PLAN = plan_of((node("a"), node("b"), node("c"), node("t", "test")), builds=(BUILD,))
 
 
 def task(task_id: str, state: str | None, started: datetime | None = None) -> TaskInstance:

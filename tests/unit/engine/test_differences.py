@@ -5,34 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from tests.builders import planned_node
 
 from goldsmith.engine.shared.differences import Said, differences
 from goldsmith.plan.model import PlannedNode
 
-VIEW = PlannedNode(
-    unique_id="model.shop.orders",
-    kind="model",
-    name="orders",
-    layer="silver",
-    task_id="silver.orders.run",
-    display_name="orders",
-    label="orders",
-    group="silver",
-    unit="silver.orders.run",
-    select="fqn:shop.silver.orders",
-    build="silver.build",
-    asset="",
-    updated_by="silver.gate",
-    upstream=("silver.build",),
-    file="models/silver/orders.sql",
-    materialized="view",
-    owner="",
-    tags=(),
-    severity="",
-    relation="",
-    docs="",
-    operator_kwargs={},
-)
+VIEW = planned_node("model.shop.orders", task_id="silver.orders.run", build="silver.build")
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.builders import dbt_target
 
-from goldsmith.engine.dbt.workspace import DbtTarget, Workspace
+from goldsmith.engine.dbt.workspace import Workspace
 from goldsmith.spec.run import RunOptions
 
 
@@ -19,15 +20,7 @@ def test_every_command_has_the_pipelines_variables_and_over_them_those_of_the_ru
     tmp_path: Path, asked: dict[str, object], expected: dict[str, object]
 ) -> None:
     """A command without them would build other nodes than the plan has."""
-    target = DbtTarget(
-        dag_id="shop",
-        project_dir=tmp_path,
-        profile_name="shop",
-        target="prod",
-        connection="warehouse",
-        profile_args={},
-        variables={"region": "emea", "days": 3},
-    )
+    target = dbt_target(tmp_path, variables={"region": "emea", "days": 3})
     space = Workspace(
         target=target, folder=tmp_path, profiles_dir=tmp_path, env={}, options=RunOptions(vars=asked)
     )

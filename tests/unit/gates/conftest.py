@@ -4,33 +4,21 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
+from tests.builders import plan_of, planned_gate, planned_node
 
 from goldsmith.gates.outcomes import LetPass
 from goldsmith.gates.verdict import Case
 from goldsmith.plan.graph import PlanGraph
-from goldsmith.plan.model import Plan, PlannedGate, PlannedNode
+from goldsmith.plan.model import PlannedNode
 from goldsmith.spec.gate import Gate
 
 
 def _node(task_id: str, name: str, upstream: tuple[str, ...], **more: Any) -> PlannedNode:
     layer, _, verb = task_id.split(".")
     kind = {"run": "model", "freshness": "source"}.get(verb, "test")
-    values: dict[str, Any] = {
-        **dict.fromkeys(("display_name", "label", "unit", "select", "build", "asset", "file"), ""),
-        **dict.fromkeys(("materialized", "owner", "relation", "docs"), ""),
-        "unique_id": name,
-        "kind": kind,
-        "name": name,
-        "layer": layer,
-        "task_id": task_id,
-        "group": layer,
-        "updated_by": task_id,
-        "upstream": upstream,
-        "tags": (),
-        "severity": "error" if kind == "test" else "",
-        "operator_kwargs": {},
-    }
-    return PlannedNode(**{**values, **more})
+    usual = {"kind": kind, "severity": "error" if kind == "test" else "", "materialized": "", "select": ""}
+    given = {"layer": layer, "task_id": task_id, "updated_by": task_id, "upstream": upstream}
+    return planned_node(name, **{**usual, **given, **more})
 
 
 @pytest.fixture
@@ -52,26 +40,10 @@ def graph() -> PlanGraph:
         _node("silver.c.run", "c", ("silver.b.run", "bronze.gate")),
         _node("silver.d.run", "d", ("bronze.m.run", "bronze.gate")),
     )
-    gates = []
-    for layer in ("bronze", "silver"):
-        tasks = tuple(sorted({one.task_id for one in nodes if one.layer == layer}))
-        gates.append(PlannedGate(layer=layer, task_id=f"{layer}.gate", upstream=tasks, judged=tasks))
-    plan = Plan(
-        pipeline="shop",
-        manifest_checksum="",
-        spec_checksum="",
-        dbt_version="",
-        project_name="shop",
-        layers=("bronze", "silver"),
-        tasks="test",
-        tasks_because="",
-        nodes=nodes,
-        gates=tuple(gates),
-        builds=(),
-        not_run=(),
-        exposures=(),
-    )
-    return PlanGraph(plan)
+    layers = ("bronze", "silver")
+    judged = {layer: sorted({one.task_id for one in nodes if one.layer == layer}) for layer in layers}
+    gates = tuple(planned_gate(layer, tasks) for layer, tasks in judged.items())
+    return PlanGraph(plan_of(nodes, layers=layers, gates=gates))
 
 
 @pytest.fixture

@@ -5,9 +5,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from tests import builders
+from tests.builders import planned_build, planned_gate, planned_node
 
 from goldsmith.gates.verdict import Verdict
-from goldsmith.plan.model import Plan, PlannedBuild, PlannedGate, PlannedNode
+from goldsmith.plan.model import Plan, PlannedNode
 from goldsmith.report.facts import RunFacts, run_facts
 from goldsmith.results.record import NodeResult
 
@@ -18,57 +20,26 @@ MakeRun = Callable[..., RunFacts]
 
 def planned(name: str, layer: str, *upstream: str, kind: str = "model", task_id: str = "") -> PlannedNode:
     """A node of the plan with its own task."""
-    return PlannedNode(
-        unique_id=f"{kind}.shop.{name}",
-        kind=kind,
-        name=name,
+    return planned_node(
+        f"{kind}.shop.{name}",
         layer=layer,
         task_id=task_id or f"{layer}.{name}.run",
-        display_name=name,
-        label=name,
-        group=layer,
-        unit="",
-        select=name,
         build=f"{layer}.build",
-        asset="",
-        updated_by="",
         upstream=(f"{layer}.build", *upstream),
         file=f"models/{layer}/{name}.sql",
         materialized="table",
         owner="finance",
-        tags=(),
         severity="error",
-        relation="",
-        docs="",
-        operator_kwargs={},
     )
 
 
 def plan_of(nodes: Sequence[PlannedNode]) -> Plan:
     """A plan with two layers, a gate after each."""
-    return Plan(
-        pipeline="shop",
-        manifest_checksum="",
-        spec_checksum="",
-        dbt_version="1.12.0",
-        project_name="shop",
+    return builders.plan_of(
+        sorted(nodes, key=lambda node: node.task_id),
         layers=LAYERS,
-        tasks="test",
-        tasks_because="",
-        nodes=tuple(sorted(nodes, key=lambda node: node.task_id)),
-        gates=tuple(PlannedGate(layer=one, task_id=f"{one}.gate", upstream=(), judged=()) for one in LAYERS),
-        builds=tuple(
-            PlannedBuild(
-                name=one,
-                task_id=f"{one}.build",
-                reconcile_id=f"{one}.reconcile",
-                upstream=(),
-                waits_for="all_done",
-            )
-            for one in LAYERS
-        ),
-        not_run=(),
-        exposures=(),
+        gates=tuple(planned_gate(one) for one in LAYERS),
+        builds=tuple(planned_build(one) for one in LAYERS),
     )
 
 

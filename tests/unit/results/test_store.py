@@ -16,10 +16,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from goldsmith.errors import EnvironmentProblem
+from goldsmith.errors import EnvironmentProblem, UnreadableResult
 from goldsmith.results.names import file_name, folder_name, task_of
 from goldsmith.results.record import FailingRows, NodeResult
-from goldsmith.results.store import ResultStore, UnreadableResultError
+from goldsmith.results.store import ResultStore
 
 RUN = "manual__2026-11-20T13:00:00+00:00"
 TASK = "silver.orders.run"
@@ -67,7 +67,7 @@ def test_a_damaged_file_is_named_and_does_not_stop_a_build(
     store.write("shop", RUN, [result()], append=False)
     path = Path(store.location("shop", RUN, TASK))
     path.write_bytes(content)
-    with pytest.raises(UnreadableResultError, match=str(path)):
+    with pytest.raises(UnreadableResult, match=str(path)):
         store.read("shop", RUN, TASK)
     store.write("shop", RUN, [result()], append=True)
     assert store.read("shop", RUN, TASK) == (result(),)

@@ -47,7 +47,7 @@ def test_the_default_schedule_does_not_come_beside_it() -> None:
         ({"after": "postgres://user@host/db"}, "is no URI of an asset"),
         ({"after": []}, "name the assets to wait for"),
         ({"after": {"all": [ORDERS], "any": [ORDERS]}}, "name the assets to wait for"),
-        ({"after": {"every": [ORDERS]}}, "valid keys: all, any"),
+        ({"after": {"every": [ORDERS]}}, "Valid keys: all, any"),
         ({"after": "goldsmith://shop/gold/fct_orders"}, "which shop updates itself"),
         ({"after": ORDERS, "schedule": "@once"}, "do not go together"),
         ({"window": "0s"}, "no time"),

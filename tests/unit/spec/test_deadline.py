@@ -38,7 +38,7 @@ def test_a_deadline_reads_as_it_is_meant(written: dict[str, str], text: str) -> 
         ({"by": "06:00", "timezone": "Europe/Bärlin"}, "is no time zone"),
         ({"within": "0s"}, "nothing can run in no time"),
         ({"within": "-5m"}, "is not a duration"),
-        ({"bye": "06:00"}, "did you mean 'by'?"),
+        ({"bye": "06:00"}, "Did you mean by?"),
     ],
 )
 def test_what_is_no_deadline_is_refused(written: dict[str, object], said: str) -> None:

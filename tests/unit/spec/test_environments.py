@@ -60,11 +60,11 @@ def test_a_spec_without_environments_is_the_same_everywhere() -> None:
     [
         (
             {"dev": {"connexion": "x"}},
-            "environment dev is not valid:\n  connexion: unknown key; did you mean",
+            "environment dev is not valid:\n  connexion: unknown key. Did you mean",
         ),
         (
             {"dev": {"gates": {"bronz": {}}}},
-            "`gates` names 'bronz', which is no layer; did you mean 'bronze'?",
+            "`gates` names 'bronz', which is no layer. Did you mean bronze?",
         ),
         ({"dev": {"name": "other"}}, "the environment dev cannot change `name`"),
         ({"dev": {"environments": {}}}, "the environment dev cannot change `environments`"),

@@ -62,7 +62,7 @@ def test_the_limits_are_said_in_words() -> None:
         ({"silver": {"failed_tests": {"tag": "loose"}}}, "it sets no limit: write `max`, `share` or both"),
         ({"silver": {"failed_tests": {"max": 1, "then": "ask"}}}, "then: Input should be 'block' or 'warn'"),
         ({"silver": {"failed_models": {"max": 1, "severity": "warn"}}}, "severity: unknown key"),
-        ({"silver": {"failed_test": 1}}, "failed_test: unknown key; did you mean 'failed_tests'?"),
+        ({"silver": {"failed_test": 1}}, "failed_test: unknown key. Did you mean failed_tests"),
         ({"silver": {"rows": {"orders": -1}}}, "rows.orders.min: Input should be greater than or equal to 0"),
         ({"silver": {"rows": {"orders": {}}}}, "it sets no limit: write `min`, `change` or both"),
         ({"silver": {"rows": {"orders": {"change": -1}}}}, "change: Input should be greater than or equal"),
@@ -70,8 +70,8 @@ def test_the_limits_are_said_in_words() -> None:
         ({"silver": {"on_block": "stop"}}, "on_block: Input should be 'fail' or 'ask'"),
         ({"silver": {"on_block": "ask", "ask_timeout": "0s"}}, "nobody can answer in no time"),
         ({"silver": {"on_block": "ask", "ask_timeout": "3h"}}, "make `ask_timeout` shorter or `run_timeout`"),
-        ({"silvr": {"failed_tests": 1}}, "`gates` names 'silvr', which is no layer; did you mean 'silver'?"),
-        ({"mart": {}}, "'mart', which is no layer; layers: bronze, silver, gold"),
+        ({"silvr": {"failed_tests": 1}}, "`gates` names 'silvr', which is no layer. Did you mean silver?"),
+        ({"mart": {}}, "'mart', which is no layer. Layers: bronze, silver, gold"),
     ],
 )
 def test_a_fault_is_named_with_its_place(gates: Any, said: str) -> None:
@@ -99,7 +99,7 @@ def test_stale_sources_are_skipped_only_where_something_judges_that() -> None:
     [
         ({"engine": "isolated", "freshness": "skip"}, (), "`freshness: skip`"),
         ({"gates": {"gold": {"failed_tests": 2}}}, (), "`gates` set limits"),
-        ({"gates": {"gold": {"failed_tests": 2}}}, ("bronze",), "'gold', which is no layer; layers: bronze"),
+        ({"gates": {"gold": {"failed_tests": 2}}}, ("bronze",), "'gold', which is no layer. Layers: bronze"),
     ],
 )
 def test_what_needs_layers_is_refused_if_the_project_has_none(

@@ -14,7 +14,7 @@ def test_nothing_said_is_nothing_changed() -> None:
 @pytest.mark.parametrize(
     ("values", "complaint"),
     [
-        ({"retry_error": "any"}, "retry_error: unknown key; did you mean 'retry_errors'"),
+        ({"retry_error": "any"}, "retry_error: unknown key. Did you mean retry_errors"),
         ({"retry_errors": "all"}, "retry_errors: Input should be 'transient' or 'any'"),
         (["any"], r"holds no mapping: \['any'\]"),
     ],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -26,9 +25,9 @@ def test_the_defaults_are_those_of_the_readme() -> None:
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"name": "shop", "scedule": "@daily"}, "scedule: unknown key; did you mean 'schedule'?"),
-        ({"name": "shop", "retries": {"modls": 1}}, "retries.modls: unknown key; did you mean 'models'?"),
-        ({"name": "shop", "zzz": 1}, "zzz: unknown key; valid keys: after, "),
+        ({"name": "shop", "scedule": "@daily"}, "scedule: unknown key. Did you mean schedule"),
+        ({"name": "shop", "retries": {"modls": 1}}, "retries.modls: unknown key. Did you mean models"),
+        ({"name": "shop", "zzz": 1}, "zzz: unknown key. Valid keys: after, "),
         ({"name": "Shop-1"}, "'Shop-1' is not a name"),
         ({"name": "dbt_shop"}, "takes for a plugin"),
         ({"name": "shop", "task_timeout": "soon"}, "'soon' is not a duration"),
@@ -87,13 +86,6 @@ def test_yaml_that_is_missing_or_broken_is_said(tmp_path: Path) -> None:
     path.write_text("name: shop\nlayers: {a: tag:x, b: tag:y, a: tag:z}\n")
     with pytest.raises(SpecError, match="'a' is written twice"):
         Pipeline.from_yaml(path)
-
-
-def test_an_error_survives_pickling() -> None:
-    """Airflow ships exceptions between processes."""
-    error = SpecError("what happened", hint="what to do")
-    copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
-    assert (type(copy), str(copy)) == (SpecError, "what happened\nwhat to do")
 
 
 @pytest.mark.parametrize("written", ["off", "'off'", "Off"])

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from goldsmith.alerts.channels.request import MayPass, connection_of
+from goldsmith.alerts.channels.request import connection_of
 from goldsmith.alerts.message import Message
-from goldsmith.errors import ConfigurationError
+from goldsmith.errors import ConfigurationError, MayPass
 from goldsmith.spec.alerts import Channel
 
 

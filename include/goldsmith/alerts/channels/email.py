@@ -11,9 +11,9 @@ from typing import Any
 
 from airflow.sdk import Connection
 
-from goldsmith.alerts.channels.request import TIMEOUT, MayPass, connection_of
+from goldsmith.alerts.channels.request import TIMEOUT, connection_of
 from goldsmith.alerts.message import Message
-from goldsmith.errors import ConfigurationError, EnvironmentProblem
+from goldsmith.errors import ConfigurationError, EnvironmentProblem, MayPass
 from goldsmith.spec.alerts import Channel
 
 _SES = "aws"

@@ -8,16 +8,12 @@ from typing import Any
 import httpx
 from airflow.sdk import BaseHook, Connection
 
-from goldsmith.errors import ConfigurationError, EnvironmentProblem
+from goldsmith.errors import ConfigurationError, EnvironmentProblem, MayPass
 
 TIMEOUT = 10.0
 """Seconds for each step of a request."""
 _MAY_PASS = (408, 425, 429)
 _SECRET = 8  # letters of a part of an address from which on it may be one
-
-
-class MayPass(EnvironmentProblem):
-    """A message was not taken, and the same one may be taken a little later."""
 
 
 def connection_of(conn_id: str) -> Connection:

@@ -12,16 +12,10 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackClientError
 from slack_sdk.webhook import WebhookClient
 
-from goldsmith.alerts.channels.request import (
-    TIMEOUT,
-    MayPass,
-    connection_of,
-    secret_address_of,
-    without_secrets,
-)
+from goldsmith.alerts.channels.request import TIMEOUT, connection_of, secret_address_of, without_secrets
 from goldsmith.alerts.event import Event
 from goldsmith.alerts.message import Message, facts_of, mark_of, rows_text, said_by
-from goldsmith.errors import ConfigurationError, EnvironmentProblem
+from goldsmith.errors import ConfigurationError, EnvironmentProblem, MayPass
 from goldsmith.spec.alerts import Channel
 
 _MOST = 10  # events in full: Slack takes 50 blocks

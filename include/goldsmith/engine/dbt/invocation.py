@@ -16,7 +16,7 @@ from goldsmith.engine.dbt.freshness import by_policy
 from goldsmith.engine.dbt.retried import NOT_ANEW, RETRY
 from goldsmith.engine.dbt.timeouts import NodeTimeouts
 from goldsmith.engine.dbt.workspace import Workspace
-from goldsmith.errors import EnvironmentProblem
+from goldsmith.errors import DbtStopped
 from goldsmith.plan.model import PlannedNode
 from goldsmith.results.microbatch import Microbatches, named, ranges, window
 from goldsmith.results.record import GOOD, SKIPPED, NodeResult
@@ -39,10 +39,6 @@ class Check(Protocol):
 
     def __call__(self, *, is_last: bool = False) -> None:
         """Return where it may; `is_last` when dbt has ended, so that what it said may count."""
-
-
-class DbtStopped(EnvironmentProblem):
-    """dbt could not do its work, or was stopped."""
 
 
 @dataclass

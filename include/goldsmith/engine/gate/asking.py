@@ -6,9 +6,6 @@ only after the answer has set the task going again. Its next try finds the answe
 
 from __future__ import annotations
 
-import base64
-import json
-import zlib
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -21,6 +18,7 @@ from goldsmith.deadline import bounded
 from goldsmith.engine.access import airflow_api
 from goldsmith.engine.build_state import StateStore
 from goldsmith.engine.gate.task import GateTask
+from goldsmith.engine.packed import pack, unpack
 from goldsmith.errors import GoldsmithError
 from goldsmith.gates.question import APPROVE, REASON, REJECT, body_of, override_of, subject_of, unanswered
 from goldsmith.gates.rules import BLOCK
@@ -64,7 +62,7 @@ class AskingGateTask(GateTask):
         context["ti"].xcom_push(key="return_value", value=verdict.to_dict())  # to be seen while it waits
         store = cast("StateStore", context["task_state_store"])
         ti = context["ti"]
-        kept = {"max_tries": ti.max_tries, "try": ti.try_number, "verdict": _packed(verdict)}
+        kept = {"max_tries": ti.max_tries, "try": ti.try_number, "verdict": pack(verdict.to_dict())}
         store.set(_KEY, kept | {"waits": str(self._time(context) or "")})
         if self.on_ask is not None:
             self.on_ask(context["run_id"], verdict)
@@ -78,7 +76,7 @@ class AskingGateTask(GateTask):
             AirflowFailException: The layer was rejected, or nobody answered in time.
         """
         kept = cast("StateStore", context["task_state_store"]).get(_KEY)
-        verdict = _unpacked(kept["verdict"])
+        verdict = Verdict.from_dict(unpack(kept["verdict"]))
         if "error" in event:
             waited = f"no answer within {kept.get('waits') or self.limits.ask_timeout}"
             override: Override | None = unanswered(datetime.now(UTC), waited)
@@ -147,7 +145,7 @@ class AskingGateTask(GateTask):
         if found is None:
             return None
         override = override_of(found.chosen, found.params, found.by, found.answered or datetime.now(UTC))
-        return (_unpacked(kept["verdict"]), override) if override else None
+        return (Verdict.from_dict(unpack(kept["verdict"])), override) if override else None
 
     def _answered(self, run_id: str, asked_by: int) -> Question | None:
         """The question of an earlier try, where it was answered.
@@ -163,11 +161,3 @@ class AskingGateTask(GateTask):
 def _name_of(user: Any) -> str:
     """A user as Airflow's serializer gives it: a mapping, or an object."""
     return str(user.get("name") if isinstance(user, Mapping) else getattr(user, "name", None) or "")
-
-
-def _packed(verdict: Verdict) -> str:
-    return base64.b85encode(zlib.compress(json.dumps(verdict.to_dict()).encode())).decode()
-
-
-def _unpacked(text: str) -> Verdict:
-    return Verdict.from_dict(json.loads(zlib.decompress(base64.b85decode(text))))

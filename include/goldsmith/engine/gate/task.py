@@ -8,6 +8,7 @@ from typing import Any
 from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowFailException
 
+from goldsmith.dbt.node import TEST_KINDS
 from goldsmith.engine.access import airflow_api
 from goldsmith.engine.assets import updated_assets
 from goldsmith.engine.comparison import compare_again
@@ -15,18 +16,17 @@ from goldsmith.engine.gate.tolerance import in_doubt, let_pass_in_run, statuses_
 from goldsmith.engine.gate.verdict_table import table_of, write_verdict
 from goldsmith.engine.missing import refuse_unknown
 from goldsmith.engine.site import Site
-from goldsmith.engine.task_states import States
 from goldsmith.errors import GoldsmithError
 from goldsmith.gates.measure import measure, measure_rules, rows_rule
 from goldsmith.gates.outcomes import HARMLESS, LetPass
 from goldsmith.gates.rules import BLOCK, PASS, RuleResult
 from goldsmith.gates.verdict import Case, Verdict, judge, said_by
 from goldsmith.parameters import is_dry
+from goldsmith.plan.graph import States
 from goldsmith.plan.model import PlannedGate, PlannedNode
 from goldsmith.results.record import NodeResult
 from goldsmith.spec.gate import Gate
 
-_TESTS = ("test", "unit_test")
 _BUILT = ("model", "seed", "snapshot")
 
 
@@ -112,7 +112,9 @@ class GateTask(BaseOperator):
         found = in_doubt(graph, states)
         if self.limits.warned_tests:
             mine = [node for task in self.gate.judged for node in graph.tasks.get(task, ())]
-            found += [node for node in mine if node.kind in _TESTS and states.get(node.task_id) != "skipped"]
+            found += [
+                node for node in mine if node.kind in TEST_KINDS and states.get(node.task_id) != "skipped"
+            ]
         return found
 
     def _measures(self, run_id: str, states: States) -> list[RuleResult]:

@@ -8,10 +8,9 @@ from airflow.sdk import Context
 
 from goldsmith.engine.build_state import left_by
 from goldsmith.engine.site import Site
-from goldsmith.engine.task_states import States
 from goldsmith.gates.outcomes import LetPass, outcomes, stale_sources, tolerated_tasks
 from goldsmith.gates.verdict import Verdict
-from goldsmith.plan.graph import PlanGraph
+from goldsmith.plan.graph import PlanGraph, States
 from goldsmith.plan.model import PlannedNode
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from goldsmith.dbt.batch_events import rows_of
 from goldsmith.dbt.error_class import CANCELLED
+from goldsmith.dbt.node import TEST_KINDS
 from goldsmith.plan.model import PlannedNode
 from goldsmith.results.record import NodeResult
 
@@ -59,7 +60,7 @@ def result_of(
     one = next((one for one in results if one.node.unique_id == node.unique_id), None)
     if one is None:
         return None
-    is_test = node.kind in ("test", "unit_test")
+    is_test = node.kind in TEST_KINDS
     times = [time for part in one.timing for time in (part.started_at, part.completed_at) if time]
     return NodeResult(
         unique_id=node.unique_id,

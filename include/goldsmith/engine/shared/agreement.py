@@ -16,7 +16,7 @@ from goldsmith.engine.access import airflow_api
 from goldsmith.engine.build_state import BuildState
 from goldsmith.engine.shared.differences import Said, differences, expected_kind
 from goldsmith.engine.site import Site
-from goldsmith.engine.task_states import States
+from goldsmith.plan.graph import States
 from goldsmith.plan.model import PlannedNode
 from goldsmith.plan.stages import reconcile_id
 

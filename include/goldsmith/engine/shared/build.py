@@ -25,7 +25,7 @@ from goldsmith.engine.shared.early_gate import early_verdict
 from goldsmith.engine.shared.marks import Marker
 from goldsmith.engine.shared.selection import choose, options_of
 from goldsmith.engine.site import Site
-from goldsmith.engine.task_states import States
+from goldsmith.plan.graph import States
 from goldsmith.plan.model import PlannedNode
 from goldsmith.results.record import FAILED
 from goldsmith.spec.run import RunOptions

@@ -17,10 +17,10 @@ from goldsmith.engine.asset_memory import EARLIEST, KEY, Memory
 from goldsmith.engine.build_state import BuildState
 from goldsmith.engine.shared.marks import Marker, must_run
 from goldsmith.engine.site import Site
-from goldsmith.engine.task_states import States
 from goldsmith.gates.outcomes import HARMLESS
 from goldsmith.gates.rules import PASS
 from goldsmith.gates.verdict import Case, Verdict, judge
+from goldsmith.plan.graph import States
 from goldsmith.plan.model import PlannedGate
 from goldsmith.spec.gate import Gate
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from goldsmith.engine.build_state import BuildState
 from goldsmith.engine.shared.marks import Marker
 from goldsmith.engine.site import Site
-from goldsmith.engine.task_states import States
+from goldsmith.plan.graph import States
 from goldsmith.plan.model import PlannedNode
 from goldsmith.results.record import GOOD, SKIPPED, NodeResult
 

@@ -29,6 +29,7 @@ from goldsmith.engine.task_end import NodeFailed, report
 from goldsmith.plan.model import PlannedNode
 from goldsmith.results.record import GOOD, SKIPPED, NodeResult
 from goldsmith.spec.run import RunOptions
+from goldsmith.wording import some
 
 _SEEN = "seen"
 _KEPT = 20
@@ -211,5 +212,4 @@ def _made(attempt: UUID) -> datetime:
 
 
 def _named(nodes: Sequence[PlannedNode]) -> str:
-    names = [node.name for node in nodes]
-    return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+    return some(node.name for node in nodes)

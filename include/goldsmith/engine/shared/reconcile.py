@@ -23,10 +23,11 @@ from goldsmith.engine.shared.differences import Difference, differences
 from goldsmith.engine.shared.selection import left_by_first, options_of
 from goldsmith.engine.shared.unkept import relations_of, without_details
 from goldsmith.engine.site import Site
-from goldsmith.engine.task_states import States
 from goldsmith.errors import EnvironmentProblem, GoldsmithError
 from goldsmith.gates.outcomes import RED
+from goldsmith.plan.graph import States
 from goldsmith.plan.model import PlannedBuild, PlannedGate, PlannedNode
+from goldsmith.wording import some
 
 _SHOWN = 30
 _UNFINISHED = {
@@ -188,9 +189,8 @@ class ReconcileTask(BaseOperator):
             )
         failed = sorted(red - tolerated)
         if failed:
-            more = f" and {len(failed) - _SHOWN} more" if len(failed) > _SHOWN else ""
             raise AirflowFailException(
-                f"{len(failed)} tasks failed or were held back: {', '.join(failed[:_SHOWN])}{more}. No other "
+                f"{len(failed)} tasks failed or were held back: {some(failed, _SHOWN)}. No other "
                 "differences found. Fix the cause, then clear the failed tasks and their downstream tasks."
             )
         if (
@@ -221,9 +221,8 @@ class ReconcileTask(BaseOperator):
 
 
 def _message(found: list[str]) -> str:
-    lines = "\n".join(f"  {one}" for one in found[:_SHOWN])
-    more = f"\n  and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    lines = some((f"  {one}" for one in found), _SHOWN, between="\n")
     return (
-        f"Airflow, dbt and the warehouse do not agree about {len(found)} nodes:\n{lines}{more}\n"
+        f"Airflow, dbt and the warehouse do not agree about {len(found)} nodes:\n{lines}\n"
         "Clear the named tasks with their downstream to build them again."
     )

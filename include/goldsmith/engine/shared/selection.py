@@ -6,11 +6,8 @@ builds and the nodes' own tasks find in XCom what was chosen.
 
 from __future__ import annotations
 
-import base64
 import io
-import json
 import logging
-import zlib
 from collections.abc import Iterable, Sequence
 
 from airflow.sdk import Context
@@ -28,6 +25,7 @@ from goldsmith.dbt.listing import (
 from goldsmith.dbt.process import DbtProcess
 from goldsmith.engine.access import airflow_api
 from goldsmith.engine.dbt.workspace import Workspace
+from goldsmith.engine.packed import pack, unpack
 from goldsmith.engine.shared.marks import Marker
 from goldsmith.engine.site import Site
 from goldsmith.errors import EnvironmentProblem, SelectionError
@@ -85,7 +83,7 @@ def choose(site: Site, context: Context, options: RunOptions, task_id: str) -> f
     elif len(chosen) <= _SHOWN:
         log.info("%s", ", ".join(sorted(chosen)))
     if task_id == first:
-        context["ti"].xcom_push(key=XCOM_KEY, value=_packed(chosen))
+        context["ti"].xcom_push(key=XCOM_KEY, value=pack(sorted(chosen)))
         _skip(site, context["run_id"], chosen)
     return chosen
 
@@ -93,7 +91,7 @@ def choose(site: Site, context: Context, options: RunOptions, task_id: str) -> f
 def left_by_first(site: Site, context: Context) -> frozenset[str] | None:
     """The ids of the tasks that the first build has chosen; None where it has said nothing."""
     packed = context["ti"].xcom_pull(task_ids=site.graph.plan.builds[0].task_id, key=XCOM_KEY)
-    return _unpacked(packed) if packed else None
+    return frozenset(unpack(packed)) if packed else None
 
 
 def _asked(
@@ -178,11 +176,3 @@ def _shown(choices: Iterable[Choice]) -> str:
     text = io.StringIO()
     Console(file=text, width=_WIDTH).print(choices_table(choices))
     return text.getvalue().rstrip()
-
-
-def _packed(chosen: frozenset[str]) -> str:
-    return base64.b85encode(zlib.compress(json.dumps(sorted(chosen)).encode())).decode()
-
-
-def _unpacked(text: str) -> frozenset[str]:
-    return frozenset(json.loads(zlib.decompress(base64.b85decode(text))))

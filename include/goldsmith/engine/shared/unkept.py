@@ -13,6 +13,7 @@ from goldsmith.engine.shared.selection import list_nodes, options_of
 from goldsmith.engine.site import Site
 from goldsmith.errors import EnvironmentProblem, GoldsmithError
 from goldsmith.plan.model import PlannedNode
+from goldsmith.wording import some
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +65,6 @@ def without_details(nodes: Sequence[PlannedNode], compared: Mapping[str, str], *
         f"{len(built) - len(left)} of them were compared with the warehouse, by the relations that `dbt ls` names.",
     ]
     if left:
-        more = f" and {len(left) - _SHOWN} more" if len(left) > _SHOWN else ""
-        lines.append(f"Not compared: {', '.join(left[:_SHOWN])}{more}.")
+        lines.append(f"Not compared: {some(left, _SHOWN)}.")
     lines.append("Make GOLDSMITH_RESULTS_PATH writable for the workers, then clear these tasks.")
     return "\n".join(lines)

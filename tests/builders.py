@@ -1,0 +1,96 @@
+"""Nodes, plans and dbt targets for tests: each call names only what its test is about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from goldsmith.engine.dbt.workspace import DbtTarget
+from goldsmith.plan.model import Plan, PlannedBuild, PlannedGate, PlannedNode
+
+
+def planned_node(unique_id: str, **values: Any) -> PlannedNode:
+    """A node of a plan, alone in its task.
+
+    Args:
+        unique_id: dbt's; its first part is the kind, its last one the name.
+        values: Fields that differ from those of a view `silver.<name>` which waits for nothing.
+    """
+    kind, name = unique_id.split(".", maxsplit=1)[0], unique_id.rsplit(".", maxsplit=1)[-1]
+    usual: dict[str, Any] = {
+        "kind": kind,
+        "name": name,
+        "layer": (layer := values.get("layer", "silver")),
+        "task_id": f"{layer}.{name}",
+        "display_name": name,
+        "label": name,
+        "group": layer,
+        "unit": "",
+        "select": name,
+        "build": "",
+        "asset": "",
+        "updated_by": "",
+        "upstream": (),
+        "file": "",
+        "materialized": "view",
+        "owner": "",
+        "tags": (),
+        "severity": "",
+        "relation": "",
+        "docs": "",
+        "operator_kwargs": {},
+    }
+    return PlannedNode(unique_id=unique_id, **{**usual, **values})
+
+
+def planned_build(name: str) -> PlannedBuild:
+    """The build of a layer, and its comparison."""
+    return PlannedBuild(
+        name=name,
+        task_id=f"{name}.build",
+        reconcile_id=f"{name}.reconcile",
+        upstream=(),
+        waits_for="all_done",
+    )
+
+
+def planned_gate(layer: str, judged: Sequence[str] = ()) -> PlannedGate:
+    """The gate after a layer, which waits for what it judges."""
+    return PlannedGate(layer=layer, task_id=f"{layer}.gate", upstream=tuple(judged), judged=tuple(judged))
+
+
+def plan_of(nodes: Sequence[PlannedNode], **values: Any) -> Plan:
+    """The plan of the pipeline `shop` with these nodes.
+
+    Args:
+        nodes: In the order in which they stand in the plan; their layers are the plan's, in the order of appearance.
+        values: Fields that differ from those of a plan without gates and builds.
+    """
+    usual: dict[str, Any] = {
+        "pipeline": "shop",
+        "manifest_checksum": "",
+        "spec_checksum": "",
+        "dbt_version": "1.12.0",
+        "project_name": "shop",
+        "layers": tuple(dict.fromkeys(node.layer for node in nodes)),
+        "tasks": "test",
+        "tasks_because": "",
+        "gates": (),
+        "builds": (),
+        "not_run": (),
+        "exposures": (),
+    }
+    return Plan(nodes=tuple(nodes), **{**usual, **values})
+
+
+def dbt_target(project_dir: Path, **values: Any) -> DbtTarget:
+    """How dbt runs in a project whose warehouse nobody asks, unless a connection is named."""
+    usual: dict[str, Any] = {
+        "dag_id": "shop",
+        "profile_name": "shop",
+        "target": "prod",
+        "connection": "none",
+        "profile_args": {},
+    }
+    return DbtTarget(project_dir=project_dir, **{**usual, **values})
