@@ -36,7 +36,7 @@ from rich.console import Console
 from rich.table import Table
 
 from goldsmith.dbt.project import dbt_executable
-from goldsmith.report.edr import PROFILE, Edr, edr_executable
+from goldsmith.elementary.edr import PROFILE, Edr, edr_executable
 from goldsmith.spec.report import Elementary
 from goldsmith.stack.postgres import EmbeddedPostgres
 

@@ -21,10 +21,10 @@ from goldsmith.alerts.ledger import Ledger
 from goldsmith.dag.clock import TimeOfDay
 from goldsmith.dag.deadlines import deadline_alerts
 from goldsmith.dbt.project import DbtProject
-from goldsmith.engine.deadlines import missed, whereabouts
 from goldsmith.errors import NoApiAccess
+from goldsmith.notify.deadlines import missed, whereabouts
+from goldsmith.notify.tasks import tell_slow
 from goldsmith.pipeline import load_plan
-from goldsmith.report.alerts import tell_slow
 from goldsmith.rest import TaskInstance
 from goldsmith.settings import Settings
 from goldsmith.spec.alerts import Alerts
@@ -131,7 +131,7 @@ def test_deadlines_survive_what_airflow_does_to_a_dag(
     [alert] = [decode_deadline_alert({"__type": "deadline_alert", "__var": node})]
     assert alert.interval == timedelta(minutes=45)
     assert "gold.fct_transactions.run" in str(node["callback"])
-    assert "goldsmith.engine.deadlines.missed" in str(node["callback"])
+    assert "goldsmith.notify.deadlines.missed" in str(node["callback"])
     assert "route_1" in str(node["callback"])
 
 

@@ -55,5 +55,5 @@ def test_one_place_imports_dbt_and_the_environment_is_read_where_processes_start
         "dbt/process.py",
         "stack/stack.py",
         "stack/supervisor.py",
-        "report/edr.py",
+        "elementary/edr.py",
     }

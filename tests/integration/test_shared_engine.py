@@ -11,8 +11,8 @@ import pytest
 from tests.integration.shared_lab import Lab, Seen
 from tests.integration.shared_project import REFUSED, WIDE
 
-from goldsmith.engine.deadlines import missed
 from goldsmith.gates.verdict import Verdict
+from goldsmith.notify.deadlines import missed
 from goldsmith.stack.environment import API_ACCESS
 
 pytestmark = pytest.mark.integration

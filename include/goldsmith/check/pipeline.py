@@ -9,14 +9,14 @@ from pathlib import Path
 from goldsmith.alerts.routing import names_without_nodes
 from goldsmith.check.finding import OK, WARN, Finding, failure, tried
 from goldsmith.dbt.project import DbtProject
+from goldsmith.elementary.edr import edr_executable
+from goldsmith.elementary.setup import package_version, setup_faults
 from goldsmith.errors import GoldsmithError
 from goldsmith.pipeline import load_plan, project_of
 from goldsmith.pipelines.manifests import refresh_manifest
 from goldsmith.plan.model import Plan
 from goldsmith.plan.placement import unheard
 from goldsmith.plan.show import plan_head
-from goldsmith.report.edr import edr_executable
-from goldsmith.report.elementary_setup import package_version, setup_faults
 from goldsmith.settings import Settings
 from goldsmith.spec.alerts import Alerts
 from goldsmith.spec.pipeline import Pipeline

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from goldsmith.engine.site import Site
-from goldsmith.report.alerts import AlertNow, AlertsTask
+from goldsmith.notify.tasks import AlertNow, AlertsTask
 from goldsmith.spec.pipeline import Pipeline
 
 ALERTS = "alerts"

@@ -30,12 +30,12 @@ from goldsmith.engine.retry_policy import NodeRetryPolicy
 from goldsmith.engine.shared.engine import SharedEngine
 from goldsmith.engine.site import Site
 from goldsmith.errors import ConfigurationError, EnvironmentProblem
+from goldsmith.notify.tasks import tell_slow, tell_waiting
 from goldsmith.plan.graph import PlanGraph, nodes_by_task
 from goldsmith.plan.groups import unit_group_id
 from goldsmith.plan.model import Plan, PlannedBuild, PlannedNode
 from goldsmith.plan.priority import priorities
 from goldsmith.plan.stages import ALL
-from goldsmith.report.alerts import tell_slow, tell_waiting
 from goldsmith.report.pace import measured_seconds
 from goldsmith.report.store import ReportStore
 from goldsmith.results.objects import is_object_storage

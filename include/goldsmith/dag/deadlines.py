@@ -15,7 +15,7 @@ from goldsmith.plan.model import Plan, PlannedNode
 from goldsmith.spec.deadline import Deadline
 from goldsmith.spec.pipeline import Pipeline
 
-_MISSED = "goldsmith.engine.deadlines.missed"
+_MISSED = "goldsmith.notify.deadlines.missed"
 
 
 def deadline_alerts(plan: Plan, spec: Pipeline, environment: str) -> list[DeadlineAlert]:

@@ -9,11 +9,11 @@ from typing import Any
 from airflow.sdk import DAG, BaseOperator
 
 from goldsmith.dag.alerts import ALERTS
+from goldsmith.elementary.tasks import ElementaryReportTask, ElementaryTablesTask
 from goldsmith.engine.site import Site
 from goldsmith.plan.model import Plan
 from goldsmith.plan.stages import ELEMENTARY_TABLES
 from goldsmith.report.dbt_docs import DbtDocsTask
-from goldsmith.report.elementary import ElementaryReportTask, ElementaryTablesTask
 from goldsmith.report.publish_task import PublishTask
 from goldsmith.report.task import ReportTask
 from goldsmith.spec.pipeline import Pipeline

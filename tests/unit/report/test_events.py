@@ -11,8 +11,8 @@ from tests.unit.report.conftest import MakeRun, plan_of, planned
 
 from goldsmith.alerts.ledger import Incident
 from goldsmith.gates.verdict import Verdict
+from goldsmith.notify.events import Events, last_greens
 from goldsmith.plan.graph import PlanGraph
-from goldsmith.report.events import Events, last_greens
 from goldsmith.report.facts import RunFacts
 from goldsmith.results.record import NodeResult
 from goldsmith.spec.alerts import Alerts

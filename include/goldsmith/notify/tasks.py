@@ -20,14 +20,14 @@ from goldsmith.alerts.deliver import Delivery
 from goldsmith.alerts.dispatch import Dispatch
 from goldsmith.alerts.event import Event
 from goldsmith.alerts.ledger import Ledger
-from goldsmith.engine.deadlines import missed_event, tell_missed
 from goldsmith.engine.site import Site
 from goldsmith.errors import GoldsmithError
 from goldsmith.gates.verdict import Verdict
+from goldsmith.notify.deadlines import missed_event, tell_missed
+from goldsmith.notify.events import Events, is_blocked_itself, last_greens
 from goldsmith.parameters import is_dry
 from goldsmith.plan.model import PlannedNode
 from goldsmith.report.around import AroundRun
-from goldsmith.report.events import Events, is_blocked_itself, last_greens
 from goldsmith.report.run import facts_of
 from goldsmith.report.store import ReportStore
 from goldsmith.results.record import FAILED

@@ -17,12 +17,12 @@ from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException, AirflowTaskTimeout
 
 from goldsmith.dbt.packages import packages_dir
+from goldsmith.elementary.edr import PROFILE, Edr, edr_executable
+from goldsmith.elementary.setup import package_version
 from goldsmith.engine.site import Site
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.report.around import AroundRun
 from goldsmith.report.dbt_command import DbtCommand
-from goldsmith.report.edr import PROFILE, Edr, edr_executable
-from goldsmith.report.elementary_setup import package_version
 from goldsmith.report.store import ELEMENTARY, ReportStore
 from goldsmith.settings import settings
 from goldsmith.spec.report import Elementary

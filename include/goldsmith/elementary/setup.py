@@ -11,8 +11,8 @@ import yaml
 
 from goldsmith.dbt.packages import packages_dir
 from goldsmith.dbt.project import DbtProject
+from goldsmith.elementary.edr import edr_version
 from goldsmith.errors import ProjectError
-from goldsmith.report.edr import edr_version
 from goldsmith.spec.yaml_file import read_yaml
 
 _MUTED = "disable_dbt_artifacts_autoupload"
