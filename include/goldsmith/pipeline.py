@@ -13,10 +13,10 @@ from goldsmith.dbt import manifest as manifests
 from goldsmith.dbt.environment import excluded_types
 from goldsmith.dbt.project import DbtProject, find_project
 from goldsmith.errors import ConfigurationError, ManifestError
+from goldsmith.pipeline_nodes import answered, in_effect, own_folder, select_nodes
 from goldsmith.plan.compile import compile_plan, spec_checksum
 from goldsmith.plan.model import Plan
 from goldsmith.plan.store import StoredPlan, manifest_stamp, plan_paths, read_plan, write_plan
-from goldsmith.selected import answered, in_effect, own_folder, select_nodes
 from goldsmith.settings import Settings, is_parse_process, settings
 from goldsmith.spec.pipeline import Pipeline
 from goldsmith.spec.run import PROD

@@ -18,9 +18,9 @@ from goldsmith.engine.retry_policy import NodeRetryPolicy
 from goldsmith.engine.shared.node_task import NodeTask
 from goldsmith.errors import ConfigurationError
 from goldsmith.pipeline import load_plan
+from goldsmith.pipeline_nodes import select_nodes
 from goldsmith.plan.compile import compile_plan
 from goldsmith.plan.model import Plan
-from goldsmith.selected import select_nodes
 from goldsmith.settings import Settings, airflow_url, developer_schema
 from goldsmith.spec.pipeline import Pipeline
 from goldsmith.spec.run import RunOptions

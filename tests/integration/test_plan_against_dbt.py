@@ -12,8 +12,8 @@ from tests.generated.checks import VARIANTS, check_pipeline
 
 from goldsmith.dbt.manifest import load
 from goldsmith.dbt.project import DbtProject
+from goldsmith.pipeline_nodes import select_nodes
 from goldsmith.plan.compile import compile_plan
-from goldsmith.selected import select_nodes
 from goldsmith.settings import Settings
 from goldsmith.spec.pipeline import Pipeline
 

@@ -14,12 +14,12 @@ from goldsmith.dbt.answers import key_of
 from goldsmith.dbt.listing import Listing
 from goldsmith.dbt.manifest import Manifest, checksum, load, read_document
 from goldsmith.dbt.parse import Question, parsed
+from goldsmith.dbt.plain_selection import is_plain
 from goldsmith.dbt.project import dbt_executable
-from goldsmith.dbt.selection import is_plain
 from goldsmith.errors import ManifestError, SelectionError
 from goldsmith.pipeline import load_plan, project_of
+from goldsmith.pipeline_nodes import select_nodes
 from goldsmith.pipelines.refresh import is_fresh, make_pipeline_manifest
-from goldsmith.selected import select_nodes
 from goldsmith.settings import Settings
 from goldsmith.spec.pipeline import Pipeline
 

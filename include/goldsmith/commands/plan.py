@@ -30,7 +30,7 @@ def plan(
     from goldsmith.pipelines.find import choose_pipeline
     from goldsmith.pipelines.manifests import refresh_manifest
     from goldsmith.pipelines.prepare import chosen_nodes
-    from goldsmith.plan.choices import choices_listing, choices_table
+    from goldsmith.plan.preview import choices_listing, choices_table
     from goldsmith.plan.show import plan_tree
 
     here = settings()

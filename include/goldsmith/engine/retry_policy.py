@@ -16,8 +16,8 @@ from typing import Any
 from airflow.sdk import Context, RetryAction, RetryDecision, RetryPolicy
 
 from goldsmith.dbt.error_class import error_class
-from goldsmith.deadline import is_over
 from goldsmith.engine.task_end import Failed, NodeFailed
+from goldsmith.run_limit import is_over
 from goldsmith.spec.pipeline import Retries
 from goldsmith.wording import some
 

@@ -20,7 +20,6 @@ from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule, TaskGroup,
 from airflow.sdk.exceptions import AirflowRuntimeError
 from psycopg.rows import tuple_row
 
-from goldsmith.deadline import bounded
 from goldsmith.errors import EnvironmentProblem, GoldsmithError, IngestBlocked
 from goldsmith.ingest.chunks import split
 from goldsmith.ingest.load import load
@@ -29,6 +28,7 @@ from goldsmith.ingest.names import Connect
 from goldsmith.ingest.results import Chunk, Loaded
 from goldsmith.ingest.tables import prepare
 from goldsmith.parameters import run_options, skip_dry_run
+from goldsmith.run_limit import bounded
 from goldsmith.settings import settings
 from goldsmith.spec.ingest import Ingest
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from goldsmith.errors import ConfigurationError, GoldsmithError
 from goldsmith.pipeline import load_plan, project_of, refuse_prod_from_here
-from goldsmith.pipelines.choice import choose_nodes, is_known_before
 from goldsmith.pipelines.find import refuse_unread
 from goldsmith.pipelines.manifests import dbt_profile, refresh_manifest
-from goldsmith.plan.choices import Choice
+from goldsmith.pipelines.preview import choose_nodes, is_known_before
 from goldsmith.plan.model import Plan
+from goldsmith.plan.preview import Choice
 from goldsmith.report.store import ReportStore
 from goldsmith.settings import Settings
 from goldsmith.spec.pipeline import Pipeline

@@ -17,8 +17,8 @@ from goldsmith.dbt.parse import Question, parsed
 from goldsmith.dbt.project import DbtProject
 from goldsmith.errors import EnvironmentProblem, ProjectError, SelectionError
 from goldsmith.pipeline import project_of
+from goldsmith.pipeline_nodes import answer_paths, own_folder, questions
 from goldsmith.plan.store import manifest_stamp
-from goldsmith.selected import answer_paths, own_folder, questions
 from goldsmith.settings import Settings
 from goldsmith.spec.pipeline import Pipeline
 

@@ -11,6 +11,7 @@ from datetime import timedelta
 from goldsmith.dbt.node import Node
 from goldsmith.errors import PlanError
 from goldsmith.plan.assets import asset_uri, updaters
+from goldsmith.plan.by_hand import Selection, selections
 from goldsmith.plan.deadlines import node_meant
 from goldsmith.plan.docs import nodes_docs
 from goldsmith.plan.edges import dbt_edges, topological_order
@@ -20,7 +21,6 @@ from goldsmith.plan.layers import assign_layers
 from goldsmith.plan.model import Plan, PlannedBuild, PlannedGate, PlannedNode
 from goldsmith.plan.names import TESTS, TaskName, name_tasks
 from goldsmith.plan.order import check_order
-from goldsmith.plan.select import Selection, selections
 from goldsmith.plan.stages import (
     ELEMENTARY_TABLES,
     assign_stages,

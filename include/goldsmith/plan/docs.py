@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from goldsmith.dbt.node import TEST_KINDS, Column, Node
+from goldsmith.plan.by_hand import Selection
 from goldsmith.plan.model import dbt_command_line
-from goldsmith.plan.select import Selection
 from goldsmith.wording import some
 
 _NAMED = 20

@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Callable
 
 from goldsmith.dbt.node import Column, Node
+from goldsmith.plan.by_hand import Selection, selections
 from goldsmith.plan.docs import nodes_docs
-from goldsmith.plan.select import Selection, selections
 
 MakeNodes = Callable[..., dict[str, Node]]
 

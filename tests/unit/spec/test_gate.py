@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from goldsmith.errors import SpecError
-from goldsmith.selected import in_effect
+from goldsmith.pipeline_nodes import in_effect
 from goldsmith.spec.gate import Gate
 from goldsmith.spec.pipeline import Pipeline
 

@@ -14,7 +14,6 @@ from airflow.sdk import Context, Param
 from airflow.sdk.exceptions import AirflowFailException, TaskAwaitingInput
 from airflow.sdk.execution_time.hitl import upsert_hitl_detail
 
-from goldsmith.deadline import bounded
 from goldsmith.engine.access import airflow_api
 from goldsmith.engine.build_state import StateStore
 from goldsmith.engine.gate.task import GateTask
@@ -25,6 +24,7 @@ from goldsmith.gates.rules import BLOCK
 from goldsmith.gates.verdict import Override, Verdict
 from goldsmith.parameters import is_dry
 from goldsmith.rest.questions import Question
+from goldsmith.run_limit import bounded
 
 _KEY = "asked"
 _RESUMES = "execute_complete"

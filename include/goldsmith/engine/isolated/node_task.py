@@ -32,7 +32,6 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_rand
 from goldsmith.dbt.environment import dbt_environment, environment, overridden, settings_of
 from goldsmith.dbt.flags import warn_error_arguments
 from goldsmith.dbt.parse import variable_arguments
-from goldsmith.deadline import bounded
 from goldsmith.engine.assets import updated_alone
 from goldsmith.engine.build_state import StateStore
 from goldsmith.engine.dbt.freshness import by_policy
@@ -52,6 +51,7 @@ from goldsmith.engine.task_end import NodeFailed, failure_of
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.plan.model import PlannedNode
 from goldsmith.results.record import FAILED, WARN, NodeResult
+from goldsmith.run_limit import bounded
 from goldsmith.warehouse.watch import OPTIONS_VARIABLE, watched_options
 
 log = logging.getLogger(__name__)

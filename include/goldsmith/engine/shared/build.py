@@ -14,7 +14,6 @@ from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowFailException
 from airflow.sdk.log import redact  # type: ignore[attr-defined]  # public, but re-exported silently
 
-from goldsmith.deadline import bounded
 from goldsmith.engine.build_state import WARNINGS_KEY, XCOM_KEY, BuildState, StateStore, saying_why
 from goldsmith.engine.comparison import compare_again, compare_later
 from goldsmith.engine.dbt.invocation import Invocations
@@ -22,12 +21,13 @@ from goldsmith.engine.gate.verdict_table import write_verdict
 from goldsmith.engine.shared.agreement import compare_early
 from goldsmith.engine.shared.batch import Batch
 from goldsmith.engine.shared.early_gate import early_verdict
+from goldsmith.engine.shared.left_out import choose, options_of
 from goldsmith.engine.shared.marks import Marker
-from goldsmith.engine.shared.selection import choose, options_of
 from goldsmith.engine.site import Site
 from goldsmith.plan.graph import States
 from goldsmith.plan.model import PlannedNode
 from goldsmith.results.record import FAILED
+from goldsmith.run_limit import bounded
 from goldsmith.spec.run import RunOptions
 
 _REASON = 4000  # characters

@@ -15,7 +15,6 @@ from uuid import UUID
 from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from goldsmith.deadline import bounded
 from goldsmith.engine.assets import updated_alone
 from goldsmith.engine.build_state import BuildState, StateStore, left_by
 from goldsmith.engine.comparison import compare_again, compare_later
@@ -23,11 +22,12 @@ from goldsmith.engine.dbt.invocation import Invocations
 from goldsmith.engine.rebuilt import is_rebuilt_since
 from goldsmith.engine.shared.batch import Batch
 from goldsmith.engine.shared.heal import Heal, built_together, is_after
-from goldsmith.engine.shared.selection import left_by_first, options_of
+from goldsmith.engine.shared.left_out import left_by_first, options_of
 from goldsmith.engine.site import Site
 from goldsmith.engine.task_end import NodeFailed, report
 from goldsmith.plan.model import PlannedNode
 from goldsmith.results.record import GOOD, SKIPPED, NodeResult
+from goldsmith.run_limit import bounded
 from goldsmith.spec.run import RunOptions
 from goldsmith.wording import some
 

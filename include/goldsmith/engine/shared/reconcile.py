@@ -20,7 +20,7 @@ from goldsmith.engine.gate.tolerance import tolerated_in_run
 from goldsmith.engine.missing import refuse_unknown
 from goldsmith.engine.shared.agreement import AGREED, said_about, with_kinds
 from goldsmith.engine.shared.differences import Difference, differences
-from goldsmith.engine.shared.selection import left_by_first, options_of
+from goldsmith.engine.shared.left_out import left_by_first, options_of
 from goldsmith.engine.shared.unkept import relations_of, without_details
 from goldsmith.engine.site import Site
 from goldsmith.errors import EnvironmentProblem, GoldsmithError

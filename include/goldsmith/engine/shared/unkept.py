@@ -9,7 +9,7 @@ from airflow.sdk import Context
 
 from goldsmith.dbt.listing import LIST_RELATIONS
 from goldsmith.engine.shared.differences import expected_kind
-from goldsmith.engine.shared.selection import list_nodes, options_of
+from goldsmith.engine.shared.left_out import list_nodes, options_of
 from goldsmith.engine.site import Site
 from goldsmith.errors import EnvironmentProblem, GoldsmithError
 from goldsmith.plan.model import PlannedNode

@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 from goldsmith.dbt.answers import key_of, read_answers
 from goldsmith.dbt.manifest import Manifest
 from goldsmith.dbt.parse import Question
+from goldsmith.dbt.plain_selection import is_plain, matched
 from goldsmith.dbt.project import DbtProject
-from goldsmith.dbt.selection import is_plain, matched
 from goldsmith.errors import SelectionError
 from goldsmith.plan.compile import Selected
 from goldsmith.plan.store import plan_paths

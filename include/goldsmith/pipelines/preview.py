@@ -21,9 +21,9 @@ from goldsmith.dbt.listing import (
 from goldsmith.dbt.parse import variable_arguments
 from goldsmith.dbt.project import DbtProject, dbt_executable
 from goldsmith.errors import ConfigurationError, SelectionError
-from goldsmith.plan.choices import Choice, explained
-from goldsmith.plan.chosen import chosen_tasks
+from goldsmith.plan.chosen_tasks import chosen_tasks
 from goldsmith.plan.model import Plan
+from goldsmith.plan.preview import Choice, explained
 from goldsmith.spec.run import RunOptions
 
 _LATER = "result:"

@@ -10,7 +10,7 @@ import pytest
 
 from goldsmith.dbt.node import Node
 from goldsmith.errors import SelectionError
-from goldsmith.plan.chosen import chosen_tasks
+from goldsmith.plan.chosen_tasks import chosen_tasks
 from goldsmith.plan.compile import Selected, compile_plan
 from goldsmith.plan.model import Plan
 from goldsmith.spec.pipeline import Pipeline

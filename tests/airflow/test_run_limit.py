@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from goldsmith.deadline import bounded, is_over
+from goldsmith.run_limit import bounded, is_over
 
 START = datetime(2026, 11, 1, 6, 0, tzinfo=UTC)
 HALF_HOUR, TWO_HOURS = timedelta(minutes=30), timedelta(hours=2)

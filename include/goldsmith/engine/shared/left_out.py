@@ -30,8 +30,8 @@ from goldsmith.engine.shared.marks import Marker
 from goldsmith.engine.site import Site
 from goldsmith.errors import EnvironmentProblem, SelectionError
 from goldsmith.parameters import run_options
-from goldsmith.plan.choices import Choice, choices_table, explained
-from goldsmith.plan.chosen import chosen_tasks
+from goldsmith.plan.chosen_tasks import chosen_tasks
+from goldsmith.plan.preview import Choice, choices_table, explained
 from goldsmith.spec.run import RunOptions
 
 log = logging.getLogger(__name__)
