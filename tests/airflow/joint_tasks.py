@@ -62,7 +62,17 @@ class FakeSite:
     target: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(target="dev"))
     window: None = None
 
-    def last_results(self, _: str, nodes: Iterable[PlannedNode]) -> dict[str, NodeResult]:
+    @property
+    def results(self) -> FakeSite:
+        """It keeps its own results."""
+        return self
+
+    @property
+    def writer(self) -> FakeSite:
+        """Without `held` it cannot become the writer."""
+        return self
+
+    def last(self, _: str, nodes: Iterable[PlannedNode]) -> dict[str, NodeResult]:
         """The last record of each."""
         wanted = {one.unique_id for one in nodes}
         return {one.unique_id: one for one in self.kept if one.unique_id in wanted}
@@ -117,16 +127,27 @@ class FakeApi:
         self.notes: dict[str, str] = {}
 
     def mark_done(
-        self, _: str, __: str, times: dict[str, tuple[str, str]], gate: Mapping[str, Any] | None = None
+        self,
+        dag_id: str,
+        run_id: str,
+        tasks: Mapping[str, tuple[str, str]],
+        gate: Mapping[str, Any] | None = None,
     ) -> tuple[str, ...]:
         """Mark; a gate is not set."""
-        assert gate is None
-        self.marked |= times
-        return tuple(times)
+        assert (dag_id, run_id, gate) == ("shop", "r1", None)
+        self.marked |= tasks
+        return tuple(tasks)
+
+    def mark_as(self, state: str, _: str, __: str, task_ids: Iterable[str]) -> tuple[str, ...]:
+        """Nothing here is skipped or failed by its build."""
+        raise AssertionError(f"{state}: {task_ids}")
 
     def note(self, _: str, __: str, task_id: str, text: str) -> None:
         """Note."""
         self.notes[task_id] = text
+
+    def close(self) -> None:
+        """There is no connection."""
 
 
 def of(one: PlannedNode) -> dict[str, str]:

@@ -137,7 +137,7 @@ def ran(tmp_path: Path, result: Callable[..., NodeResult]) -> Callable[..., tupl
         )
         if status:
             kept = result(unique_id="orders", task_id=NODE, kind="model", status=status, relation="")
-            site.keep("r1", [kept], is_first=True)
+            site.results.keep("r1", [kept], is_first=True)
         return site, BuildState(build_id="b1", max_tries=0, statuses={"orders": status} if status else {})
 
     return make

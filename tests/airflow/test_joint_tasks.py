@@ -44,11 +44,18 @@ from goldsmith.rest.records import OthersMarks
 Flushed = list[tuple[list[str], bool]]
 
 
-def batch(result: Result, said: dict[str, str], graph: PlanGraph = GRAPH) -> tuple[Batch, FakeDbt, Flushed]:
+@pytest.fixture
+def api() -> FakeApi:
+    """Takes the marks."""
+    return FakeApi()
+
+
+def batch(
+    result: Result, said: dict[str, str], api: FakeApi, graph: PlanGraph = GRAPH
+) -> tuple[Batch, FakeDbt, Flushed]:
     """A batch that is flushed at every turn; the unique ids that each flush kept, and whether they were added."""
     dbt, flushed = FakeDbt(result, said), Flushed()
-    marker = Marker(graph, "r1")
-    marker._api = cast("Any", FakeApi())
+    marker = Marker(graph, "r1", connect=lambda: api)
     made = Batch(
         graph=graph,
         dbt=cast("Any", dbt),
@@ -72,49 +79,44 @@ def _always_flush(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("goldsmith.engine.shared.batch.FLUSH_EVERY", 0.0)
 
 
-def test_a_task_is_marked_with_its_last_node_and_takes_the_time_of_all(result: Result) -> None:
+def test_a_task_is_marked_with_its_last_node_and_takes_the_time_of_all(result: Result, api: FakeApi) -> None:
     """And details are kept at once, those of later nodes beside those of earlier ones."""
-    made, _, flushed = batch(result, dict.fromkeys(("orders", "t_1", "t_2"), "success"))
+    made, _, flushed = batch(result, dict.fromkeys(("orders", "t_1", "t_2"), "success"), api)
     made.build([*NODES[2:], *NODES[:2]])
     assert [one for one in flushed if one[0]] == [(["orders"], False), (["t_1"], True), (["t_2"], True)]
-    assert made.marker is not None
-    api = cast("Any", made.marker._api)
     assert api.marked == {ORDERS: ("2026-11-20T13:00:00", "2026-11-20T13:00:03")}
 
 
-def test_the_last_tasks_are_marked_by_the_build_with_its_verdict(result: Result) -> None:
+def test_the_last_tasks_are_marked_by_the_build_with_its_verdict(result: Result, api: FakeApi) -> None:
     """Marked before dbt has ended, they would let the scheduler start the gate's task."""
-    made, _, _ = batch(result, dict.fromkeys((one.unique_id for one in NODES), "success"))
+    made, _, _ = batch(result, dict.fromkeys((one.unique_id for one in NODES), "success"), api)
     made.build([*NODES[2:], *NODES[:2]])
-    assert made.marker is not None
-    assert list(cast("Any", made.marker._api).marked) == [ORDERS]
+    assert list(api.marked) == [ORDERS]
 
 
-def test_a_task_with_a_red_node_is_not_marked(result: Result) -> None:
+def test_a_task_with_a_red_node_is_not_marked(result: Result, api: FakeApi) -> None:
     """Its progress is kept all the same, node by node, and what dbt did not get to is known to be missing."""
-    made, _, flushed = batch(result, {"orders": "success", "t_1": "fail"})
+    made, _, flushed = batch(result, {"orders": "success", "t_1": "fail"}, api)
     made.build(NODES[2:])
-    assert made.marker is not None
-    assert cast("Any", made.marker._api).marked == {}
+    assert api.marked == {}
     assert made.state.statuses == {"orders": "success", "t_1": "fail", "t_2": "missing"}
     assert [one for one in flushed if one[0]] == [(["orders"], False), (["t_1"], True)]
     assert GRAPH.whole({"orders", "t_1", "later", "t_later"}) == [LATER]
 
 
-def test_a_stale_source_holds_back_the_tests_in_its_own_task(result: Result) -> None:
+def test_a_stale_source_holds_back_the_tests_in_its_own_task(result: Result, api: FakeApi) -> None:
     """As it does where they have tasks of their own."""
     source, test = node("source.raw", "sources.raw.freshness"), node("t_raw", "sources.raw.freshness")
     graph = PlanGraph(replace(GRAPH.plan, nodes=(source, test)))
-    made, dbt, _ = batch(result, {"source.raw": "error", "t_raw": "pass"}, graph)
+    made, dbt, _ = batch(result, {"source.raw": "error", "t_raw": "pass"}, api, graph)
     made.build([source, test])
     assert dbt.ran == [("source freshness", ["source.raw"])]
     assert made.state.statuses == {"source.raw": "error", "t_raw": "skipped"}
 
 
-def test_one_note_names_all_tests_of_a_task_that_warned(result: Result) -> None:
+def test_one_note_names_all_tests_of_a_task_that_warned(result: Result, api: FakeApi) -> None:
     """A second note would replace the first."""
-    marker, api = Marker(GRAPH, "r1"), FakeApi()
-    marker._api = cast("Any", api)
+    marker = Marker(GRAPH, "r1", connect=lambda: api)
     warned = [
         result(**of(one), status="warn", message=f"Got {number} results", ended=f"2026-11-20T13:00:0{number}")
         for number, one in enumerate(NODES[3:], start=1)
@@ -240,7 +242,7 @@ def _no_dbt(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any, **__: Any) -> Any:
         raise _BuildsAllError
 
-    monkeypatch.setattr(FakeSite, "only_writer", refuse, raising=False)
+    monkeypatch.setattr(FakeSite, "held", refuse, raising=False)
 
 
 def test_all_good_is_reported_once_and_counted(result: Result) -> None:

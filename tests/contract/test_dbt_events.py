@@ -33,7 +33,7 @@ from tests.contract.dbt_events import (
     STATUSES,
     Row,
 )
-from tests.unit.engine.test_differences import VIEW
+from tests.unit.engine.shared.test_differences import VIEW
 
 from goldsmith.dbt.events import EventReader, Finished
 from goldsmith.engine.shared.differences import Said, differences

@@ -10,7 +10,7 @@ import pytest
 from tests.builders import dbt_target
 from tests.contract.dbt_events import BATCH, ERROR, EVENTS, HOOK, HOOK_NODE, LINE, NOTHING, RESULT, SAID, Row
 from tests.contract.test_dbt_events import classes, finished, line_of
-from tests.unit.engine.test_differences import VIEW
+from tests.unit.engine.shared.test_differences import VIEW
 
 from goldsmith.dbt import process
 from goldsmith.engine.dbt.invocation import Invocations

@@ -28,6 +28,7 @@ from tests.integration.waiting import until
 from goldsmith.dbt.parse import make_manifest
 from goldsmith.dbt.project import dbt_executable, find_project
 from goldsmith.engine.build_state import BuildState
+from goldsmith.engine.commands import dbt_for
 from goldsmith.engine.dbt.invocation import Invocations
 from goldsmith.engine.isolated.batches import KeptBatches
 from goldsmith.engine.isolated.engine import DBT_FLAGS
@@ -197,7 +198,7 @@ class Lab:
             state.save(store)
         self.results = {}
         nodes = [one for one in self.plan.nodes if one.unique_id not in now.good()]
-        with site.dbt("run", "build", RunOptions.parse({"threads": 4, **options}, target="dev")) as dbt:
+        with dbt_for(site, "run", "build", RunOptions.parse({"threads": 4, **options}, target="dev")) as dbt:
             if meanwhile is not None:
                 threading.Thread(target=meanwhile, args=(dbt, now), daemon=True).start()
             try:

@@ -90,7 +90,7 @@ class ElementaryTablesTask(AroundRun):
             if known and known.version == installed and self._are_there(known.schema):
                 return f"Elementary's tables are there, in {known.schema}"
             self._dbt = DbtCommand(site=self.site, run_id=context["run_id"], task_id=self.task_id)
-            with self.site.only_writer(context, self.task_id):
+            with self.site.writer.held(context, self.task_id):
                 relations = self._dbt.run(["run", "--select", _ALL])
             schema, _ = relation_of(relations[RESULTS])
             Tables(version=installed, schema=schema).note(store, target)
@@ -193,6 +193,6 @@ class ElementaryReportTask(AroundRun):
         if store.noted(note) == checksum:
             return
         self._dbt = DbtCommand(site=self.site, run_id=context["run_id"], task_id=self.task_id)
-        with self.site.only_writer(context, self.task_id):
+        with self.site.writer.held(context, self.task_id):
             self._dbt.run(["run", "--select", _ARTIFACTS])
         store.note(note, checksum)

@@ -98,7 +98,7 @@ def _built(
     """
     by = nodes[0].build
     build = (left_by(by, context) if by else None) or BuildState(build_id="", max_tries=0)
-    lasts = site.last_results(context["run_id"], nodes)
+    lasts = site.results.last(context["run_id"], nodes)
     found: dict[str, datetime] = {}
     good = build.good() if build.build_id != before.build_id else set()
     for node in nodes:
@@ -116,7 +116,7 @@ def _ready(nodes: Sequence[PlannedNode], site: Site, run_id: str) -> set[str]:
     red = [node for node in nodes if node.kind in TEST_KINDS and states.get(node.task_id) not in _HARMLESS]
     # A task may be red for another one of its nodes.
     shared = [node for node in red if len(site.graph.tasks[node.task_id]) > 1]
-    lasts = site.last_results(run_id, shared)
+    lasts = site.results.last(run_id, shared)
     passed = {uid for uid, last in lasts.items() if last.is_good}
     stale = {before for node in red if node.unique_id not in passed for before in node.upstream}
     return {

@@ -20,10 +20,10 @@ def is_rebuilt_since(site: Site, run_id: str, node: PlannedNode) -> bool:
         node: The node.
     """
     graph = site.graph
-    last = site.last_results(run_id, [node]).get(node.unique_id)
+    last = site.results.last(run_id, [node]).get(node.unique_id)
     if last is None or not last.ended:
         return False
     before = [one for task in graph.upstream[node.task_id] for one in graph.tasks.get(task, ())]
-    lasts = site.last_results(run_id, [one for one in before if one.kind in REBUILT])
+    lasts = site.results.last(run_id, [one for one in before if one.kind in REBUILT])
     ended = datetime.fromisoformat(last.ended)
     return any(one.ended and datetime.fromisoformat(one.ended) > ended for one in lasts.values())

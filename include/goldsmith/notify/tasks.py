@@ -125,7 +125,7 @@ class AlertNow:
                 return [events.task_failed(task_id)]
             return [events.gate_blocked(verdict)] if is_blocked_itself(verdict) else []
         nodes = self.site.graph.tasks.get(task_id, ())
-        lasts = self.site.last_results(run_id, nodes)
+        lasts = self.site.results.last(run_id, nodes)
         failed = [node for node in nodes if _failed(node, lasts)]
         found = [events.node_event(node, lasts.get(node.unique_id), is_bad=True) for node in failed]
         return found or [events.task_failed(task_id)]

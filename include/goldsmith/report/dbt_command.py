@@ -9,6 +9,7 @@ from pathlib import Path
 
 from goldsmith.dbt.events import EventReader
 from goldsmith.dbt.process import DbtProcess
+from goldsmith.engine.commands import dbt_workspace
 from goldsmith.engine.site import Site
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.results.record import FAILED
@@ -52,7 +53,7 @@ class DbtCommand:
             EnvironmentProblem: dbt failed; with what it said.
         """
         reader = EventReader()
-        with self.site.workspace(self.run_id, self.task_id, RunOptions()) as space:
+        with dbt_workspace(self.site, self.run_id, self.task_id, RunOptions()) as space:
             command = space.plain_command(arguments)
             log.info("dbt %s", " ".join(command))
             self._process = DbtProcess(command, cwd=self.site.target.project_dir, env=space.env)
@@ -71,4 +72,4 @@ class DbtCommand:
         """End dbt, and what it runs in the warehouse; for a signal handler."""
         if self._process is not None:
             self._process.interrupt(patience=_PATIENCE)
-            self.site.end_sessions(self.run_id, self.task_id)
+            self.site.writer.end_sessions(self.run_id, self.task_id)

@@ -43,7 +43,7 @@ def facts_of(site: Site, context: Context) -> RunFacts:
         started=context["dag_run"].start_date,
         made=datetime.now(UTC),
         states=states,
-        records=site.records(run_id, site.graph.tasks),
+        records=site.results.all(run_id, site.graph.tasks),
         verdicts=verdicts,
         tolerated=tolerated_in_run(site, context, states),
         reasons=reasons,

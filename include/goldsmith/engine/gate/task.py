@@ -127,7 +127,7 @@ class GateTask(BaseOperator):
             for node in self.site.graph.tasks.get(task, ())
             if node.kind in _BUILT and node.name in self.limits.measured
         }
-        lasts = self.site.last_results(run_id, nodes.values())
+        lasts = self.site.results.last(run_id, nodes.values())
         built = {
             name: node
             for name, node in nodes.items()

@@ -69,6 +69,6 @@ def statuses_of(site: Site, context: Context, nodes: Iterable[PlannedNode]) -> d
         except ValueError:
             left = None
         found |= left.statuses if left else {}
-    lasts = site.last_results(context["run_id"], wanted.values()) if wanted else {}
+    lasts = site.results.last(context["run_id"], wanted.values()) if wanted else {}
     known = found | {uid: last.status for uid, last in lasts.items()}
     return {uid: known[uid] for uid in wanted if uid in known}

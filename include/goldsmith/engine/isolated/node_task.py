@@ -34,6 +34,7 @@ from goldsmith.dbt.flags import warn_error_arguments
 from goldsmith.dbt.parse import variable_arguments
 from goldsmith.engine.assets import updated_alone
 from goldsmith.engine.build_state import StateStore
+from goldsmith.engine.commands import tell_slow
 from goldsmith.engine.dbt.freshness import by_policy
 from goldsmith.engine.dbt.invocation import by_hand
 from goldsmith.engine.dbt.workspace import (
@@ -45,8 +46,11 @@ from goldsmith.engine.dbt.workspace import (
 )
 from goldsmith.engine.isolated.batches import KeptBatches
 from goldsmith.engine.isolated.runner import Listener, failed_beside, result_at_limit, result_of
+from goldsmith.engine.links import named_run
 from goldsmith.engine.rebuilt import is_rebuilt_since
-from goldsmith.engine.site import INCREMENTAL, Site
+from goldsmith.engine.run_results import INCREMENTAL
+from goldsmith.engine.sampling import sampler
+from goldsmith.engine.site import Site
 from goldsmith.engine.task_end import NodeFailed, failure_of
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.plan.model import PlannedNode
@@ -112,7 +116,7 @@ class CosmosTask(DbtLocalBaseOperator):
         self._store = cast("StateStore", context["task_state_store"])
         limit = self.site.run_timeout
         self._ends = time.monotonic() + (self.execution_timeout or limit).total_seconds()
-        with self.site.only_writer(context, self.task_id, is_alone=False), self._exact_selection():
+        with self.site.writer.held(context, self.task_id, is_alone=False), self._exact_selection():
             for attempt in self._tried_after_clashes():
                 with attempt, self._named_failure():
                     super().execute(context, **kwargs)
@@ -180,7 +184,7 @@ class CosmosTask(DbtLocalBaseOperator):
 
     def on_kill(self) -> None:
         """End what dbt runs in the warehouse, and dbt, as Ctrl-C does; Airflow kills the task 5 seconds later."""
-        self.site.end_sessions(self._run_id, self.task_id)
+        self.site.writer.end_sessions(self._run_id, self.task_id)
         if self._is_dbt_running:
             raise KeyboardInterrupt("Airflow has ended the task.")
 
@@ -189,8 +193,8 @@ class CosmosTask(DbtLocalBaseOperator):
         options = watched_options(self.site.target.connection)
         return {
             **super().get_env(context),
-            **self.site.named_run(self._run_id),
-            SESSION_VARIABLE: self.site.session(self._run_id, self.task_id),
+            **named_run(self.site.target, self._run_id),
+            SESSION_VARIABLE: self.site.writer.session(self._run_id, self.task_id),
             **({OPTIONS_VARIABLE: options} if options else {}),
         }
 
@@ -239,11 +243,11 @@ class CosmosTask(DbtLocalBaseOperator):
         """End dbt's query at the time limit: the limit reaches dbt, which then waits for its query to end."""
         ending = threading.Timer(
             max(self._ends - time.monotonic(), 0.0) + _AFTER,
-            self.site.end_sessions,
+            self.site.writer.end_sessions,
             (self._run_id, self.task_id),
         )
         slow = float(self.node.slow_after)
-        telling = threading.Timer(slow, self.site.tell_slow, (self._run_id, self.node, slow))
+        telling = threading.Timer(slow, tell_slow, (self.site, self._run_id, self.node, slow))
         timers = (ending, telling) if slow else (ending,)
         for timer in timers:
             timer.daemon = True
@@ -272,7 +276,7 @@ class CosmosTask(DbtLocalBaseOperator):
             found = replace(found, command=shown)
         self._found = found = by_policy(found, self.site.freshness)
         try:
-            self.site.keep(self._run_id, [self.site.sampler()(found)])
+            self.site.results.keep(self._run_id, [sampler(self.site)(found)])
         except EnvironmentProblem as error:
             log.warning("What dbt said could not be kept: %s", error)
 

@@ -46,7 +46,7 @@ def said_about(
         chosen: Ids of the tasks that the run is about; None for all.
     """
     found = {}
-    lasts = site.last_results(run_id, mine)
+    lasts = site.results.last(run_id, mine)
     statuses = build.statuses if build else {}
     built = {node.task_id for node in mine if node.unique_id in statuses}
     for node in mine:

@@ -15,9 +15,11 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow.sdk.log import redact  # type: ignore[attr-defined]  # public, but re-exported silently
 
 from goldsmith.engine.build_state import WARNINGS_KEY, XCOM_KEY, BuildState, StateStore, saying_why
+from goldsmith.engine.commands import dbt_for
 from goldsmith.engine.comparison import compare_again, compare_later
 from goldsmith.engine.dbt.invocation import Invocations
 from goldsmith.engine.gate.verdict_table import write_verdict
+from goldsmith.engine.sampling import sampler
 from goldsmith.engine.shared.agreement import compare_early
 from goldsmith.engine.shared.batch import Batch
 from goldsmith.engine.shared.early_gate import early_verdict
@@ -89,14 +91,14 @@ class BuildTask(BaseOperator):
         chosen = choose(self.site, context, options, self.task_id)
         marker = Marker(self.site.graph, self._run_id)
         with contextlib.closing(marker):
-            with self.site.only_writer(context, self.task_id):
+            with self.site.writer.held(context, self.task_id):
                 states = self.site.states(self._run_id)
                 asked = [node for node in mine if chosen is None or node.task_id in chosen]
                 todo = self._todo(asked, states, state)
                 if not todo and (not state.statuses or (kept is not None and kept.failure)):
                     self._nothing_to_build(len(mine), kept, context, chosen)
                     return {}
-                with self.site.dbt(self._run_id, self.task_id, options) as self._dbt:
+                with dbt_for(self.site, self._run_id, self.task_id, options) as self._dbt:
                     self._batch(self._dbt, state, marker, store, is_first=kept is None).build(
                         todo, left_out=self._left_out(states)
                     )
@@ -119,7 +121,7 @@ class BuildTask(BaseOperator):
         compare_later(self.site, self._run_id, self.task_id)
         state.save(cast("StateStore", context["task_state_store"]))
         context["ti"].xcom_push(key=XCOM_KEY, value=state.pack())
-        self.site.prune()
+        self.site.results.prune()
 
     def _state(self, kept: BuildState | None, max_tries: int) -> BuildState:
         """What this try starts from.
@@ -130,7 +132,7 @@ class BuildTask(BaseOperator):
         if kept is not None and kept.max_tries != max_tries:
             mine = self.site.graph.built_by(self.task_id)
             state.batches = {}
-            state.know_batches(kept.batches, self.site.lasts_with_batches(self._run_id, mine))
+            state.know_batches(kept.batches, self.site.results.last_with_batches(self._run_id, mine))
             state.batches = {uid: one.anew() for uid, one in state.batches.items()}
         return state
 
@@ -182,7 +184,7 @@ class BuildTask(BaseOperator):
         """Let dbt cancel its queries, and end what is left of them in the warehouse."""
         if self._dbt is not None:
             self._dbt.stop()
-            self.site.end_sessions(self._run_id, self.task_id)
+            self.site.writer.end_sessions(self._run_id, self.task_id)
 
     def _todo(self, mine: Sequence[PlannedNode], states: States, state: BuildState) -> list[PlannedNode]:
         """The nodes whose task has no state, and that a lost try had not finished."""
@@ -208,14 +210,14 @@ class BuildTask(BaseOperator):
         return Batch(
             graph=self.site.graph,
             dbt=dbt,
-            keep=lambda results, *, is_more: self.site.keep(
+            keep=lambda results, *, is_more: self.site.results.keep(
                 self._run_id, results, is_first=is_first and not is_more
             ),
             state=state,
             save=lambda now: now.save(store),
             begin=partial(BuildState.begin, store),
             marker=marker,
-            sample=self.site.sampler(),
+            sample=sampler(self.site),
         )
 
     def _settle(self, state: BuildState, mine: tuple[PlannedNode, ...]) -> None:

@@ -46,7 +46,7 @@ def built_together(
         nodes, state = members[one], states.get(one, "removed")
         if not _is_free(nodes, state, build):
             continue
-        if state is not None and _is_ending(site.last_results(run_id, nodes), by, began):
+        if state is not None and _is_ending(site.results.last(run_id, nodes), by, began):
             continue
         if done.issuperset(graph.upstream[one]):
             chosen[one] = nodes
@@ -104,7 +104,9 @@ class Heal:
         """Keep details; a task that runs after all, before it is marked, finds there what it has to report."""
         self.good.update(one.unique_id for one in results if one.is_good)
         self._tests.update({one.unique_id: one for one in results if one.kind == "test"})
-        self.site.keep(self.run_id, [replace(one, is_news=one.task_id in self.others) for one in results])
+        self.site.results.keep(
+            self.run_id, [replace(one, is_news=one.task_id in self.others) for one in results]
+        )
 
     def built(self) -> list[PlannedNode]:
         """The nodes of the tasks that dbt has built whole."""

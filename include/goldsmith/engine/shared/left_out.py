@@ -24,6 +24,7 @@ from goldsmith.dbt.listing import (
 )
 from goldsmith.dbt.process import DbtProcess
 from goldsmith.engine.access import airflow_api
+from goldsmith.engine.commands import dbt_workspace
 from goldsmith.engine.dbt.workspace import Workspace
 from goldsmith.engine.packed import pack, unpack
 from goldsmith.engine.shared.marks import Marker
@@ -102,7 +103,7 @@ def _asked(
     if not options.select and not options.exclude:
         return frozenset(site.graph.tasks), frozenset(site.graph.task_of)
     terms = (*options.select, *options.exclude)
-    with site.workspace(context["run_id"], task_id, options) as space:
+    with dbt_workspace(site, context["run_id"], task_id, options) as space:
         if any("result:" in term for term in terms):
             space.write_results(_results_before(site, context))
         if any("state:" in term for term in terms):
@@ -151,7 +152,7 @@ def _results_before(site: Site, context: Context) -> dict[str, str]:
     older = runs[ids.index(run_id) + 1 :] if run_id in ids else runs
     for run in older:
         # Not of one that built nothing: a dry run, or one whose parameters were refused.
-        if run.is_finished and (last := site.last_results(run.run_id, site.graph.plan.nodes)):
+        if run.is_finished and (last := site.results.last(run.run_id, site.graph.plan.nodes)):
             log.info("`result:` means the run %s", run.run_id)
             return {
                 uid: "error" if one.status == "runtime error" else one.status for uid, one in last.items()

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 
 from goldsmith.engine.access import PAUSES, airflow_api, is_refusal
 from goldsmith.errors import GoldsmithError
 from goldsmith.plan.graph import PlanGraph
 from goldsmith.plan.model import PlannedNode
-from goldsmith.rest import RestClient
 from goldsmith.results.record import WARN, NodeResult
 
 log = logging.getLogger(__name__)
@@ -34,6 +33,28 @@ def must_run(nodes: Iterable[PlannedNode]) -> bool:
     return any(key.endswith(_OWN_EFFECTS) for node in nodes for key in node.operator_kwargs)
 
 
+class MarksApi(Protocol):
+    """What of Airflow's REST API sets tasks; see `goldsmith.rest.marking`."""
+
+    def mark_done(
+        self,
+        dag_id: str,
+        run_id: str,
+        tasks: Mapping[str, tuple[str, str]],
+        gate: Mapping[str, Any] | None = None,
+    ) -> tuple[str, ...]:
+        """Set tasks to success."""
+
+    def mark_as(self, state: str, dag_id: str, run_id: str, task_ids: Iterable[str]) -> tuple[str, ...]:
+        """Set tasks to skipped or failed."""
+
+    def note(self, dag_id: str, run_id: str, task_id: str, text: str) -> None:
+        """Put a note on a task."""
+
+    def close(self) -> None:
+        """Close the connection."""
+
+
 @dataclass
 class Marker:
     """Marks the tasks of one run.
@@ -42,15 +63,17 @@ class Marker:
         graph: The plan.
         run_id: The run.
         has_complained: Whether the run knows already that its tasks cannot be marked, where they cannot.
+        connect: Gives a client of Airflow's REST API; called at the first mark.
     """
 
     graph: PlanGraph
     run_id: str
     has_complained: bool = False
+    connect: Callable[[], MarksApi] = airflow_api
     times: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Task id to when dbt began and ended its nodes, where it did so in this process: shown as the task's times."""
     _asked: set[str] = field(default_factory=set)
-    _api: RestClient | None = None
+    _api: MarksApi | None = None
     _is_refused: bool = False
     _is_gate_set: bool = False
 
@@ -146,9 +169,9 @@ class Marker:
         if self._api is not None:
             self._api.close()
 
-    def _client(self) -> RestClient:
+    def _client(self) -> MarksApi:
         if self._api is None:
-            self._api = airflow_api()
+            self._api = self.connect()
         return self._api
 
     @contextmanager

@@ -17,9 +17,11 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from goldsmith.engine.assets import updated_alone
 from goldsmith.engine.build_state import BuildState, StateStore, left_by
+from goldsmith.engine.commands import dbt_for
 from goldsmith.engine.comparison import compare_again, compare_later
 from goldsmith.engine.dbt.invocation import Invocations
 from goldsmith.engine.rebuilt import is_rebuilt_since
+from goldsmith.engine.sampling import sampler
 from goldsmith.engine.shared.batch import Batch
 from goldsmith.engine.shared.heal import Heal, built_together, is_after
 from goldsmith.engine.shared.left_out import left_by_first, options_of
@@ -80,7 +82,7 @@ class NodeTask(BaseOperator):
         began = _made(context["ti"].id)
         statuses = self._news(build, store, began)
         if statuses is None:
-            with self.site.only_writer(context, self.task_id):
+            with self.site.writer.held(context, self.task_id):
                 # While this task waited, another one may have built its nodes.
                 statuses = self._news(build, store, began) or self._heal(
                     context, build, store, began, options
@@ -103,7 +105,7 @@ class NodeTask(BaseOperator):
         """Let dbt cancel its queries, and end what is left of them in the warehouse."""
         if self._dbt is not None:
             self._dbt.stop()
-            self.site.end_sessions(self._run_id, self.task_id)
+            self.site.writer.end_sessions(self._run_id, self.task_id)
 
     def _skip_unless_chosen(self, context: Context, build: BuildState) -> None:
         """Where tasks cannot be marked, each that the run leaves out skips itself; one that was cleared is wanted."""
@@ -165,7 +167,7 @@ class NodeTask(BaseOperator):
             self.log.info("Building %d nodes that wait below with it: %s", len(along), _named(along))
         kept = BuildState.load(store)
         state = BuildState.of_this_try(kept, max_tries=context["ti"].max_tries)
-        state.know_batches(build.batches, self.site.lasts_with_batches(self._run_id, nodes))
+        state.know_batches(build.batches, self.site.results.last_with_batches(self._run_id, nodes))
         for node in self.nodes:
             if node.unique_id in state.batches and is_rebuilt_since(self.site, self._run_id, node):
                 state.batches[node.unique_id] = state.batches[node.unique_id].anew()
@@ -174,7 +176,7 @@ class NodeTask(BaseOperator):
         if not todo and kept is not None and kept.failure:
             raise AirflowFailException(f"{kept.failure}\nClear this task to build its nodes again.")
         heal = Heal(site=self.site, run_id=self._run_id, others=others, good=done)
-        with self.site.dbt(self._run_id, self.task_id, options) as self._dbt:
+        with dbt_for(self.site, self._run_id, self.task_id, options) as self._dbt:
             Batch(
                 graph=self.site.graph,
                 dbt=self._dbt,
@@ -183,7 +185,7 @@ class NodeTask(BaseOperator):
                 save=lambda now: now.save(store),
                 begin=partial(BuildState.begin, store),
                 marker=None,
-                sample=self.site.sampler(),
+                sample=sampler(self.site),
             ).build(todo)
         heal.show()
         compare_later(self.site, self._run_id, self.nodes[0].build)
@@ -191,7 +193,7 @@ class NodeTask(BaseOperator):
         return {node.unique_id: state.statuses[node.unique_id] for node in self.nodes}
 
     def _last_results(self) -> dict[str, NodeResult]:
-        return self.site.last_results(self._run_id, self.nodes)
+        return self.site.results.last(self._run_id, self.nodes)
 
 
 def _news_of(

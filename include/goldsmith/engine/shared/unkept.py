@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from airflow.sdk import Context
 
 from goldsmith.dbt.listing import LIST_RELATIONS
+from goldsmith.engine.commands import dbt_workspace
 from goldsmith.engine.shared.differences import expected_kind
 from goldsmith.engine.shared.left_out import list_nodes, options_of
 from goldsmith.engine.site import Site
@@ -40,7 +41,7 @@ def relations_of(
         len(nodes),
     )
     try:
-        with site.workspace(context["run_id"], task_id, options_of(context, site)) as space:
+        with dbt_workspace(site, context["run_id"], task_id, options_of(context, site)) as space:
             found, code = list_nodes(site, space, space.command(LIST_RELATIONS, unique_ids))
         if code != 0:
             raise EnvironmentProblem(f"dbt ls ended with code {code}: " + "\n".join(found.errors[-_SAID:]))

@@ -1,0 +1,71 @@
+"""dbt for a task: a folder for its commands, the right to write, and word of nodes that take long."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
+
+from goldsmith.engine.access import airflow_api
+from goldsmith.engine.dbt.invocation import Invocations
+from goldsmith.engine.dbt.timeouts import NodeTimeouts
+from goldsmith.engine.dbt.workspace import SESSION_VARIABLE, Workspace, workspace
+from goldsmith.engine.links import named_run
+from goldsmith.engine.site import Site
+from goldsmith.errors import GoldsmithError
+from goldsmith.plan.model import PlannedNode
+from goldsmith.spec.run import RunOptions
+
+# What talks to the warehouse is imported where it is used: a DAG file is parsed without its driver.
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def dbt_workspace(site: Site, run_id: str, task_id: str, options: RunOptions) -> Iterator[Workspace]:
+    """A folder for dbt commands of a task."""
+    from goldsmith.warehouse.watch import OPTIONS_VARIABLE, watched_options
+
+    watched = watched_options(site.target.connection)
+    with workspace(
+        site.target,
+        session=site.writer.session(run_id, task_id),
+        env=named_run(site.target, run_id) | ({OPTIONS_VARIABLE: watched} if watched else {}),
+        options=options,
+    ) as space:
+        yield space
+
+
+@contextmanager
+def dbt_for(site: Site, run_id: str, task_id: str, options: RunOptions) -> Iterator[Invocations]:
+    """dbt, ready to be run for a task that is the writer, and stopped where it no longer is."""
+    from goldsmith.warehouse.cancel import cancel_node
+
+    with dbt_workspace(site, run_id, task_id, options) as space:
+        yield Invocations(
+            space=space,
+            built_by=task_id,
+            on_turn=lambda _: None,
+            check=site.writer.check,
+            freshness=site.freshness,
+            timeouts=NodeTimeouts(
+                cancel=partial(cancel_node, site.target.connection, space.env[SESSION_VARIABLE]),
+                tell=partial(tell_slow, site, run_id),
+            ),
+        )
+
+
+def tell_slow(site: Site, run_id: str, node: PlannedNode, seconds: float) -> None:
+    """Say in the log, as a note on the run and to whoever has alerts that a node takes long."""
+    limit = timedelta(seconds=node.slow_after)
+    text = f"Slow: {node.name} runs for more than {limit} ({node.task_id})."
+    log.warning("%s It has run for %.0f s.", text, seconds)
+    try:
+        with airflow_api() as api:
+            api.note_on_run(site.target.dag_id, run_id, text)
+    except GoldsmithError as error:
+        log.info("No note was put on the run: %s", error)
+    if site.on_slow is not None:
+        site.on_slow(run_id, node, text)
