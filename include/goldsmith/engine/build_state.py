@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
-
-from airflow.sdk import Context
-from airflow.sdk.log import redact  # type: ignore[attr-defined]  # public, but re-exported silently
 
 from goldsmith.engine.packed import pack, unpack
 from goldsmith.results.microbatch import Microbatches
@@ -26,7 +22,6 @@ XCOM_KEY = "statuses"
 """Of what a build leaves behind for the tasks after it."""
 MISSING = "missing"
 """Status of a node that the project, as dbt reads it, does not have."""
-_REASON = 4000  # characters
 
 
 class StateReader(Protocol):
@@ -178,28 +173,3 @@ def _begun(store: StateReader) -> dict[str, Microbatches]:
         return {uid: Microbatches.unpack(one) for uid, one in kept.items()} if isinstance(kept, dict) else {}
     except (ValueError, KeyError, TypeError, AttributeError):
         return {}
-
-
-@contextmanager
-def saying_why(context: Context) -> Iterator[None]:
-    """Keep why a task failed, for the report of the run and the comparison; its log has it too."""
-    try:
-        yield
-    except Exception as error:
-        if str(error):
-            context["ti"].xcom_push(key=REASON_KEY, value=str(redact(str(error)))[:_REASON])
-        raise
-
-
-def left_by(build: str, context: Context) -> BuildState | None:
-    """What a build has left behind for the tasks after it; None where that is nothing.
-
-    Args:
-        build: Id of its task.
-        context: Of the task that asks.
-
-    Raises:
-        ValueError: It cannot be read.
-    """
-    packed = context["ti"].xcom_pull(task_ids=build, key=XCOM_KEY)
-    return BuildState.unpack(packed) if packed else None

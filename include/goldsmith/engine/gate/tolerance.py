@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from airflow.sdk import Context
 
-from goldsmith.engine.build_state import left_by
+from goldsmith.engine.left_behind import left_by
 from goldsmith.engine.site import Site
 from goldsmith.gates.outcomes import LetPass, outcomes, stale_sources, tolerated_tasks
 from goldsmith.gates.verdict import Verdict

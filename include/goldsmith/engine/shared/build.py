@@ -14,11 +14,12 @@ from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowFailException
 from airflow.sdk.log import redact  # type: ignore[attr-defined]  # public, but re-exported silently
 
-from goldsmith.engine.build_state import WARNINGS_KEY, XCOM_KEY, BuildState, StateStore, saying_why
+from goldsmith.engine.build_state import WARNINGS_KEY, XCOM_KEY, BuildState, StateStore
 from goldsmith.engine.commands import dbt_for
 from goldsmith.engine.comparison import compare_again, compare_later
 from goldsmith.engine.dbt.invocation import Invocations
 from goldsmith.engine.gate.verdict_table import write_verdict
+from goldsmith.engine.left_behind import saying_why
 from goldsmith.engine.sampling import sampler
 from goldsmith.engine.shared.agreement import compare_early
 from goldsmith.engine.shared.batch import Batch

@@ -16,10 +16,11 @@ from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from goldsmith.engine.assets import updated_alone
-from goldsmith.engine.build_state import BuildState, StateStore, left_by
+from goldsmith.engine.build_state import BuildState, StateStore
 from goldsmith.engine.commands import dbt_for
 from goldsmith.engine.comparison import compare_again, compare_later
 from goldsmith.engine.dbt.invocation import Invocations
+from goldsmith.engine.left_behind import left_by
 from goldsmith.engine.rebuilt import is_rebuilt_since
 from goldsmith.engine.sampling import sampler
 from goldsmith.engine.shared.batch import Batch

@@ -15,8 +15,9 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from goldsmith.engine.access import airflow_api
 from goldsmith.engine.assets import updated_assets
-from goldsmith.engine.build_state import REASON_KEY, left_by, saying_why
+from goldsmith.engine.build_state import REASON_KEY
 from goldsmith.engine.gate.tolerance import tolerated_in_run
+from goldsmith.engine.left_behind import left_by, saying_why
 from goldsmith.engine.missing import refuse_unknown
 from goldsmith.engine.shared.agreement import AGREED, said_about, with_kinds
 from goldsmith.engine.shared.differences import Difference, differences
