@@ -20,7 +20,7 @@ def test_the_public_names_are_those_of_the_docs() -> None:
 
 
 def test_importing_the_package_imports_no_framework() -> None:
-    """A DAG file that only names a spec, and commands, are quick; with Airflow a command would take Airflow's folders."""
+    """DAG files that only name a spec, and commands, are quick; with Airflow, they would also take its folders."""
     code = (
         "import sys, goldsmith, goldsmith.cli, goldsmith.spec.pipeline, goldsmith.plan.compile;"
         "import goldsmith.check, goldsmith.client.run, goldsmith.client.retry, goldsmith.client.node_log;"

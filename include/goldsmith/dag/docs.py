@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from goldsmith.airflow_pages import dag_page
-from goldsmith.dbt.node import TEST_KINDS
+from goldsmith.kinds import TEST_KINDS
 from goldsmith.plan.model import Plan, PlannedGate
 from goldsmith.settings import airflow_url
 from goldsmith.spec.pipeline import Pipeline

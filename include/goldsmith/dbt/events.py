@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from goldsmith.dbt.batch_events import BatchReader, rows_of
-from goldsmith.dbt.node import TEST_KINDS
 from goldsmith.dbt.pace import Pace
+from goldsmith.kinds import TEST_KINDS
 from goldsmith.results.microbatch import Microbatches
 
 _SHOWN = {"info", "warn", "error"}

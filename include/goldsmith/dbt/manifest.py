@@ -18,9 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from goldsmith.dbt.node import EXECUTABLE, NOT_EXECUTABLE, Column, Node
+from goldsmith.dbt.node import Column, Node
 from goldsmith.dbt.test_names import has_own_name
 from goldsmith.errors import ManifestError
+from goldsmith.kinds import EXECUTABLE, NOT_EXECUTABLE
 from goldsmith.spec.node import META_HINT, NodeMeta
 
 if TYPE_CHECKING:

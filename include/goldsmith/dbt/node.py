@@ -5,17 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from goldsmith.kinds import EXECUTABLE
 from goldsmith.spec.node import NodeMeta
-
-TEST_KINDS = ("test", "unit_test")
-"""dbt's resource types of tests."""
-EXECUTABLE = ("model", "seed", "snapshot", "function", *TEST_KINDS)
-"""dbt's resource types that `dbt build` runs; of saved queries and exposures dbt Core runs nothing (`NO-OP`)."""
-NOT_EXECUTABLE = (
-    *("source", "exposure", "analysis", "operation", "sql_operation", "macro", "doc", "group", "fixture"),
-    *("metric", "saved_query", "semantic_model"),
-)
-"""dbt's other resource types (dbt-core 1.12, `NodeType`); a source can have a freshness check."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

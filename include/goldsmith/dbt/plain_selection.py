@@ -9,7 +9,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
-from goldsmith.dbt.node import TEST_KINDS, Node
+from goldsmith.dbt.node import Node
+from goldsmith.kinds import TEST_KINDS
 
 _PLAIN = re.compile(r"(?P<method>path|tag|package):(?P<value>[^\s,*?\[\]+@\\]+)")
 

@@ -13,13 +13,13 @@ from typing import cast
 
 from airflow.sdk import Asset, Context
 
-from goldsmith.dbt.node import TEST_KINDS
 from goldsmith.engine.access import airflow_api
 from goldsmith.engine.asset_memory import Memory
 from goldsmith.engine.build_state import BuildState, StateStore
 from goldsmith.engine.left_behind import left_by
 from goldsmith.engine.site import Site
 from goldsmith.errors import GoldsmithError
+from goldsmith.kinds import TEST_KINDS
 from goldsmith.plan.graph import States
 from goldsmith.plan.model import PlannedNode
 

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from goldsmith.plan.graph import PlanGraph, States
 from goldsmith.plan.model import PlannedNode
 from goldsmith.results.record import GOOD
+from goldsmith.rules.base import FAILED, PASSED, WARNED
 
-PASSED, WARNED, FAILED, HELD, SKIPPED, OPEN = "passed", "warned", "failed", "held back", "skipped", "open"
+HELD, SKIPPED, OPEN = "held back", "skipped", "open"
+"""What became of a node that did not run."""
 HARMLESS = frozenset({"success", "skipped"})
 """Airflow's states of a task that needs no word."""
 RED = frozenset({"failed", "upstream_failed"})

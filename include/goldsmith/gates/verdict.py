@@ -8,17 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from goldsmith.gates.outcomes import (
-    FAILED,
-    HARMLESS,
-    LetPass,
-    outcomes,
-    stale_sources,
-    tolerated_tasks,
-)
-from goldsmith.gates.rules import BLOCK, PASS, UNKNOWN, WARN, Fact, RuleResult, count_rules
+from goldsmith.gates.outcomes import HARMLESS, LetPass, outcomes, stale_sources, tolerated_tasks
 from goldsmith.plan.graph import PlanGraph, States
 from goldsmith.plan.model import PlannedGate
+from goldsmith.rules.base import BLOCK, FAILED, PASS, UNKNOWN, WARN, Fact, Found, RuleResult
 from goldsmith.spec.gate import Gate
 from goldsmith.wording import some
 
@@ -165,12 +158,12 @@ class Case:
     skips_stale: bool = False
 
 
-def judge(case: Case, measures: Sequence[RuleResult] = ()) -> Verdict:
+def judge(case: Case, measures: Found | None = None) -> Verdict:
     """Hold a layer against its limits.
 
     Args:
         case: What became of its tasks.
-        measures: The limits on what stands in the warehouse, already judged.
+        measures: What stands in the warehouse, if a limit is about that.
     """
     tasks = case.graph.tasks
     found = outcomes(tasks, case.states, case.statuses)
@@ -182,7 +175,7 @@ def judge(case: Case, measures: Sequence[RuleResult] = ()) -> Verdict:
         for node in tasks[task]
         if node.kind != "source" or node.unique_id not in case.before.nodes
     ]
-    rules = count_rules(case.limits, facts, skips_stale=case.skips_stale)
+    rules = case.limits.judge(replace(measures or Found(), facts=facts, skips_stale=case.skips_stale))
     blocked = {uid for rule in rules if rule.outcome == BLOCK for uid in rule.nodes}
     failed = {fact.node.unique_id for fact in facts if fact.outcome == FAILED}
     roots = failed - blocked
@@ -193,7 +186,6 @@ def judge(case: Case, measures: Sequence[RuleResult] = ()) -> Verdict:
     red = {task: state for task, state in found_states.items() if state not in HARMLESS}
     stopped_by = {task: state for task, state in red.items() if task not in fine}
     rules += _not_run({task: state for task, state in stopped_by.items() if state != "failed"})
-    rules += measures
     verdict = _worst(rules)
     held = sorted(task for task in red if task in fine and red[task] == "upstream_failed")
     return Verdict(

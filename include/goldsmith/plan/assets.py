@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import quote
 
-from goldsmith.dbt.node import TEST_KINDS
+from goldsmith.kinds import TEST_KINDS
 from goldsmith.plan.model import PlannedBuild, PlannedGate
 from goldsmith.spec.pipeline import Pipeline
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from goldsmith.dbt.node import TEST_KINDS, Column, Node
+from goldsmith.dbt.node import Column, Node
+from goldsmith.kinds import TEST_KINDS
 from goldsmith.plan.by_hand import Selection
 from goldsmith.plan.model import dbt_command_line
 from goldsmith.wording import some

@@ -11,8 +11,9 @@ from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 
-from goldsmith.dbt.node import TEST_KINDS, Node
+from goldsmith.dbt.node import Node
 from goldsmith.errors import PlanError
+from goldsmith.kinds import TEST_KINDS
 
 
 def dbt_edges(nodes: Mapping[str, Node], chosen: Container[str] | None = None) -> dict[str, set[str]]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
-from goldsmith.dbt.node import TEST_KINDS, Node
+from goldsmith.dbt.node import Node
 from goldsmith.errors import PlanError
+from goldsmith.kinds import TEST_KINDS
 from goldsmith.plan.edges import topological_order
 from goldsmith.plan.names import folder_name
 from goldsmith.spec.pipeline import DEFAULT_LAYERS, RESERVED

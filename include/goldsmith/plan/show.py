@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from rich.text import Text
 from rich.tree import Tree
 
-from goldsmith.dbt.node import TEST_KINDS
+from goldsmith.kinds import TEST_KINDS
 from goldsmith.plan.graph import nodes_by_task
 from goldsmith.plan.model import Plan, PlannedNode
 

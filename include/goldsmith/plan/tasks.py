@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from goldsmith.dbt.node import TEST_KINDS
+from goldsmith.kinds import TEST_KINDS
 from goldsmith.plan.model import PlannedGate, PlannedNode
 from goldsmith.plan.names import TESTS, UNIT_TESTS, joint_id
 from goldsmith.spec.pipeline import Pipeline

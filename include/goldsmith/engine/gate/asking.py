@@ -20,10 +20,10 @@ from goldsmith.engine.gate.task import GateTask
 from goldsmith.engine.packed import pack, unpack
 from goldsmith.errors import GoldsmithError
 from goldsmith.gates.question import APPROVE, REASON, REJECT, body_of, override_of, subject_of, unanswered
-from goldsmith.gates.rules import BLOCK
 from goldsmith.gates.verdict import Override, Verdict
 from goldsmith.parameters import is_dry
 from goldsmith.rest.questions import Question
+from goldsmith.rules.base import BLOCK
 from goldsmith.run_limit import bounded
 
 _KEY = "asked"

@@ -8,7 +8,6 @@ from typing import Any
 from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowFailException
 
-from goldsmith.dbt.node import TEST_KINDS
 from goldsmith.engine.access import airflow_api
 from goldsmith.engine.assets import updated_assets
 from goldsmith.engine.comparison import compare_again
@@ -17,17 +16,16 @@ from goldsmith.engine.gate.verdict_table import table_of, write_verdict
 from goldsmith.engine.missing import refuse_unknown
 from goldsmith.engine.site import Site
 from goldsmith.errors import GoldsmithError
-from goldsmith.gates.measure import measure, measure_rules, rows_rule
+from goldsmith.gates.measure import measure
 from goldsmith.gates.outcomes import HARMLESS, LetPass
-from goldsmith.gates.rules import BLOCK, PASS, RuleResult
 from goldsmith.gates.verdict import Case, Verdict, judge, said_by
+from goldsmith.kinds import RELATIONS, TEST_KINDS
 from goldsmith.parameters import is_dry
 from goldsmith.plan.graph import States
 from goldsmith.plan.model import PlannedGate, PlannedNode
 from goldsmith.results.record import NodeResult
+from goldsmith.rules.base import BLOCK, PASS, Found
 from goldsmith.spec.gate import Gate
-
-_BUILT = ("model", "seed", "snapshot")
 
 
 class GateTask(BaseOperator):
@@ -110,22 +108,23 @@ class GateTask(BaseOperator):
         """The nodes whose dbt status matters beside the state of their task."""
         graph = self.site.graph
         found = in_doubt(graph, states)
-        if self.limits.warned_tests:
+        if self.limits.asks_dbt:
             mine = [node for task in self.gate.judged for node in graph.tasks.get(task, ())]
             found += [
                 node for node in mine if node.kind in TEST_KINDS and states.get(node.task_id) != "skipped"
             ]
         return found
 
-    def _measures(self, run_id: str, states: States) -> list[RuleResult]:
-        """Judge what stands in the warehouse, of the models that were built."""
-        if not self.limits.measured:
-            return []
+    def _measures(self, run_id: str, states: States) -> Found:
+        """What stands in the warehouse, of the models that a limit is about and that were built."""
+        wanted = self.limits.measured
+        if not wanted:
+            return Found()
         nodes = {
             node.name: node
             for task in self.gate.judged
             for node in self.site.graph.tasks.get(task, ())
-            if node.kind in _BUILT and node.name in self.limits.measured
+            if node.kind in RELATIONS and node.name in wanted
         }
         lasts = self.site.results.last(run_id, nodes.values())
         built = {
@@ -137,10 +136,12 @@ class GateTask(BaseOperator):
         for name, node in built.items():
             last = lasts.get(node.unique_id)
             relation = (last.relation if last else "") or node.relation
-            columns = tuple(self.limits.nulls.get(name, ()))
-            measured[name] = measure(self.site.target.connection, relation, columns)
-        ids = {name: node.unique_id for name, node in nodes.items()}
-        return measure_rules(self.limits, measured, self._before(run_id), ids)
+            measured[name] = measure(self.site.target.connection, relation, wanted[name])
+        return Found(
+            measured=measured,
+            before=self._before(run_id),
+            unique_ids={name: node.unique_id for name, node in nodes.items()},
+        )
 
     def _is_built(self, node: PlannedNode, state: str | None, last: NodeResult | None) -> bool:
         """Where a task has several nodes, the model may be well and its test not."""
@@ -149,9 +150,8 @@ class GateTask(BaseOperator):
 
     def _before(self, run_id: str) -> Mapping[str, float]:
         """What the last good run had; nothing, where that cannot be read."""
-        asked = [rows_rule(model) for model, limit in self.limits.rows.items() if limit.change is not None]
         try:
-            return table_of(self.site).last_good(run_id, self.gate.layer, asked)
+            return table_of(self.site).last_good(run_id, self.gate.layer, self.limits.compared)
         except GoldsmithError as error:
             self.log.warning("What the last good run had cannot be read: %s", error)
             return {}

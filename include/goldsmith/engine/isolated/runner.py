@@ -10,7 +10,7 @@ from typing import Any
 
 from goldsmith.dbt.batch_events import rows_of
 from goldsmith.dbt.error_class import CANCELLED
-from goldsmith.dbt.node import TEST_KINDS
+from goldsmith.kinds import TEST_KINDS
 from goldsmith.plan.model import PlannedNode
 from goldsmith.results.record import NodeResult
 

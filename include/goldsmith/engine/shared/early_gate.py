@@ -18,10 +18,10 @@ from goldsmith.engine.build_state import BuildState
 from goldsmith.engine.shared.marks import Marker, must_run
 from goldsmith.engine.site import Site
 from goldsmith.gates.outcomes import HARMLESS
-from goldsmith.gates.rules import PASS
 from goldsmith.gates.verdict import Case, Verdict, judge
 from goldsmith.plan.graph import States
 from goldsmith.plan.model import PlannedGate
+from goldsmith.rules.base import PASS
 from goldsmith.spec.gate import Gate
 
 _GREEN = "success"
@@ -100,7 +100,7 @@ def _gate_after(site: Site, build: str) -> PlannedGate | None:
     for gate in plan.gates:
         if gate.layer in layers:
             limits = site.gates.get(gate.layer, Gate())
-            return None if limits.measured or limits.warned_tests else gate
+            return None if limits.measured or limits.asks_dbt else gate
     return None
 
 

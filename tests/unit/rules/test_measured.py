@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from goldsmith.gates.measure import Measured, measure_rules
+from goldsmith.rules.base import Found, Measured
 from goldsmith.spec.gate import Gate
 
 GATE = Gate.model_validate(
@@ -20,9 +20,11 @@ def outcomes(rows: int | None, filled: int = 0, before: float | None = None) -> 
     """The outcomes of the three rules, in their order."""
     measured = {} if rows is None else {"orders": Measured(rows=rows, filled={"customer": filled})}
     last = {} if before is None else {"rows of orders": before}
-    found = measure_rules(GATE, measured, last, {"orders": "model.shop.orders"})
-    assert tuple(rule.rule for rule in found) == RULES
-    return tuple(rule.outcome for rule in found)
+    ids = {"orders": "model.shop.orders"}
+    found = GATE.judge(Found(measured=measured, before=last, unique_ids=ids))
+    about = [rule for rule in found if rule.rule in RULES]
+    assert tuple(rule.rule for rule in about) == RULES
+    return tuple(rule.outcome for rule in about)
 
 
 @pytest.mark.parametrize(

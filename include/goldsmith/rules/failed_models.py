@@ -1,0 +1,13 @@
+"""How many models of a layer may fail."""
+
+from __future__ import annotations
+
+from goldsmith.kinds import RELATIONS
+from goldsmith.rules.counts import CountRule
+
+
+class FailedModels(CountRule):
+    """How many models, seeds, snapshots and functions may fail."""
+
+    key = "failed_models"
+    kinds = (*RELATIONS, "function")

@@ -1,0 +1,14 @@
+"""How many tests of a layer may fail."""
+
+from __future__ import annotations
+
+from goldsmith.kinds import TEST_KINDS
+from goldsmith.rules.counts import TEST_COUNTS, CountRule
+
+
+class FailedTests(CountRule):
+    """How many tests may fail."""
+
+    key = "failed_tests"
+    field = (TEST_COUNTS, ())
+    kinds = TEST_KINDS

@@ -1,0 +1,17 @@
+"""How many tests of a layer may warn."""
+
+from __future__ import annotations
+
+from goldsmith.kinds import TEST_KINDS
+from goldsmith.rules.base import WARNED
+from goldsmith.rules.counts import TEST_COUNTS, CountRule
+
+
+class WarnedTests(CountRule):
+    """How many tests may warn: their tasks are green."""
+
+    key = "warned_tests"
+    field = (TEST_COUNTS, ())
+    kinds = TEST_KINDS
+    outcome = WARNED
+    asks_dbt = True
