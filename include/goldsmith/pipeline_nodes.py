@@ -14,7 +14,7 @@ from goldsmith.dbt.parse import Question
 from goldsmith.dbt.plain_selection import is_plain, matched
 from goldsmith.dbt.project import DbtProject
 from goldsmith.errors import SelectionError
-from goldsmith.plan.compile import Selected
+from goldsmith.plan.selected import Selected
 from goldsmith.plan.store import plan_paths
 from goldsmith.settings import Settings
 from goldsmith.spec.pipeline import Pipeline

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from goldsmith.dbt.node import Node
-from goldsmith.plan.compile import Selected
+from goldsmith.plan.selected import Selected
 
 MakeNodes = Callable[..., dict[str, Node]]
 Select = Callable[..., Selected]

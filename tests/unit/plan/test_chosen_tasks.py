@@ -11,8 +11,9 @@ import pytest
 from goldsmith.dbt.node import Node
 from goldsmith.errors import SelectionError
 from goldsmith.plan.chosen_tasks import chosen_tasks
-from goldsmith.plan.compile import Selected, compile_plan
+from goldsmith.plan.compile import compile_plan
 from goldsmith.plan.model import Plan
+from goldsmith.plan.selected import Selected
 from goldsmith.spec.pipeline import Pipeline
 
 MakeNodes = Callable[..., dict[str, Node]]

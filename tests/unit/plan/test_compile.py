@@ -9,9 +9,10 @@ import pytest
 
 from goldsmith.dbt.node import Node
 from goldsmith.errors import PlanError
-from goldsmith.plan.compile import Selected, compile_plan
+from goldsmith.plan.compile import compile_plan
 from goldsmith.plan.model import Plan
 from goldsmith.plan.names import MAX_TASK_ID
+from goldsmith.plan.selected import Selected
 from goldsmith.spec.pipeline import Pipeline
 
 MakeNodes = Callable[..., dict[str, Node]]

@@ -8,8 +8,9 @@ import pytest
 
 from goldsmith.dbt.node import Node
 from goldsmith.errors import PlanError
-from goldsmith.plan.compile import Selected, compile_plan
+from goldsmith.plan.compile import compile_plan
 from goldsmith.plan.deadlines import node_meant
+from goldsmith.plan.selected import Selected
 from goldsmith.spec.pipeline import Pipeline
 
 MakeNodes = Callable[..., dict[str, Node]]

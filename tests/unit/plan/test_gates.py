@@ -10,8 +10,9 @@ import pytest
 
 from goldsmith.dbt.node import Column, Node
 from goldsmith.errors import PlanError
-from goldsmith.plan.compile import Selected, compile_plan
+from goldsmith.plan.compile import compile_plan
 from goldsmith.plan.model import Plan
+from goldsmith.plan.selected import Selected
 from goldsmith.plan.show import plan_tree
 from goldsmith.spec.pipeline import Pipeline
 

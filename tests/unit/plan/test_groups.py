@@ -11,9 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from goldsmith.dbt.node import Node
-from goldsmith.plan.compile import Selected, compile_plan
+from goldsmith.plan.compile import compile_plan
 from goldsmith.plan.groups import Place, place_tasks, unit_group_id
 from goldsmith.plan.model import Plan
+from goldsmith.plan.selected import Selected
 from goldsmith.spec.pipeline import Pipeline
 
 MakeNodes = Callable[..., dict[str, Node]]

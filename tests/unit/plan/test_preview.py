@@ -6,8 +6,9 @@ from collections.abc import Callable
 from rich.console import Console
 
 from goldsmith.dbt.node import Node
-from goldsmith.plan.compile import Selected, compile_plan
+from goldsmith.plan.compile import compile_plan
 from goldsmith.plan.preview import choices_listing, choices_table, explained
+from goldsmith.plan.selected import Selected
 from goldsmith.spec.pipeline import Pipeline
 
 MakeNodes = Callable[..., dict[str, Node]]

@@ -3,9 +3,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from goldsmith.dbt.node import Node
-from goldsmith.plan.compile import Selected, compile_plan
+from goldsmith.plan.compile import compile_plan
 from goldsmith.plan.graph import PlanGraph
 from goldsmith.plan.priority import priorities
+from goldsmith.plan.selected import Selected
 from goldsmith.spec.pipeline import Pipeline
 
 MakeNodes = Callable[..., dict[str, Node]]

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from goldsmith.dbt.node import Node
-from goldsmith.plan.compile import Selected, compile_plan
+from goldsmith.plan.compile import compile_plan
 from goldsmith.plan.graph import PlanGraph
 from goldsmith.plan.model import Plan
+from goldsmith.plan.selected import Selected
 from goldsmith.spec.pipeline import Pipeline
 
 MakeNodes = Callable[..., dict[str, Node]]

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from goldsmith.dbt.node import Node
-from goldsmith.plan.compile import Selected, compile_plan
+from goldsmith.plan.compile import compile_plan
 from goldsmith.plan.model import Plan
+from goldsmith.plan.selected import Selected
 from goldsmith.plan.store import plan_paths, read_plan, write_plan
 from goldsmith.spec.pipeline import Pipeline
 

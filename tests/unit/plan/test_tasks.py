@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from goldsmith.dbt.node import Node
 from goldsmith.plan import tasks
-from goldsmith.plan.compile import Selected, compile_plan
+from goldsmith.plan.compile import compile_plan
 from goldsmith.plan.graph import PlanGraph
 from goldsmith.plan.model import Plan
 from goldsmith.plan.names import MAX_TASK_ID
+from goldsmith.plan.selected import Selected
 from goldsmith.plan.show import plan_tree
 from goldsmith.spec.pipeline import Pipeline
 
