@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from goldsmith.errors import GoldsmithError
     from goldsmith.pipeline import build_dag
     from goldsmith.spec.ingest import Ingest
-    from goldsmith.spec.pipeline import Pipeline, Profile, Retries
+    from goldsmith.spec.pipeline import Pipeline
+    from goldsmith.spec.profile import Profile
+    from goldsmith.spec.retries import Retries
 
 __all__ = ["GoldsmithError", "Ingest", "Pipeline", "Profile", "Retries", "build_dag"]
 
@@ -20,8 +22,8 @@ _HOMES = {
     "GoldsmithError": "goldsmith.errors",
     "Ingest": "goldsmith.spec.ingest",
     "Pipeline": "goldsmith.spec.pipeline",
-    "Profile": "goldsmith.spec.pipeline",
-    "Retries": "goldsmith.spec.pipeline",
+    "Profile": "goldsmith.spec.profile",
+    "Retries": "goldsmith.spec.retries",
     "build_dag": "goldsmith.pipeline",
 }
 

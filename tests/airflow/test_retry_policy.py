@@ -12,7 +12,7 @@ from tests.airflow.joint_tasks import NODES
 
 from goldsmith.engine.retry_policy import NodeRetryPolicy
 from goldsmith.engine.task_end import NodeFailed, failure_of
-from goldsmith.spec.pipeline import Retries
+from goldsmith.spec.retries import Retries
 
 MODEL, TEST = NODES[2], NODES[3]
 TRANSIENT, PERMANENT, UNKNOWN = "deadlock detected", "division by zero", "something else"

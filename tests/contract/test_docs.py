@@ -12,8 +12,10 @@ from typer.main import get_command
 from goldsmith.cli import app
 from goldsmith.spec.alerts import EVENTS, Alerts, Channel, Quiet, Route
 from goldsmith.spec.ingest import Ingest
-from goldsmith.spec.pipeline import Pipeline, Profile, Retries
+from goldsmith.spec.pipeline import Pipeline
+from goldsmith.spec.profile import Profile
 from goldsmith.spec.report import Elementary, Publish, Report, Send
+from goldsmith.spec.retries import Retries
 
 ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "README.md", ROOT / "CHANGELOG.md", *ROOT.glob("docs/*.md"), *ROOT.glob("deploy/**/*.md"))

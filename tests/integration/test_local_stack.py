@@ -30,6 +30,7 @@ from goldsmith.client.summary import make_report
 from goldsmith.errors import ConfigurationError, EnvironmentProblem
 from goldsmith.rest import Run
 from goldsmith.stack.component import COMPONENTS
+from goldsmith.stack.ports import free_port
 from goldsmith.stack.processes import of_stack
 from goldsmith.stack.record import Record
 from goldsmith.stack.stack import Stack
@@ -234,7 +235,7 @@ def test_a_supervisor_that_ends_at_once_is_told_at_once(tmp_path: Path) -> None:
     (tmp_path / "psutil.py").write_text("raise SystemExit('no such processor')\n")
     made = Stack(root=tmp_path, extra_env={"PYTHONPATH": str(tmp_path)})
     made.state.create()
-    made.state.remember(port=made._free_port())
+    made.state.remember(port=free_port(made.port))
     began = time.monotonic()
     made._start_supervisor(made.env())
     with pytest.raises(EnvironmentProblem, match=r"(?s)supervisor has ended.*no such processor"):
@@ -249,7 +250,7 @@ def test_a_supervisor_that_cannot_be_known_yet_is_ended(
     (tmp_path / "dags").mkdir()
     made = Stack(root=tmp_path)
     made.state.create()
-    made.state.remember(port=made._free_port())
+    made.state.remember(port=free_port(made.port))
     monkeypatch.setattr("goldsmith.stack.stack.of_stack", lambda *_: iter(()))
     made._start_supervisor(made.env())
     launched = made._launched
@@ -279,6 +280,7 @@ import json, os, signal, sys, time
 from pathlib import Path
 from goldsmith.stack.processes import of_stack
 from goldsmith.stack.record import Record
+from goldsmith.stack.ports import free_port
 from goldsmith.stack.stack import Stack
 
 stack = Stack(root=Path(sys.argv[1]))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from goldsmith.check.finding import FAIL, Finding, failure, findings_table
 from goldsmith.check.in_airflow import ask_airflow
 from goldsmith.check.pipeline import planned, without_airflow
+from goldsmith.dag_files import DagFiles
 from goldsmith.errors import GoldsmithError
 from goldsmith.pipelines.find import choose_pipeline, find_pipelines, no_pipeline
 from goldsmith.settings import Settings
+from goldsmith.spec.pipeline import Pipeline
 
 __all__ = ["FAIL", "Finding", "check_all", "findings_table"]
 
@@ -35,16 +38,9 @@ def check_all(
     """
     files = find_pipelines(here)
     specs = [spec for spec, _ in files.pipelines.values()]
-    if pipeline is None:
-        chosen = list(files.pipelines.values())
-        findings = [failure(f"{name}: spec", error) for name, error in files.errors.items()]
-    else:
-        try:
-            chosen, findings = [choose_pipeline(here, pipeline)], []
-        except GoldsmithError as error:
-            return [failure(f"{pipeline}: spec", error)]
-    if not files.names:
-        return [failure("specs", no_pipeline(here))]
+    chosen, findings = _chosen(files, here, pipeline)
+    if not chosen:
+        return findings
     done = []
     for spec, file in chosen:
         report(f"Checking {spec.name}")
@@ -62,3 +58,18 @@ def check_all(
     if isinstance(answers, Finding):
         findings.append(answers)
     return [each.strictly() for each in findings] if strict else findings
+
+
+def _chosen(
+    files: DagFiles, here: Settings, pipeline: str | None
+) -> tuple[list[tuple[Pipeline, Path]], list[Finding]]:
+    """The pipelines to check, each with its DAG file; and what is to be said of others."""
+    if pipeline is not None:
+        try:
+            return [choose_pipeline(here, pipeline)], []
+        except GoldsmithError as error:
+            return [], [failure(f"{pipeline}: spec", error)]
+    if not files.names:
+        return [], [failure("specs", no_pipeline(here))]
+    broken = [failure(f"{name}: spec", error) for name, error in files.errors.items()]
+    return list(files.pipelines.values()), broken

@@ -14,7 +14,8 @@ from goldsmith.client.airflow import Airflow
 from goldsmith.client.follow import Display
 from goldsmith.errors import GoldsmithError
 from goldsmith.rest import Run
-from goldsmith.stack.stack import PartStatus, Stack
+from goldsmith.stack.part import PartStatus
+from goldsmith.stack.stack import Stack
 from goldsmith.wording import some
 
 _STYLES = {"healthy": "green", "starting": "yellow", "unhealthy": "red", "stopped": "dim"}

@@ -18,7 +18,7 @@ from goldsmith.client.progress import Progress
 from goldsmith.client.said import Said, Warned, in_dbts_words
 from goldsmith.plan.graph import nodes_by_task
 from goldsmith.plan.model import Plan, PlannedNode
-from goldsmith.rest import LogLine, RestClient, TaskInstance
+from goldsmith.rest import LogLine, RestClient, Run, TaskInstance
 from goldsmith.results.record import FAILED, GOOD, NodeResult
 
 # dbt's resource types, as a person calls them, and what is said of one that went well.
@@ -170,29 +170,14 @@ def make_report(
     said = Said(api=airflow.api, run_id=run.run_id, plan=plan) if plan else None
     failed = sorted(progress.failed, key=lambda task: (task.ended is None, task.ended, task.key))
     lasts = {task.task_id: said.lasts(task.task_id) for task in failed if said and task.task_id in planned}
-    options = "" if is_only_pipeline else f" --pipeline {run.dag_id}"
-    if failed and airflow.api.runs(run.dag_id, limit=1)[0].run_id != run.run_id:
-        options += f" --run {run.run_id}"
+    options = _options(airflow.api, run, is_only_pipeline=is_only_pipeline) if failed else ""
     let_pass = _let_pass(airflow.api, progress, failed, plan)
-
-    def described(tasks: Iterable[TaskInstance]) -> tuple[Failure, ...]:
-        return tuple(
-            Failure(
-                task_id=task.task_id,
-                map_index=task.map_index,
-                unique_id=_first_failed(planned.get(task.task_id, ()), lasts.get(task.task_id, ())),
-                try_number=task.try_number,
-                message=in_dbts_words(lasts.get(task.task_id, ()))
-                or failure_message(airflow.api, run.dag_id, run.run_id, task),
-                url=airflow.task_url(run.dag_id, run.run_id, task),
-                # A gate that runs again finds what it found before.
-                again=""
-                if task.task_id in gates
-                else f"goldsmith retry {task.task_id} --downstream{options}",
-            )
-            for task in tasks
-        )
-
+    described = {}
+    for task in failed:
+        name, known = task.task_id, (planned.get(task.task_id, ()), lasts.get(task.task_id, ()))
+        # A gate that runs again finds what it found before.
+        again = "" if name in gates else f"goldsmith retry {name} --downstream{options}"
+        described[task.key] = _described(airflow, run, task, *known, again=again)
     return Report(
         pipeline=run.dag_id,
         url=run_page(airflow.url, run.dag_id, run.run_id),
@@ -200,10 +185,37 @@ def make_report(
         order=tuple(order),
         warnings=said.warnings() if said else (),
         nodes={task_id: _nodes(nodes, lasts.get(task_id, ())) for task_id, nodes in planned.items()},
-        failures=described(task for task in failed if task.task_id not in let_pass),
-        tolerated=described(task for task in failed if task.task_id in let_pass),
+        failures=tuple(described[task.key] for task in failed if task.task_id not in let_pass),
+        tolerated=tuple(described[task.key] for task in failed if task.task_id in let_pass),
         alerts=_alerts(airflow.api, progress),
     )
+
+
+def _described(
+    airflow: Airflow,
+    run: Run,
+    task: TaskInstance,
+    nodes: Sequence[PlannedNode],
+    lasts: Sequence[NodeResult],
+    *,
+    again: str,
+) -> Failure:
+    return Failure(
+        task_id=task.task_id,
+        map_index=task.map_index,
+        unique_id=_first_failed(nodes, lasts),
+        try_number=task.try_number,
+        message=in_dbts_words(lasts) or failure_message(airflow.api, run.dag_id, run.run_id, task),
+        url=airflow.task_url(run.dag_id, run.run_id, task),
+        again=again,
+    )
+
+
+def _options(api: RestClient, run: Run, *, is_only_pipeline: bool) -> str:
+    """What `goldsmith retry` needs to find the run."""
+    options = "" if is_only_pipeline else f" --pipeline {run.dag_id}"
+    is_latest = api.runs(run.dag_id, limit=1)[0].run_id == run.run_id
+    return options if is_latest else f"{options} --run {run.run_id}"
 
 
 def _alerts(api: RestClient, progress: Progress) -> Mapping[str, Any]:

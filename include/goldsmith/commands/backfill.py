@@ -45,7 +45,6 @@ def backfill(
     from goldsmith.pipelines.prepare import prepare_run
 
     here, console = settings(), Console()
-    report = reporter(console)
     spec, file = choose_pipeline(here, pipeline)
     asked = arguments.RunArguments(
         select=select,
@@ -58,7 +57,7 @@ def backfill(
         dry_run=dry_run,
     ).options(target=spec.target or here.target)
     todo = windows(start, end, every)
-    prepare_run(spec, here, todo[0].of(asked), report, file=file)
+    prepare_run(spec, here, todo[0].of(asked), report := reporter(console), file=file)
     airflow = started_airflow(here, report)
     watch = Watch(display=display_on(console, group_order(spec)))
     work = partial(run_pipeline, airflow, spec, here, file=file, watch=watch, report=report)

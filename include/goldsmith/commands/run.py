@@ -60,9 +60,6 @@ def run(
     ).options(target=spec.target or here.target)
     prepare_run(spec, here, asked, report, file=file)
     airflow = started_airflow(here, report)
-    work = (
-        partial(resume_run, airflow, spec, here, asked=asked, report=report)
-        if failed
-        else partial(run_pipeline, airflow, spec, here, file=file, asked=asked, report=report)
-    )
+    start = resume_run if failed else partial(run_pipeline, file=file)
+    work = partial(start, airflow, spec, here, asked=asked, report=report)
     raise typer.Exit(watched(work, airflow, spec, console, as_json=as_json, down=down))

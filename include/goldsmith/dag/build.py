@@ -65,21 +65,7 @@ def render(
     engine = _engine(spec, project, here, load_plan)
     asked = get_parsing_context()
     wanted = asked.task_id
-    tags = set[str]() if wanted else {tag for node in plan.nodes for tag in node.tags}
-    with DAG(
-        dag_id=spec.name,
-        description=spec.description.strip().split("\n")[0],
-        doc_md=None if wanted else pipeline_docs(plan, spec),
-        schedule=schedule_of(spec) if here.is_scheduled else None,
-        start_date=datetime.combine(spec.start_date, time(), UTC),
-        catchup=spec.catchup,
-        max_active_runs=spec.max_active_runs,
-        tags=sorted({tag[:_LONGEST_TAG] for tag in ("goldsmith", *spec.tags, *tags)}),
-        default_args={"owner": spec.owner},
-        deadline=None
-        if wanted
-        else deadline_alerts(plan, spec, here.environment or engine.site.target.target) or None,
-    ) as dag:
+    with _dag(plan, spec, here, engine, is_for_task=wanted is not None) as dag:
         if wanted is None or wanted.startswith("ingest."):
             _ingest(spec, engine.site)
         part = plan.part(wanted) if wanted else plan
@@ -100,6 +86,24 @@ def render(
         elif asked.dag_id == dag.dag_id and wanted not in dag.task_dict:
             MissingTask(task_id=wanted, **_airflow_arguments(spec.owner, spec, engine.site))
     return dag
+
+
+def _dag(plan: Plan, spec: Pipeline, here: Settings, engine: Engine, *, is_for_task: bool) -> DAG:
+    """The DAG without its tasks; in a task's process without what only people see."""
+    tags = set[str]() if is_for_task else {tag for node in plan.nodes for tag in node.tags}
+    environment = here.environment or engine.site.target.target
+    return DAG(
+        dag_id=spec.name,
+        description=spec.description.strip().split("\n")[0],
+        doc_md=None if is_for_task else pipeline_docs(plan, spec),
+        schedule=schedule_of(spec) if here.is_scheduled else None,
+        start_date=datetime.combine(spec.start_date, time(), UTC),
+        catchup=spec.catchup,
+        max_active_runs=spec.max_active_runs,
+        tags=sorted({tag[:_LONGEST_TAG] for tag in ("goldsmith", *spec.tags, *tags)}),
+        default_args={"owner": spec.owner},
+        deadline=None if is_for_task else deadline_alerts(plan, spec, environment) or None,
+    )
 
 
 def _ingest(spec: Pipeline, site: Site) -> None:

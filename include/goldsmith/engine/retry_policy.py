@@ -18,7 +18,7 @@ from airflow.sdk import Context, RetryAction, RetryDecision, RetryPolicy
 from goldsmith.dbt.error_class import error_class
 from goldsmith.engine.task_end import Failed, NodeFailed
 from goldsmith.run_limit import is_over
-from goldsmith.spec.pipeline import Retries
+from goldsmith.spec.retries import Retries
 from goldsmith.wording import some
 
 log = logging.getLogger(__name__)

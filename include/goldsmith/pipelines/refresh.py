@@ -66,11 +66,8 @@ def make_pipeline_manifest(
         EnvironmentProblem: The manifest cannot be written.
     """
     project = project_to_make(spec, here)
-    asking = {spec.name: (spec, questions(spec, project))}
-    for other in others:
-        if other.name != spec.name and (wants := _asks_beside(other, project, here)):
-            asking[other.name] = other, wants
-    asked = {key_of(one.select, one.exclude): one for _, some in asking.values() for one in some}
+    asking = _asking(spec, others, project, here)
+    asked = {key_of(one.select, one.exclude): one for some in asking.values() for one in some}
     report("Making the dbt manifest")
     target = spec.target or here.target
     with parsed(
@@ -82,19 +79,12 @@ def make_pipeline_manifest(
         arguments=profile.arguments if profile else (),
     ) as made:
         found = dict(zip(asked, made.listings, strict=True))
+        _check_own(asking[spec.name], found, report)
         # A selection of another pipeline that dbt does not understand stops that one alone.
         listed = {key: one.unique_ids for key, one in found.items() if isinstance(one, Listing)}
-        _check_own(asking[spec.name][1], found, report)
-        answers = Answers(
-            manifest=manifests.checksum(manifests.read_document(made.manifest, project.path)),
-            stamp=manifest_stamp(made.manifest),
-            target=target,
-            variables=spec.vars,
-            listed=listed,
-        )
-        for one, some in asking.values():
-            mine = {key_of(each.select, each.exclude) for each in some}
-            _keep(replace(answers, listed=_only(listed, mine)), project, here, one.name)
+        answers = _answers(made.manifest, project, spec, target, listed)
+        for name, some in asking.items():
+            _keep(_only(answers, some), project, here, name)
         # The manifest last: a DAG file that reads it finds the answers.
         made.publish(project)
     return project.manifest_path
@@ -103,6 +93,17 @@ def make_pipeline_manifest(
 def project_to_make(spec: Pipeline, here: Settings) -> DbtProject:
     """The project of a pipeline, with the place of the manifest that is made for it."""
     return replace(project_of(spec, here), own=own_folder(spec, here))
+
+
+def _asking(
+    spec: Pipeline, others: Iterable[Pipeline], project: DbtProject, here: Settings
+) -> dict[str, tuple[Question, ...]]:
+    """Name of a pipeline to what it asks of the manifest: this one first, then others that read the same manifest."""
+    asking = {spec.name: questions(spec, project)}
+    for other in others:
+        if other.name != spec.name and (wants := _asks_beside(other, project, here)):
+            asking[other.name] = wants
+    return asking
 
 
 def _asks_beside(other: Pipeline, project: DbtProject, here: Settings) -> tuple[Question, ...]:
@@ -114,8 +115,22 @@ def _asks_beside(other: Pipeline, project: DbtProject, here: Settings) -> tuple[
     return questions(other, theirs) if theirs.manifest_path == project.manifest_path else ()
 
 
-def _only(listed: Mapping[str, frozenset[str]], keys: set[str]) -> dict[str, frozenset[str]]:
-    return {key: ids for key, ids in listed.items() if key in keys}
+def _answers(
+    manifest: Path, project: DbtProject, spec: Pipeline, target: str, listed: Mapping[str, frozenset[str]]
+) -> Answers:
+    return Answers(
+        manifest=manifests.checksum(manifests.read_document(manifest, project.path)),
+        stamp=manifest_stamp(manifest),
+        target=target,
+        variables=spec.vars,
+        listed=listed,
+    )
+
+
+def _only(answers: Answers, asked: Iterable[Question]) -> Answers:
+    """The answers to some questions."""
+    keys = {key_of(one.select, one.exclude) for one in asked}
+    return replace(answers, listed={key: ids for key, ids in answers.listed.items() if key in keys})
 
 
 def _keep(answers: Answers, project: DbtProject, here: Settings, pipeline: str) -> None:

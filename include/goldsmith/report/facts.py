@@ -157,13 +157,39 @@ def run_facts(
         reasons: Id of a build or a comparison to why it failed.
     """
     nodes = _nodes(plan, states, records, tolerated)
-    gates = {gate.layer: gate for gate in plan.gates}
+    # A gate that failed without a verdict could not judge: that is a failure of its own.
+    known = {node.node.task_id for node in nodes} | (gates_of(plan) & verdicts.keys())
+    # A comparison that is red for nodes which are red themselves says nothing new.
+    if any(node.condition in (BAD, HELD) for node in nodes):
+        known |= {build.reconcile_id for build in plan.builds}
+    return RunFacts(
+        pipeline=plan.pipeline,
+        run_id=run_id,
+        started=started,
+        made=made,
+        is_red=_is_red(plan, states, tolerated),
+        layers=_layers(plan, nodes, states, verdicts),
+        red_tasks=tuple(
+            sorted({unmapped(one) for one, state in states.items() if state == "failed" and one not in known})
+        ),
+        reasons=reasons or {},
+    )
+
+
+def _layers(
+    plan: Plan,
+    nodes: Sequence[NodeFacts],
+    states: Mapping[str, str | None],
+    verdicts: Mapping[str, Verdict],
+) -> tuple[LayerFacts, ...]:
+    """What is outside the layers first, then the layers in their order, of those that have nodes."""
+    gates = {gate.layer: gate.task_id for gate in plan.gates}
     names = list(dict.fromkeys(node.node.layer for node in nodes))
     ordered = [name for name in names if name not in plan.layers]
     ordered += [name for name in plan.layers if name in names]
     layers = []
     for name in ordered:
-        task_id = gates[name].task_id if name in gates else ""
+        task_id = gates.get(name, "")
         verdict = verdicts.get(task_id)
         layers.append(
             LayerFacts(
@@ -173,24 +199,7 @@ def run_facts(
                 verdict=verdict,
             )
         )
-    # A gate that failed without a verdict could not judge: that is a failure of its own.
-    known = {node.node.task_id for node in nodes} | (gates_of(plan) & verdicts.keys())
-    if any(
-        node.condition in (BAD, HELD) for node in nodes
-    ):  # a comparison that is red for these says nothing new
-        known |= {build.reconcile_id for build in plan.builds}
-    return RunFacts(
-        pipeline=plan.pipeline,
-        run_id=run_id,
-        started=started,
-        made=made,
-        is_red=_is_red(plan, states, tolerated),
-        layers=tuple(layers),
-        red_tasks=tuple(
-            sorted({unmapped(one) for one, state in states.items() if state == "failed" and one not in known})
-        ),
-        reasons=reasons or {},
-    )
+    return tuple(layers)
 
 
 def gates_of(plan: Plan) -> frozenset[str]:

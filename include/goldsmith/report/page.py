@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote
 
 from goldsmith.airflow_pages import run_page, task_page
@@ -50,7 +51,6 @@ def report_page(
         beside: More reports of this run.
         notes: What a reader should know of the report itself.
     """
-    by_condition = {one: [node for node in run.nodes if node.condition == one] for one in CONDITIONS}
     slowest = sorted((node for node in run.nodes if node.seconds > 0), key=lambda node: -node.seconds)
     return _PAGES.render(
         "report.html",
@@ -58,13 +58,8 @@ def report_page(
         policy=_PAGES.policy,
         words=WORDS,
         kinds=KINDS,
-        conditions=[(one, len(by_condition[one])) for one in CONDITIONS if by_condition[one]],
-        failed=by_condition[BAD][:_FAILED],
-        more_failed=len(by_condition[BAD][_FAILED:]),
-        warned=by_condition[WARN][:_WARNED],
-        more_warned=len(by_condition[WARN][_WARNED:]),
+        **_by_condition(run),
         open=_OPEN,
-        held=len(by_condition[HELD]),
         chart=timeline(run),
         picture=lineage(run),
         slowest=slowest[:_SLOWEST],
@@ -79,6 +74,19 @@ def report_page(
         cut=_cut,
         most=(_TEXT, _CELL),
     )
+
+
+def _by_condition(run: RunFacts) -> dict[str, Any]:
+    """The nodes that somebody has to look at, the first of many, and how many fared how."""
+    nodes = {one: [node for node in run.nodes if node.condition == one] for one in CONDITIONS}
+    return {
+        "conditions": [(one, len(nodes[one])) for one in CONDITIONS if nodes[one]],
+        "failed": nodes[BAD][:_FAILED],
+        "more_failed": len(nodes[BAD][_FAILED:]),
+        "warned": nodes[WARN][:_WARNED],
+        "more_warned": len(nodes[WARN][_WARNED:]),
+        "held": len(nodes[HELD]),
+    }
 
 
 class _Links:

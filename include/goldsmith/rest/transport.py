@@ -103,13 +103,7 @@ class Transport:
             ApiRefused: An answer that is an error.
             ConfigurationError: Airflow found fault with the content of the request.
         """
-        # Only what does no harm twice is sent again.
-        attempts = Retrying(
-            retry=retry_if_exception_type(httpx.TransportError),
-            stop=stop_after_attempt(4 if method == "GET" else 1),
-            wait=wait_exponential(multiplier=0.25, max=2),
-            reraise=True,
-        )
+        attempts = _attempts(method)
 
         def request() -> httpx.Response:
             headers = {"Accept": "application/json"}
@@ -164,6 +158,16 @@ class Transport:
         if not isinstance(found, dict):
             raise _no_airflow(self.base_url, "its answer is no JSON object")
         return found
+
+
+def _attempts(method: str) -> Retrying:
+    """Only what does no harm twice is sent again."""
+    return Retrying(
+        retry=retry_if_exception_type(httpx.TransportError),
+        stop=stop_after_attempt(4 if method == "GET" else 1),
+        wait=wait_exponential(multiplier=0.25, max=2),
+        reraise=True,
+    )
 
 
 def quoted(part: str) -> str:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, timedelta
-from itertools import pairwise
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from croniter import croniter
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from goldsmith.errors import SpecError
@@ -20,9 +18,11 @@ from goldsmith.spec.base import Duration, SpecModel, explain, some_time
 from goldsmith.spec.deadline import Deadline
 from goldsmith.spec.gate import Gate
 from goldsmith.spec.ingest import Ingest
-from goldsmith.spec.node import ResourceTypes, RetriedErrors
+from goldsmith.spec.node import ResourceTypes
+from goldsmith.spec.profile import Profile
 from goldsmith.spec.report import Report
-from goldsmith.spec.run import MOST_THREADS
+from goldsmith.spec.retries import Retries
+from goldsmith.spec.schedule import UNSTEADY, Schedule, check_window
 from goldsmith.spec.selection import Selection, Variables
 from goldsmith.spec.yaml_file import read_yaml
 from goldsmith.wording import did_you_mean
@@ -32,10 +32,6 @@ DEFAULT_LAYERS: dict[str, tuple[str, ...]] = {
     "silver": ("path:models/silver/",),
     "gold": ("path:models/gold/",),
 }
-_PRESETS = ("@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly", "@once", "@continuous")
-_QUARTERLY = "0 0 1 */3 *"
-_UNSTEADY = ("@once", "@continuous")
-_TICKS = 30
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _A_NAME = "lower case letters, digits and underscores, a letter first"
 _LONGEST, _LONGEST_LAYER = 200, 60  # Airflow takes ids of at most 250 letters, and groups of 200
@@ -53,42 +49,6 @@ RESERVED = frozenset(
 """Names of tasks and groups beside the layers: no layer, and no folder's group, has one of them."""
 
 
-class Profile(SpecModel):
-    """How dbt connects: everything but what the Airflow connection says itself."""
-
-    schema_: str = Field("analytics", alias="schema")
-    """dbt's `target.schema`: where nodes without a schema of their own go."""
-    threads: int = Field(4, ge=1, le=MOST_THREADS)
-    extra: dict[str, str | int | bool] = Field(default_factory=dict)
-    """More keys of the dbt profile, such as `catalog` on Databricks. Never secrets."""
-
-    def for_dbt(self) -> dict[str, str | int | bool]:
-        """Keys of the dbt profile."""
-        return {"schema": self.schema_, "threads": self.threads, **self.extra}
-
-
-class Retries(SpecModel):
-    """How often and how soon a failed task is tried again."""
-
-    models: int = Field(2, ge=0)
-    """Retries of models, seeds and snapshots; the delay doubles each time."""
-    tests: int = Field(0, ge=0)
-    """Retries of tests and freshness checks: a red test stays red."""
-    delay: Duration = timedelta(minutes=5)
-    max_delay: Duration = timedelta(minutes=30)
-    build_delay: Duration = timedelta(seconds=15)
-    """Until a build that was lost or that dbt could not begin is tried again, and a node whose error was transient."""
-    errors: RetriedErrors = "transient"
-    """Which errors are worth a retry: all that are not known to be permanent, or any."""
-
-
-def _steps(cron: str) -> set[timedelta]:
-    """The lengths of time between the runs of a schedule, in its next few."""
-    ticks = croniter(_QUARTERLY if cron == "@quarterly" else cron, datetime(2026, 1, 1, tzinfo=UTC))
-    times = [ticks.get_next(datetime) for _ in range(_TICKS)]
-    return {after - before for before, after in pairwise(times)}
-
-
 class Pipeline(SpecModel):
     """One dbt project run as one Airflow DAG.
 
@@ -99,7 +59,7 @@ class Pipeline(SpecModel):
     name: str
     """DAG id; lower case letters, digits and underscores."""
     description: str = ""
-    schedule: str | None = "@hourly"
+    schedule: Schedule | None = "@hourly"
     """Cron expression or preset; none: not by the clock. With `after` the clock counts only where it is written."""
     after: After | None = None
     """Assets whose update starts a run, such as the gold tables of another pipeline."""
@@ -212,15 +172,6 @@ class Pipeline(SpecModel):
         some_time
     )
 
-    @field_validator("schedule")
-    @classmethod
-    def _times_there_are(cls, schedule: str | None) -> str | None:
-        if schedule is None or schedule in _PRESETS or croniter.is_valid(schedule):
-            return schedule
-        raise ValueError(
-            f"{schedule!r} is no schedule: write five fields of cron, such as '0 6 * * *', or {', '.join(_PRESETS)}"
-        )
-
     @model_validator(mode="after")
     def _after_others(self) -> Pipeline:
         own = f"{(self.asset_namespace or '').replace('{name}', self.name).rstrip('/')}/"
@@ -230,7 +181,7 @@ class Pipeline(SpecModel):
             raise ValueError(
                 f"`after` names {mine[0]}, which {self.name} updates itself: it would run forever"
             )
-        if self.after and self.times in _UNSTEADY:
+        if self.after and self.times in UNSTEADY:
             raise ValueError(
                 f"`schedule: {self.times}` and `after` do not go together; write a cron expression"
             )
@@ -238,24 +189,9 @@ class Pipeline(SpecModel):
 
     @model_validator(mode="after")
     def _runs_for_the_window(self) -> Pipeline:
-        if self.window is None:
-            return self
-        if self.engine == "isolated":
-            raise ValueError(
-                "`window` reaches dbt with `engine: shared` alone; write that, or take `window` away"
-            )
-        if self.times is None and self.after is None:
-            raise ValueError("`window` is for runs that Airflow starts, and nothing does; write a `schedule`")
-        if self.times is not None and self.after is not None:
-            raise ValueError(
-                "with both `schedule` and `after` a run has no one `window`; leave one of the three out"
-            )
-        if self.times in _UNSTEADY:
-            raise ValueError(f"runs of `schedule: {self.times}` cover no `window`; write a cron expression")
-        if self.times is not None and (other := sorted(_steps(self.times) - {self.window})):
-            raise ValueError(
-                f"a run of `schedule: {self.times}` comes {other[0]} after the one before, and `window: {self.window}` "
-                "is another length: windows would overlap or leave gaps; make them the same"
+        if self.window is not None:
+            check_window(
+                self.window, times=self.times, is_after_others=self.after is not None, engine=self.engine
             )
         return self
 

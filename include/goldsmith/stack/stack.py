@@ -5,12 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,39 +19,19 @@ from goldsmith.rest import Login, RestClient
 from goldsmith.settings import Settings
 from goldsmith.stack.component import COMPONENTS
 from goldsmith.stack.environment import TASKS_USER, USER, Needs, airflow_environment
+from goldsmith.stack.local_settings import write_local_settings
 from goldsmith.stack.metadata import last_lines, migrate
+from goldsmith.stack.part import PartStatus
+from goldsmith.stack.ports import PREFERRED_PORT, free_port, has_listener
 from goldsmith.stack.postgres import EmbeddedPostgres
 from goldsmith.stack.processes import ProcessName, end_all, of_stack, wait_for_end
 from goldsmith.stack.record import Record
 from goldsmith.stack.state import StateDir, write_private
 from goldsmith.stack.supervisor import EMBEDDED, HEALTH_NAMES
 
-PREFERRED_PORT = 8080
 START_TIMEOUT = 240.0
 STOP_TIMEOUT = 40.0
 STARTS_UNTIL_HOPELESS = 3
-_MADE = "# Made by Goldsmith"
-LOCAL_SETTINGS = f"""\
-{_MADE}: see goldsmith/tuning/preload.py and goldsmith/tuning/scheduling.py.
-import sys
-
-if "scheduler" in sys.argv:
-    import goldsmith.tuning.preload
-    import goldsmith.tuning.scheduling
-
-    goldsmith.tuning.scheduling.spare_walks()
-"""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PartStatus:
-    """A part of the stack: `stopped`, `starting`, `healthy` or `unhealthy`."""
-
-    name: str
-    state: str
-    pid: int | None = None
-    starts: int = 0
-    detail: str = ""
 
 
 class _PortTaken(EnvironmentProblem):
@@ -222,7 +200,7 @@ class Stack:
         if self.needs.server:
             self._report("Starting PostgreSQL")
             self.server.start()
-        self.state.remember(port=self._free_port())
+        self.state.remember(port=free_port(self.port))
         self._write_files()
         env = self.env()
         migrate(self.state, env, server=self.server if self.needs.metadata else None, report=self._report)
@@ -242,13 +220,7 @@ class Stack:
     def _write_files(self) -> None:
         secrets = self.state.secrets()
         write_private(self.state.passwords_file, {USER: secrets.password, TASKS_USER: secrets.tasks_password})
-        settings = self.state.airflow_home / "config" / "airflow_local_settings.py"
-        if settings.is_file() and not settings.read_text(errors="replace").startswith(_MADE):
-            raise EnvironmentProblem(
-                f"{settings} is not Goldsmith's, and the local stack would overwrite it.",
-                hint="Name a folder for the stack alone: export GOLDSMITH_STATE_DIR=/path/to/folder",
-            )
-        settings.write_text(LOCAL_SETTINGS)
+        write_local_settings(self.state.airflow_home)
 
     def _start_supervisor(self, env: Mapping[str, str]) -> None:
         command = [sys.executable, "-m", "goldsmith.stack.supervisor", str(self.state.path)]
@@ -275,7 +247,7 @@ class Stack:
                 self._give_up("supervisor", "has ended")
             if since is not None and hopeless:
                 self._give_up(hopeless[0], "ends right after its start")
-            if since is not None and _has_listener(self.port) and not self._is_ours_listening():
+            if since is not None and has_listener(self.port) and not self._is_ours_listening():
                 raise _PortTaken(f"Another program listens on port {self.port}.", hint="goldsmith up")
             if time.monotonic() > deadline:
                 missing = [name for name in COMPONENTS if name not in self._health(since=since)]
@@ -322,18 +294,6 @@ class Stack:
             return False
         return any(one.status == psutil.CONN_LISTEN and one.laddr.port == self.port for one in sockets)
 
-    def _free_port(self) -> int:
-        """The port of last time where it is free, else another."""
-        for port in (self.port, *range(PREFERRED_PORT, PREFERRED_PORT + 20), 0):
-            with socket.socket() as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                try:
-                    probe.bind(("127.0.0.1", port))
-                except OSError:
-                    continue
-                return int(probe.getsockname()[1])
-        raise EnvironmentProblem("No TCP port is free on 127.0.0.1.")
-
     def _stop(self) -> bool:
         record = Record.read(self.state)
         was_running = self.server.is_running()
@@ -373,12 +333,6 @@ def local_stack(here: Settings, report: Callable[[str], None] = lambda _: None) 
     stack = Stack(root=here.root, state_dir=here.state_dir, dags_dir=here.dags_dir, report=report)
     stack.state.check_owner()
     return stack
-
-
-def _has_listener(port: int) -> bool:
-    """Whether any program listens on a port of this machine."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _fingerprint(env: Mapping[str, str]) -> str:
