@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
@@ -13,6 +16,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "include" / "goldsmith"
 FILES = sorted(PACKAGE.rglob("*.py"))
+ARCHITECTURE = Path(__file__).parents[2] / "docs" / "architecture.md"
 EMPTY_NAMES = {"utils", "util", "helpers", "common", "misc", "manager", "core"}
 
 
@@ -72,3 +76,26 @@ def test_one_place_imports_dbt_and_the_environment_is_read_where_processes_start
         "stack/supervisor.py",
         "elementary/edr.py",
     }
+
+
+def test_the_files_that_the_architecture_names_exist() -> None:
+    """In the life of a run, and in the table of where to change what, which has at least 30 rows."""
+    text = ARCHITECTURE.read_text(encoding="utf-8")
+    named = set(re.findall(r"`([a-z_/]+(?:\.py|/|\.html))`", text.split("## The life of a run")[1]))
+    beside = {"pyproject.toml", "tests/contract/internals.py", "include/goldsmith/"}
+    assert {one for one in named - beside if not (PACKAGE / one).exists()} == set()
+    rows = text.split("## Where do I change ...")[1].split("\n## ")[0].count("\n| ") - 2
+    assert rows >= 30
+
+
+def test_the_picture_of_the_rooms_has_each_room_in_the_order_of_the_import_contract() -> None:
+    """A new room is shown, and a picture that lies is no help."""
+    picture = ARCHITECTURE.read_text(encoding="utf-8").split("```")[1]
+    contract = tomllib.loads((PACKAGE.parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
+    layers = contract["tool"]["importlinter"]["contracts"][0]["layers"]
+    shown = [re.findall(r"\b([a-z_]+)(?:/|\.py)", line) for line in picture.strip().splitlines()]
+    rank = {name: number for number, names in enumerate(shown) for name in names}
+    places = [[rank.get(name.strip(), -1) for name in layer.split("|")] for layer in layers]
+    assert all(place >= 0 for row in places for place in row)
+    for above, below in pairwise(places):
+        assert max(above) <= min(below), (above, below)

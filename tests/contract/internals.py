@@ -1,0 +1,332 @@
+"""What Goldsmith uses of Airflow, Cosmos and dbt that they do not promise to keep; docs/architecture.md shows it."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import Any
+
+PROMISED = (
+    "airflow.configuration",
+    "airflow.providers",
+    "airflow.sdk",
+    "airflow.sdk.definitions.callback",
+    "airflow.sdk.exceptions",
+    "airflow.sdk.log",
+    "airflow.sdk.plugins_manager",
+    "cosmos.config",
+    "cosmos.constants",
+    "cosmos.exceptions",
+    "cosmos.profiles",
+)
+"""Modules whose names their makers document."""
+VIEW_SECURITY = "airflow.api_fastapi.core_api.security"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Internal:
+    """One use.
+
+    Args:
+        what: What is used, and for what.
+        files: Where, below `include/goldsmith/`.
+        names: `module:name` to what it has to have: parameters of a function, attributes of a class.
+        check: Looks at what names do not tell; says what is missing, or nothing.
+    """
+
+    what: str
+    files: tuple[str, ...]
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    check: Callable[[], str] = lambda: ""
+
+    def missing(self) -> str:
+        """What the installed version lacks, in words; empty if it has all."""
+        for name, wanted in self.names.items():
+            module, _, path = name.partition(":")
+            try:
+                found = attrgetter(path)(importlib.import_module(module))
+            except (ImportError, AttributeError) as error:
+                return f"{name} is gone ({error})"
+            if lacking := [one for one in wanted if not _has(found, one)]:
+                return f"{name} has no {', '.join(lacking)}"
+        return self.check()
+
+
+def _has(found: Any, wanted: str) -> bool:
+    """Whether a function takes a parameter, or a class has an attribute or a field."""
+    if inspect.isclass(found):
+        return hasattr(found, wanted) or wanted in getattr(found, "__dataclass_fields__", ())
+    return wanted in inspect.signature(found).parameters
+
+
+def _copies() -> str:
+    from airflow.sdk import DAG, TaskGroup
+    from airflow.sdk.definitions.decorators import task  # noqa: F401 - the constructor's bookkeeping is loaded
+    from tests.contract.plain_task import PlainTask
+
+    with DAG("one", schedule=None), TaskGroup("group"):
+        made = vars(PlainTask(task_id="first"))
+    wanted = ("_BaseOperator__init_kwargs", "_task_display_name", "_dag", "task_group", "upstream_task_ids")
+    return ", ".join(f"a task has no attribute {one}" for one in wanted if one not in made)
+
+
+def _task_dict() -> str:
+    from airflow.sdk import DAG
+    from tests.contract.plain_task import PlainTask
+
+    with DAG("one", schedule=None) as dag:
+        first, second = PlainTask(task_id="first"), PlainTask(task_id="second")
+    if type(dag.task_dict) is not dict or list(dag.task_dict) != ["first", "second"]:
+        return "DAG.task_dict is no plain dict in the order of the tasks"
+    second.upstream_task_ids.add("first")
+    first.downstream_task_ids.add("second")
+    return "" if dag.get_task("second").upstream_list == [first] else "the ids in a task are not its edges"
+
+
+def _in_source(module: str, text: str) -> Callable[[], str]:
+    def check() -> str:
+        source = inspect.getsource(importlib.import_module(module))
+        return "" if text in source else f"{module} says nothing of {text}"
+
+    return check
+
+
+def _dbt_results() -> str:
+    from dbt.artifacts.schemas.results import NodeResult, TimingInfo
+    from dbt.cli.main import dbtRunnerResult
+
+    wanted: dict[type, tuple[str, ...]] = {
+        dbtRunnerResult: ("success", "exception", "result"),
+        NodeResult: ("status", "timing", "execution_time", "adapter_response", "message", "failures", "node"),
+        TimingInfo: ("started_at", "completed_at"),
+    }
+    gone = [
+        f"{kind.__name__}.{one}" for kind, names in wanted.items() for one in names if not _has(kind, one)
+    ]
+    return f"dbt's results have no {', '.join(gone)}" if gone else ""
+
+
+TASK_INSTANCE = (
+    *("id", "dag_id", "run_id", "task_id", "map_index", "state", "try_number"),
+    *("start_date", "end_date", "duration", "updated_at"),
+)
+INTERNALS = (
+    Internal(
+        what="tasks are copies of one another, made past the constructor of `BaseOperator`",
+        files=("dag/copies.py",),
+        names={"airflow.sdk.definitions.param:ParamsDict": ()},
+        check=_copies,
+    ),
+    Internal(
+        what="`DAG.task_dict` and the ids in `upstream_task_ids` and `downstream_task_ids` are a DAG's tasks and edges",
+        files=("dag/wiring.py", "dag/report.py", "dag/build.py"),
+        check=_task_dict,
+    ),
+    Internal(
+        what="Airflow's own hash of a serialised DAG, and its import of a DAG file, for `goldsmith check`",
+        files=("dag/probe.py",),
+        names={
+            "airflow.dag_processing.dagbag:DagBag": ("get_dag",),
+            "airflow.models.serialized_dag:SerializedDagModel.hash": ("dag_data",),
+            "airflow.serialization.serialized_objects:DagSerialization.to_dict": (),
+        },
+    ),
+    Internal(
+        what="which files of the dags folder Airflow reads",
+        files=("dag/discovery.py",),
+        names={
+            "airflow.utils.file:list_py_file_paths": ("directory", "safe_mode"),
+            "airflow.utils.file:might_contain_dag": ("file_path", "safe_mode"),
+        },
+    ),
+    Internal(
+        what="a deadline by the clock is a reference of Goldsmith's own, which Airflow evaluates when it makes a run",
+        files=("dag/clock.py", "dag/deadlines.py"),
+        names={
+            "airflow.sdk.definitions.deadline:BaseDeadlineReference": (
+                *("serialize_reference", "deserialize_reference"),
+            ),
+            "airflow.sdk.definitions.deadline:DeadlineAlert": (),
+            "airflow.sdk.definitions.deadline:DeadlineReference": ("DAGRUN_QUEUED_AT",),
+            "airflow.models:DagRun": ("run_after", "run_type"),
+            "airflow.utils.types:DagRunType": ("BACKFILL_JOB",),
+        },
+        check=_in_source("airflow.serialization.definitions.deadline", "_evaluate_with"),
+    ),
+    Internal(
+        what="`DAGNode.get_upstreams_only_setups` is replaced in the scheduler",
+        files=("tuning/scheduling.py",),
+        names={"airflow.serialization.definitions.node:DAGNode": ("get_upstreams_only_setups", "get_dag")},
+    ),
+    Internal(
+        what="dbt is imported before the scheduler and Celery workers fork",
+        files=("tuning/preload.py",),
+        names={"dbt.cli.main:dbtRunner": ("invoke",)},
+    ),
+    Internal(
+        what="`RuntimeTaskInstance.get_task_states` tells a task the states of its run",
+        files=("engine/task_states.py",),
+        names={
+            "airflow.sdk.execution_time.task_runner:RuntimeTaskInstance.get_task_states": (
+                *("dag_id", "task_ids", "run_ids"),
+            )
+        },
+    ),
+    Internal(
+        what="`upsert_hitl_detail` asks a person, and `TaskAwaitingInput` waits without a worker",
+        files=("engine/gate/asking.py",),
+        names={
+            "airflow.sdk.execution_time.hitl:upsert_hitl_detail": (
+                *("ti_id", "options", "subject", "body", "params"),
+            ),
+            "airflow.sdk.exceptions:TaskAwaitingInput": (),
+        },
+    ),
+    Internal(
+        what="the verdict that a build sends is serialised as a task's return value",
+        files=("engine/shared/early_gate.py",),
+        names={
+            "airflow.sdk.execution_time.xcom:XCom.serialize_value": (
+                *("value", "key", "task_id", "dag_id", "run_id"),
+            )
+        },
+    ),
+    Internal(
+        what="rows of Airflow's tables are read and written by the routes of the plugin",
+        files=(
+            "view/app.py",
+            "view/assets.py",
+            "view/compared.py",
+            "view/gates.py",
+            "view/marks.py",
+            "view/reports.py",
+        ),
+        names={
+            "airflow.models.taskinstance:TaskInstance": TASK_INSTANCE,
+            "airflow.models.dagrun:DagRun": ("dag_id", "run_id", "partition_key"),
+            "airflow.models.log:Log": ("event", "dag_id", "run_id", "owner", "owner_display_name", "extra"),
+            "airflow.models.asset:AssetEvent": (
+                "asset_id",
+                "source_dag_id",
+                "source_task_id",
+                "source_run_id",
+            ),
+            "airflow.models.asset:AssetModel": ("id", "uri"),
+            "airflow.models.asset:DagScheduleAssetNameReference": (),
+            "airflow.models.asset:DagScheduleAssetUriReference": (),
+            "airflow.models.asset:TaskOutletAssetReference": ("asset_id", "dag_id"),
+            "airflow.utils.state:TaskInstanceState": ("SUCCESS", "SKIPPED", "FAILED"),
+            "airflow.api_fastapi.common.db.common:SessionDep": (),
+        },
+    ),
+    Internal(
+        what="a gate that passes without a task leaves its return value and its state store as the task would",
+        files=("view/gates.py",),
+        names={
+            "airflow.models.xcom:XComModel.set": (
+                "key",
+                "value",
+                "dag_id",
+                "task_id",
+                "run_id",
+                "serialize",
+                "session",
+            ),
+            "airflow.state:get_state_backend": (),
+            "airflow._shared.state:TaskScope": ("dag_id", "run_id", "task_id", "map_index"),
+        },
+    ),
+    Internal(
+        what="the routes of the plugin ask Airflow who may do what, and tell its listeners of a task's success",
+        files=("view/app.py", "view/assets.py", "view/marks.py", "view/reports.py"),
+        names={
+            f"{VIEW_SECURITY}:requires_access_dag": ("method", "access_entity"),
+            f"{VIEW_SECURITY}:GetUserDep": (),
+            "airflow.api_fastapi.auth.managers.models.resource_details:DagAccessEntity": (
+                "TASK_INSTANCE",
+                "TASK_LOGS",
+            ),
+            "airflow.listeners.listener:get_listener_manager": (),
+            "airflow._shared.listeners.spec.taskinstance:on_task_instance_success": (
+                "previous_state",
+                "task_instance",
+            ),
+        },
+    ),
+    Internal(
+        what="who marked a task stands in Airflow's audit log under the names of these routes",
+        files=("rest/marking.py",),
+        names={
+            "airflow.api_fastapi.core_api.routes.public.task_instances:patch_task_instance": (),
+            "airflow.api_fastapi.core_api.routes.public.task_instances:patch_task_group_instances": (),
+        },
+    ),
+    Internal(
+        what="`_AIRFLOW_PROCESS_CONTEXT` tells a process that Airflow started for DAG files or a task",
+        files=("settings.py",),
+        check=_in_source("airflow.sdk.execution_time.supervisor", "_AIRFLOW_PROCESS_CONTEXT"),
+    ),
+    Internal(
+        what="`_AIRFLOW__AS_LIBRARY` lets a process import Airflow without what it prepares for tasks",
+        files=("pipelines/find.py",),
+        check=_in_source("airflow", "_AIRFLOW__AS_LIBRARY"),
+    ),
+    Internal(
+        what="Cosmos's `DbtGraph` reads the manifest; functions, which it leaves out, are made as its `DbtNode`",
+        files=("dbt/manifest.py",),
+        names={
+            "cosmos.dbt.graph:DbtGraph.load": ("method", "execution_mode"),
+            "cosmos.dbt.graph:DbtGraph.__init__": ("project", "render_config", "execution_config"),
+            "cosmos.dbt.graph:DbtNode": (
+                *(
+                    "unique_id",
+                    "resource_type",
+                    "depends_on",
+                    "path_base",
+                    "original_file_path",
+                    "package_name",
+                ),
+                *("tags", "config", "fqn"),
+            ),
+            "airflow:version": (),
+        },
+    ),
+    Internal(
+        what="methods of Cosmos's local operators are replaced: how dbt runs, what is parsed, what lineage is read",
+        files=("engine/isolated/node_task.py",),
+        names={
+            "cosmos.operators.local:DbtLocalBaseOperator": (
+                *("run_dbt_runner", "handle_exception_dbt_runner", "get_env", "add_cmd_flags"),
+                *("_handle_partial_parse", "_update_partial_parse_cache"),
+                "calculate_openlineage_events_completes",
+            ),
+            "cosmos.operators.local:DbtRunLocalOperator": ("base_cmd",),
+            "cosmos.operators.local:DbtSeedLocalOperator": ("base_cmd",),
+            "cosmos.operators.local:DbtSnapshotLocalOperator": ("base_cmd",),
+            "cosmos.operators.local:DbtTestLocalOperator": ("base_cmd",),
+            "cosmos.operators.local:DbtBuildLocalOperator": ("base_cmd",),
+            "cosmos.operators.local:DbtSourceLocalOperator": ("base_cmd",),
+        },
+        check=_in_source("cosmos.operators.local", "_dbt_runner_callbacks"),
+    ),
+    Internal(
+        what="dbt's objects, as its runner gives them to the isolated engine",
+        files=("engine/isolated/runner.py",),
+        check=_dbt_results,
+    ),
+    Internal(
+        what="Cosmos's cache folder, and its way to copy a file whole",
+        files=("engine/dbt/workspace.py",),
+        names={"cosmos:settings": (), "cosmos.fs:safe_copy": ()},
+        check=_in_source("cosmos.settings", "cache_dir"),
+    ),
+)
+
+
+def table() -> str:
+    """The uses as docs/architecture.md has them."""
+    rows = [f"| {one.what} | {', '.join(f'`{file}`' for file in one.files)} |" for one in INTERNALS]
+    return "\n".join(["| use | where |", "|---|---|", *rows])
