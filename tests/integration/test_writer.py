@@ -19,6 +19,7 @@ from tests.integration.waiting import until
 
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.stack.postgres import EmbeddedPostgres
+from goldsmith.warehouse.tags import session_tag
 from goldsmith.warehouse.writer import Writer, _key, writer
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("warehouse_connections")]
@@ -190,13 +191,19 @@ def test_a_killed_writer_is_one_no_more(target: str) -> None:
             assert waiting.gets_it()
 
 
-def test_a_frozen_contender_does_not_stop_the_others(target: str) -> None:
+def test_a_frozen_contender_does_not_stop_the_others(warehouse_server: EmbeddedPostgres, target: str) -> None:
     """A process that is stopped while it waits holds nothing that others need."""
+    asked = "select state from pg_stat_activity where application_name = %s"
+    name = session_tag("writer", "b", target)
     with Contender(target, "a", exclusive=True) as first:
         assert first.gets_it()
         with _process(target, "b") as (frozen, says):
             assert says().startswith("Waiting to write")
             frozen.send_signal(signal.SIGSTOP)
+            # Its last look may still be on its way: let it come before the lock is free.
+            time.sleep(1)
+            with warehouse_server.connected("warehouse") as session:
+                assert until(lambda: session.execute(asked, (name,)).fetchone() == ("idle",), seconds=20)
             first.end.set()
             with Contender(target, "c", exclusive=True) as third:
                 assert third.gets_it()
