@@ -183,13 +183,13 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # the stack is stopped then too
     options = _options()
     kinds = options.kinds.split(",") if options.kinds else list(KINDS)
-    trials = _plan(options.runs, options.seed, kinds, options.gates.split(","))
+    trials = planned(options.runs, options.seed, kinds, options.gates.split(","))
     done: list[Trial] = []
     with ground(width=options.width, executor=options.executor) as here:
         for trial in trials:
-            _try(here, trial)
+            attempt(here, trial)
             done.append(trial)
-            print(_line(trial), flush=True)
+            print(line(trial), flush=True)
             if options.minutes and time.monotonic() - _BEGAN > 60 * options.minutes:
                 break
     return _summary(done)
@@ -210,7 +210,7 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _plan(runs: int, seed: int, kinds: list[str], dags: list[str]) -> list[Trial]:
+def planned(runs: int, seed: int, kinds: list[str], dags: list[str]) -> list[Trial]:
     """Each kind as often as the others, under both gates, in a random order."""
     pairs = [
         (kind, dags[(turn + place) % len(dags)]) for turn in range(runs) for place, kind in enumerate(kinds)
@@ -223,7 +223,8 @@ def _plan(runs: int, seed: int, kinds: list[str], dags: list[str]) -> list[Trial
     ]
 
 
-def _try(here: Ground, trial: Trial) -> None:
+def attempt(here: Ground, trial: Trial) -> None:
+    """Run a trial to its end, and note in it what went wrong."""
     choose = random.Random(trial.seed)  # noqa: S311 - no secret
     began = time.monotonic()
     try:
@@ -295,7 +296,7 @@ def _below(here: Ground, stopped: set[str]) -> set[str]:
     return found
 
 
-def _line(trial: Trial) -> str:
+def line(trial: Trial) -> str:
     wrong: dict[str, Any] = {
         "false greens": trial.false_greens,
         "unbuilt": trial.unbuilt,

@@ -22,6 +22,7 @@ from goldsmith.stack.environment import TASKS_USER
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
+import chaos  # type: ignore[import-not-found]
 import proving  # type: ignore[import-not-found]
 
 pytestmark = pytest.mark.integration
@@ -326,3 +327,15 @@ def test_only_a_persons_mark_explains_a_green_that_dbt_contradicts(ground: Any, 
     said = ground.log(run, "reconcile")
     assert "gold.gold_0.counted_id: Airflow shows it green, dbt says error" in said
     assert ("(marked by admin)" in said) == (who == "admin")
+
+
+TRIALS = chaos.planned(10, 14, list(chaos.KINDS), ["by_layer", "by_node"])
+
+
+@pytest.mark.parametrize("trial", TRIALS, ids=lambda trial: f"{trial.kind}-{trial.seed}".replace(" ", "_"))
+def test_whatever_happens_at_whatever_moment_nothing_is_green_that_was_not_built(
+    ground: Any, trial: Any
+) -> None:
+    """One run of each kind of fault; the seed decides the moment, and whom it meets. .ci/full has 200 of them."""
+    chaos.attempt(ground, trial)
+    assert not trial.is_bad, chaos.line(trial)
