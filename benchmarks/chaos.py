@@ -297,6 +297,7 @@ def _below(here: Ground, stopped: set[str]) -> set[str]:
 
 
 def line(trial: Trial) -> str:
+    """A trial and what went wrong in it, in one line."""
     wrong: dict[str, Any] = {
         "false greens": trial.false_greens,
         "unbuilt": trial.unbuilt,

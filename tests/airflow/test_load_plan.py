@@ -119,6 +119,7 @@ def test_a_selection_narrows_the_pipeline(project: DbtProject, here: Settings) -
     }
 
 
+@pytest.mark.integration
 def test_a_test_can_be_excluded(project: DbtProject, here: Settings) -> None:
     """As with dbt; and what a plain name means only dbt says, which parsing a DAG file does not start."""
     test = "assert_revenue_is_orders"
@@ -131,6 +132,7 @@ def test_a_test_can_be_excluded(project: DbtProject, here: Settings) -> None:
     assert before - {node.name for node in load_plan(spec, project, here).nodes} == {test}
 
 
+@pytest.mark.integration
 def test_check_reads_the_manifest_that_it_has_made_for_a_target_of_the_pipelines_own(
     project: DbtProject, here: Settings
 ) -> None:

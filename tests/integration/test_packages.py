@@ -28,7 +28,7 @@ NO_HUB = "http://127.0.0.1:9/"
 def hub() -> Iterator[str]:
     """A package hub that knows one package: acme/anvil 1.2.3, with one macro."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Hub)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.server_address[1]}/"
     server.shutdown()

@@ -8,8 +8,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 
-import sqlalchemy
-
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.stack.environment import METADATA_URL
 from goldsmith.stack.postgres import EmbeddedPostgres
@@ -62,6 +60,8 @@ def last_lines(text: str, count: int = 15) -> str:
 
 def _address(url: str) -> str:
     """Host and database of a SQLAlchemy URL; never its user or password."""
+    import sqlalchemy  # half a second, which most commands need not pay
+
     try:
         found = sqlalchemy.make_url(url)
     except sqlalchemy.exc.ArgumentError:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from goldsmith.engine import build_state
 from goldsmith.engine.build_state import KEY, BuildState
 from goldsmith.results.microbatch import Microbatches
 from goldsmith.results.record import NodeResult
@@ -56,9 +57,12 @@ def test_a_state_comes_back_as_it_was(size: int) -> None:
     assert BuildState.unpack(kept.pack()) == kept or found.place == kept.place
 
 
-def test_a_task_that_dies_between_two_writes_leaves_the_state_of_before() -> None:
+def test_a_task_that_dies_between_two_writes_leaves_the_state_of_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Whichever of the writes is the last."""
-    first, second = state(15_000, 1), state(15_000, 2)
+    monkeypatch.setattr(build_state, "_PART", 500)
+    first, second = state(150, 1), state(150, 2)
     for writes in range(30):
         store = Store()
         first.save(store)

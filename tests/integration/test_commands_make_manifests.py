@@ -7,11 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.unit.test_cli import goldsmith
+from tests.integration.test_cli import goldsmith
 
 from goldsmith.pipelines.find import read_pipelines
 from goldsmith.pipelines.manifests import refresh_manifests
 from goldsmith.settings import Settings
+
+pytestmark = pytest.mark.integration
 
 DAG = "from goldsmith import Pipeline, build_dag\nairflow_dag = build_dag(Pipeline.parse({spec!r}))\n"
 SCHEMA = """\

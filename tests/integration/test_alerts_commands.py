@@ -18,6 +18,8 @@ from goldsmith.errors import ConfigurationError, EnvironmentProblem
 from goldsmith.settings import Settings
 from goldsmith.spec.pipeline import Pipeline
 
+pytestmark = pytest.mark.integration
+
 QUIET = {"after": "20:00", "until": "07:00", "timezone": "Europe/Berlin"}
 SPEC = Pipeline.parse(
     {

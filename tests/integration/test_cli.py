@@ -19,6 +19,8 @@ from typer.testing import CliRunner
 
 from goldsmith.cli import app
 
+pytestmark = pytest.mark.integration
+
 PROJECT = "name: shop\nprofile: shop\n"
 DAG = "from goldsmith import Pipeline, build_dag\nfirst = build_dag(Pipeline(name={name!r}))\n"
 
@@ -239,7 +241,7 @@ class _Stranger(BaseHTTPRequestHandler):
 def stranger() -> Iterator[str]:
     """The address of a server that is no Airflow."""
     with ThreadingHTTPServer(("127.0.0.1", 0), _Stranger) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
 
