@@ -14,7 +14,7 @@ from goldsmith.engine.build_state import MISSING, BuildState
 from goldsmith.engine.dbt.invocation import Invocations
 from goldsmith.engine.dbt.retried import missing_of
 from goldsmith.engine.rebuilt import REBUILT
-from goldsmith.engine.shared.marks import Marker
+from goldsmith.engine.shared.marks import FLUSH_EVERY, Marker
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.plan.graph import PlanGraph
 from goldsmith.plan.model import PlannedNode
@@ -23,7 +23,6 @@ from goldsmith.results.record import GOOD, SKIPPED, WARN, NodeResult
 
 log = logging.getLogger(__name__)
 
-FLUSH_EVERY = 2.0  # seconds: what a lost task may have to build again
 
 
 class Keep(Protocol):
