@@ -27,12 +27,12 @@ from goldsmith.engine.shared.agreement import compare_early
 from goldsmith.engine.shared.reconcile import ReconcileTask
 from goldsmith.engine.site import Site
 from goldsmith.errors import EnvironmentProblem
+from goldsmith.gate_rules.base import BLOCK, PASS
 from goldsmith.gates.verdict import Case, judge
 from goldsmith.plan.graph import PlanGraph
 from goldsmith.plan.model import Plan, PlannedBuild, PlannedGate
 from goldsmith.rest.records import OthersMarks
 from goldsmith.results.record import NodeResult
-from goldsmith.rules.base import BLOCK, PASS
 from goldsmith.spec.gate import Gate
 
 NODE, BUILD, GATE = "silver.orders.run", "build", "silver.gate"

@@ -136,7 +136,7 @@ INTERNALS = (
     ),
     Internal(
         what="which files of the dags folder Airflow reads",
-        files=("dag/discovery.py",),
+        files=("dag/unread_files.py",),
         names={
             "airflow.utils.file:list_py_file_paths": ("directory", "safe_mode"),
             "airflow.utils.file:might_contain_dag": ("file_path", "safe_mode"),

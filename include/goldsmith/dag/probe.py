@@ -16,8 +16,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from goldsmith.dag.discovery import unread
 from goldsmith.dag.faults import fault_in, fault_of
+from goldsmith.dag.unread_files import unread
 from goldsmith.dbt.debug import ConnectionTest
 from goldsmith.engine.access import access_for
 

@@ -9,9 +9,9 @@ from functools import cached_property
 from pathlib import Path
 
 from goldsmith.engine.dbt.workspace import DbtTarget
+from goldsmith.engine.only_writer import OnlyWriter
 from goldsmith.engine.run_results import RunResults
 from goldsmith.engine.task_states import task_states
-from goldsmith.engine.writer import OnlyWriter
 from goldsmith.plan.graph import PlanGraph, States
 from goldsmith.plan.model import Plan, PlannedNode
 from goldsmith.spec.gate import Gate

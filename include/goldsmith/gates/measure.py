@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from goldsmith.rules.base import Measured
+from goldsmith.gate_rules.base import Measured
 
 _TIMEOUT = 300.0  # seconds for one model
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from goldsmith.gate_rules.base import FAILED, PASSED, WARNED
 from goldsmith.plan.graph import PlanGraph, States
 from goldsmith.plan.model import PlannedNode
 from goldsmith.results.record import GOOD
-from goldsmith.rules.base import FAILED, PASSED, WARNED
 
 HELD, SKIPPED, OPEN = "held back", "skipped", "open"
 """What became of a node that did not run."""

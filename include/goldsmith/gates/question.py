@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from goldsmith.gate_rules.base import BLOCK
 from goldsmith.gates.verdict import APPROVED, REJECTED, UNANSWERED, Override, Verdict
-from goldsmith.rules.base import BLOCK
 
 APPROVE, REJECT = "Approve", "Reject"
 REASON = "reason"

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from goldsmith.gate_rules.base import BLOCK
 from goldsmith.gates.verdict import Verdict
-from goldsmith.rules.base import BLOCK
 
 TABLE = "goldsmith_gates"
 _COLUMNS = {

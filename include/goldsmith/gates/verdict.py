@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from goldsmith.gate_rules.base import BLOCK, FAILED, PASS, UNKNOWN, WARN, Fact, Found, RuleResult
 from goldsmith.gates.outcomes import HARMLESS, LetPass, outcomes, stale_sources, tolerated_tasks
 from goldsmith.plan.graph import PlanGraph, States
 from goldsmith.plan.model import PlannedGate
-from goldsmith.rules.base import BLOCK, FAILED, PASS, UNKNOWN, WARN, Fact, Found, RuleResult
 from goldsmith.spec.gate import Gate
 from goldsmith.wording import some
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from goldsmith.airflow_pages import report_page, run_page, task_page
 from goldsmith.alerts.event import Event
 from goldsmith.alerts.ledger import Incident
+from goldsmith.gate_rules.base import BLOCK
 from goldsmith.gates.verdict import Verdict
 from goldsmith.kinds import TEST_KINDS
 from goldsmith.plan.graph import PlanGraph
 from goldsmith.plan.model import PlannedNode
 from goldsmith.report.facts import BAD, GOOD, WARN, NodeFacts, RunFacts, unmapped
 from goldsmith.results.record import NodeResult
-from goldsmith.rules.base import BLOCK
 from goldsmith.spec.alerts import (
     DEADLINE_MISSED,
     GATE_BLOCKED,

@@ -11,8 +11,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from goldsmith.dag.discovery import PassedOver, may_be_unread
 from goldsmith.dag.faults import fault_in
+from goldsmith.dag.unread_files import PassedOver, may_be_unread
 from goldsmith.dag_files import DagFiles, read_dag_files
 from goldsmith.errors import ConfigurationError, EnvironmentProblem, GoldsmithError
 from goldsmith.settings import Settings
@@ -94,7 +94,7 @@ def _passed_over(files: Sequence[Path], here: Settings) -> dict[Path, PassedOver
     if not doubtful:
         return {}
     done = subprocess.run(
-        [sys.executable, "-m", "goldsmith.dag.discovery", str(here.dags_dir), *map(str, doubtful)],
+        [sys.executable, "-m", "goldsmith.dag.unread_files", str(here.dags_dir), *map(str, doubtful)],
         # Without what Airflow prepares for tasks: its files are listed by their names and words alone.
         env={**local_stack(here).env(), "_AIRFLOW__AS_LIBRARY": "1"},
         capture_output=True,

@@ -7,9 +7,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from goldsmith.dag_files import DagFiles
-from goldsmith.dbt.connected import DbtProfile, profile_from_connection
 from goldsmith.dbt.environment import dbt_environment
-from goldsmith.dbt.own_profile import FILE, lacks
+from goldsmith.dbt.profile_for_commands import DbtProfile, profile_from_connection
+from goldsmith.dbt.profiles_yml import FILE, lacks
 from goldsmith.dbt.project import DbtProject
 from goldsmith.errors import EnvironmentProblem, GoldsmithError, ProjectError
 from goldsmith.pipeline import project_of

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from goldsmith.dbt.connected import DbtProfile
 from goldsmith.dbt.listing import (
     EAGER,
     LIST,
@@ -19,6 +18,7 @@ from goldsmith.dbt.listing import (
     selection_arguments,
 )
 from goldsmith.dbt.parse import variable_arguments
+from goldsmith.dbt.profile_for_commands import DbtProfile
 from goldsmith.dbt.project import DbtProject, dbt_executable
 from goldsmith.errors import ConfigurationError, SelectionError
 from goldsmith.plan.chosen_tasks import chosen_tasks

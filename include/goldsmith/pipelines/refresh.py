@@ -11,9 +11,9 @@ from pathlib import Path
 
 from goldsmith.dbt import manifest as manifests
 from goldsmith.dbt.answers import Answers, key_of, read_answers, write_answers
-from goldsmith.dbt.connected import DbtProfile
 from goldsmith.dbt.listing import Listing
 from goldsmith.dbt.parse import Question, parsed
+from goldsmith.dbt.profile_for_commands import DbtProfile
 from goldsmith.dbt.project import DbtProject
 from goldsmith.errors import EnvironmentProblem, ProjectError, SelectionError
 from goldsmith.pipeline import project_of

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from goldsmith.dbt.node import Node
 from goldsmith.errors import PlanError
-from goldsmith.rules.base import Layer
+from goldsmith.gate_rules.base import Layer
 from goldsmith.spec.pipeline import Pipeline
 
 

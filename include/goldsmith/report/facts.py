@@ -8,13 +8,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from goldsmith.gate_rules.base import BLOCK, PASS, RuleResult
 from goldsmith.gates.verdict import Verdict, said_by
 from goldsmith.kinds import TEST_KINDS
 from goldsmith.plan.graph import nodes_by_task
 from goldsmith.plan.model import Plan, PlannedNode
 from goldsmith.results.history import by_node
 from goldsmith.results.record import NodeResult
-from goldsmith.rules.base import BLOCK, PASS, RuleResult
 
 GOOD, WARN, BAD, HELD, IDLE = "good", "warn", "bad", "held", "idle"
 """How a node fared: done, done with a warning, failed, held back by another one, not run."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import create_model, model_validator
 
-from goldsmith.rules import RULES
-from goldsmith.rules.base import Found, Layer, Rule, RuleResult
+from goldsmith.gate_rules import RULES
+from goldsmith.gate_rules.base import Found, Layer, Rule, RuleResult
 from goldsmith.spec.base import Duration, SpecModel
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from goldsmith.dbt.own_profile import lacks
+from goldsmith.dbt.profiles_yml import lacks
 from goldsmith.dbt.project import DbtProject, find_project
 
 SECRET = """

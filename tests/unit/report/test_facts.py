@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from tests.unit.report.conftest import MakeRun, planned
 
+from goldsmith.gate_rules.base import RuleResult
 from goldsmith.gates.verdict import Verdict
 from goldsmith.report.facts import BAD, GOOD, HELD, IDLE, WARN
 from goldsmith.report.page import report_page
 from goldsmith.results.record import NodeResult
-from goldsmith.rules.base import RuleResult
 
 Ended = Callable[..., NodeResult]
 

@@ -19,11 +19,11 @@ from goldsmith.engine.build_state import StateStore
 from goldsmith.engine.gate.task import GateTask
 from goldsmith.engine.packed import pack, unpack
 from goldsmith.errors import GoldsmithError
+from goldsmith.gate_rules.base import BLOCK
 from goldsmith.gates.question import APPROVE, REASON, REJECT, body_of, override_of, subject_of, unanswered
 from goldsmith.gates.verdict import Override, Verdict
 from goldsmith.parameters import is_dry
 from goldsmith.rest.questions import Question
-from goldsmith.rules.base import BLOCK
 from goldsmith.run_limit import bounded
 
 _KEY = "asked"

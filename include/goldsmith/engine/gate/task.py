@@ -16,6 +16,7 @@ from goldsmith.engine.gate.verdict_table import table_of, write_verdict
 from goldsmith.engine.missing import refuse_unknown
 from goldsmith.engine.site import Site
 from goldsmith.errors import GoldsmithError
+from goldsmith.gate_rules.base import BLOCK, PASS, Found
 from goldsmith.gates.measure import measure
 from goldsmith.gates.outcomes import HARMLESS, LetPass
 from goldsmith.gates.verdict import Case, Verdict, judge, said_by
@@ -24,7 +25,6 @@ from goldsmith.parameters import is_dry
 from goldsmith.plan.graph import States
 from goldsmith.plan.model import PlannedGate, PlannedNode
 from goldsmith.results.record import NodeResult
-from goldsmith.rules.base import BLOCK, PASS, Found
 from goldsmith.spec.gate import Gate
 
 

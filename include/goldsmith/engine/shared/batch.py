@@ -24,7 +24,6 @@ from goldsmith.results.record import GOOD, SKIPPED, WARN, NodeResult
 log = logging.getLogger(__name__)
 
 
-
 class Keep(Protocol):
     """Takes the details of finished nodes."""
 

@@ -17,11 +17,11 @@ from goldsmith.engine.asset_memory import EARLIEST, KEY, Memory
 from goldsmith.engine.build_state import BuildState
 from goldsmith.engine.shared.marks import Marker, must_run
 from goldsmith.engine.site import Site
+from goldsmith.gate_rules.base import PASS
 from goldsmith.gates.outcomes import HARMLESS
 from goldsmith.gates.verdict import Case, Verdict, judge
 from goldsmith.plan.graph import States
 from goldsmith.plan.model import PlannedGate
-from goldsmith.rules.base import PASS
 from goldsmith.spec.gate import Gate
 
 _GREEN = "success"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from goldsmith.rules.base import Found, Layer, Node
-from goldsmith.rules.counts import CountRule
+from goldsmith.gate_rules.base import Found, Layer, Node
+from goldsmith.gate_rules.counts import CountRule
 
 
 class StaleSources(CountRule):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from goldsmith.gate_rules.base import WARNED
+from goldsmith.gate_rules.counts import TEST_COUNTS, CountRule
 from goldsmith.kinds import TEST_KINDS
-from goldsmith.rules.base import WARNED
-from goldsmith.rules.counts import TEST_COUNTS, CountRule
 
 
 class WarnedTests(CountRule):

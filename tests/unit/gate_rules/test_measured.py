@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from goldsmith.rules.base import Found, Measured
+from goldsmith.gate_rules.base import Found, Measured
 from goldsmith.spec.gate import Gate
 
 GATE = Gate.model_validate(

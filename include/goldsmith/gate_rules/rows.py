@@ -7,8 +7,8 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, model_validator
 
-from goldsmith.rules.base import PASS, Found, Layer, Limit, Rule, RuleResult, percent, said, short
-from goldsmith.rules.measured import model_meant, unknown
+from goldsmith.gate_rules.base import PASS, Found, Layer, Limit, Rule, RuleResult, percent, said, short
+from goldsmith.gate_rules.measured import model_meant, unknown
 
 
 class RowLimit(Limit):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from goldsmith.gate_rules.counts import TEST_COUNTS, CountRule
 from goldsmith.kinds import TEST_KINDS
-from goldsmith.rules.counts import TEST_COUNTS, CountRule
 
 
 class FailedTests(CountRule):

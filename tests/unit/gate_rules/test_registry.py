@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from goldsmith import rules
-from goldsmith.rules import RULES
-from goldsmith.rules.base import Rule
+from goldsmith import gate_rules
+from goldsmith.gate_rules import RULES
+from goldsmith.gate_rules.base import Rule
 from goldsmith.spec.gate import Gate
 
 DOCS = (Path(__file__).parents[3] / "docs" / "gates.md").read_text(encoding="utf-8")
@@ -20,7 +20,8 @@ DOCS = (Path(__file__).parents[3] / "docs" / "gates.md").read_text(encoding="utf
 def test_every_rule_is_in_the_list() -> None:
     """Else its key would be unknown."""
     modules = [
-        importlib.import_module(f"goldsmith.rules.{one.name}") for one in pkgutil.iter_modules(rules.__path__)
+        importlib.import_module(f"goldsmith.gate_rules.{one.name}")
+        for one in pkgutil.iter_modules(gate_rules.__path__)
     ]
     found = {
         kind

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from goldsmith.errors import PlanError
-from goldsmith.rules.base import (
+from goldsmith.gate_rules.base import (
     BLOCK,
     FAILED,
     PASS,

@@ -1,4 +1,4 @@
-"""Why Airflow does not read a DAG file: by Airflow's own code, `python -m goldsmith.dag.discovery FOLDER`.
+"""Why Airflow does not read a DAG file: by Airflow's own code, `python -m goldsmith.dag.unread_files FOLDER`.
 
 Airflow passes over files that .airflowignore leaves out, and in safe mode those without the words "airflow" and "dag";
 it reports neither.

@@ -8,8 +8,8 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from goldsmith.errors import PlanError
-from goldsmith.rules.base import PASS, Found, Layer, Limit, Rule, RuleResult, percent, said, short
-from goldsmith.rules.measured import model_meant, unknown
+from goldsmith.gate_rules.base import PASS, Found, Layer, Limit, Rule, RuleResult, percent, said, short
+from goldsmith.gate_rules.measured import model_meant, unknown
 from goldsmith.wording import did_you_mean
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from goldsmith.errors import PlanError
+from goldsmith.gate_rules.base import UNKNOWN, DescribedNode, Layer, RuleResult
 from goldsmith.kinds import RELATIONS
-from goldsmith.rules.base import UNKNOWN, DescribedNode, Layer, RuleResult
 from goldsmith.wording import did_you_mean
 
 

@@ -1,7 +1,7 @@
 """A dbt profile made from an Airflow connection, for commands that need no warehouse but a profile all the same.
 
 `dbt parse` and `dbt ls` refuse to work without one. In a project whose profiles.yml has no such profile, or not this
-target, they get the one that tasks have. `python -m goldsmith.dbt.connected FOLDER` is the process that makes it:
+target, they get the one that tasks have. `python -m goldsmith.dbt.profile_for_commands FOLDER` is the process that makes it:
 Airflow reads its connections from the environment it was started with.
 """
 
@@ -58,7 +58,7 @@ def profile_from_connection(
     }
     with tempfile.TemporaryDirectory(prefix="goldsmith-") as folder:
         done = subprocess.run(
-            [sys.executable, "-m", "goldsmith.dbt.connected", folder],
+            [sys.executable, "-m", "goldsmith.dbt.profile_for_commands", folder],
             input=json.dumps(asked),
             env=dict(env),
             capture_output=True,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from goldsmith.gate_rules.counts import CountRule
 from goldsmith.kinds import RELATIONS
-from goldsmith.rules.counts import CountRule
 
 
 class FailedModels(CountRule):
