@@ -1,8 +1,8 @@
 """A dbt profile made from an Airflow connection, for commands that need no warehouse but a profile all the same.
 
 `dbt parse` and `dbt ls` refuse to work without one. In a project whose profiles.yml has no such profile, or not this
-target, they get the one that tasks have. `python -m goldsmith.dbt.profile_for_commands FOLDER` is the process that makes it:
-Airflow reads its connections from the environment it was started with.
+target, they get the one that tasks have. `python -m goldsmith.dbt.profile_for_commands FOLDER` is the process that
+makes it: Airflow reads its connections from the environment it was started with.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from goldsmith.gate_rules.base import Found, Measured
+from goldsmith.gate_rules.base import Found, Measured, RuleResult
 from goldsmith.spec.gate import Gate
 
 GATE = Gate.model_validate(
@@ -46,3 +46,33 @@ def test_rows_changes_and_nulls_have_limits(
 ) -> None:
     """Exactly the limit is still fine; what was not built or has no past is not judged."""
     assert outcomes(rows, filled, before) == expected
+
+
+def test_what_was_not_measured_says_why() -> None:
+    """Not built, without a past, or with an empty one; with a past the value stands beside it."""
+    found = {one.rule: one.shown for one in GATE.judge(Found())}
+    assert found == {
+        "failed_tests": "0",
+        "failed_models": "0",
+        "stale_sources": "0",
+        **dict.fromkeys(RULES, "not built in this run"),
+    }
+    measured = {"orders": Measured(rows=10, filled={"customer": 10})}
+    ids = {"orders": "model.shop.orders"}
+    for before, shown in (
+        ({}, "no good run before"),
+        ({RULES[0]: 0.0}, "no rows in the last good run"),
+        ({RULES[0]: 8.0}, "25 % (8 before)"),
+    ):
+        found = {
+            one.rule: one.shown for one in GATE.judge(Found(measured=measured, before=before, unique_ids=ids))
+        }
+        assert (found[RULES[0]], found[RULES[1]], found[RULES[2]]) == ("10", shown, "0 %")
+
+
+def test_what_has_to_be_known_before_is_named() -> None:
+    """The models with their columns, and the rules that are compared with the last good run."""
+    assert GATE.measured == {"orders": ("customer",)}
+    assert GATE.compared == ["rows of orders"]
+    assert not GATE.asks_dbt
+    assert RuleResult(rule="x", measured=None, allowed="", outcome="not measured").shown == "not measured"

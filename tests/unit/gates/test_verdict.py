@@ -148,3 +148,19 @@ def test_a_verdict_survives_its_way_through_xcom(case: MakeCase) -> None:
     """Plain JSON, and the same verdict after it."""
     verdict = judge(case(limits={"failed_tests": {"share": 0.5}}, failed=("bronze.a.t1",))).decided(ANN)
     assert Verdict.from_dict(json.loads(json.dumps(verdict.to_dict()))) == verdict
+
+
+def test_nobody_who_answers_decides_nothing(case: MakeCase) -> None:
+    """The log says since when it was waited."""
+    blocked = judge(case(failed=("bronze.a.t1",)))
+    found = blocked.decided(Override(decision="unanswered", by="", at="", reason="no answer within 1h"))
+    assert (found.verdict, found.lines()[-1]) == ("block", "Nobody answered: no answer within 1h")
+
+
+def test_a_test_that_warned_beside_a_failed_model_is_no_failure(case: MakeCase) -> None:
+    """Of a red task with both dbt's word counts for each."""
+    found = judge(
+        case(failed=("bronze.m.run",), statuses={"m": "error", "t_m": "warn"}, limits={"warned_tests": 0})
+    )
+    assert outcomes(found)["failed_models"] == (1, "block")
+    assert outcomes(found)["warned_tests"] == (1, "block")

@@ -73,3 +73,13 @@ def test_a_gate_of_a_layer_without_nodes_is_refused(nodes: MakeNodes, selected: 
     spec = Pipeline.parse({"name": "shop", "gates": {"gold": {"failed_tests": 1}}})
     with pytest.raises(PlanError, match="no node of the pipeline belongs to that layer"):
         compile_plan(spec, selected(nodes(a="bronze/")))
+
+
+def test_two_nodes_of_one_name_are_told_apart_by_nobody(nodes: MakeNodes, selected: Select) -> None:
+    """A model and a snapshot, say."""
+    graph = nodes(a="silver/", b="silver/")
+    graph["b"] = dataclasses.replace(graph["b"], name="a", kind="snapshot")
+    spec = Pipeline.parse({"name": "shop", "gates": {"silver": {"rows": {"a": 1}}}})
+    with pytest.raises(PlanError, match="sets limits for a, and a and b have that name") as caught:
+        compile_plan(spec, selected(graph))
+    assert caught.value.hint == "Rename one of them."

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from goldsmith.dbt.node import Node
+from goldsmith.errors import PlanError
 from goldsmith.plan.compile import compile_plan
 from goldsmith.plan.groups import Place, place_tasks, unit_group_id
 from goldsmith.plan.model import Plan
@@ -204,3 +205,12 @@ def test_nodes_whose_names_differ_in_a_hyphen_have_groups_of_their_own() -> None
     units = ["bronze.pkg.orders.run", "bronze.pkg-orders.run", "bronze.pkg_orders.run"]
     assert len({unit_group_id(unit) for unit in units}) == len(units)
     assert unit_group_id(units[0]) == "bronze-pkg-orders-run"
+
+
+def test_groups_that_wait_for_each_other_are_refused() -> None:
+    """Of two units each of which waits for a test that stands with the other, none can come first."""
+    upstream = {"a": [], "b": [], "t_ab": ["a", "b"], "t_ba": ["b", "a"], "a2": ["t_ba"], "b2": ["t_ab"]}
+    unit_of = {"a": "a", "b": "b", "a2": "a", "b2": "b"}
+    with pytest.raises(PlanError, match="wait for each other") as caught:
+        place_tasks(list(upstream), upstream, home=dict.fromkeys(upstream, "gold"), unit_of=unit_of, apart={})
+    assert "gate: node" in caught.value.hint

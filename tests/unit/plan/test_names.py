@@ -201,3 +201,17 @@ def entry(name: str, test: str = "unique", **kwargs: object) -> dict[str, object
 def test_which_names_of_tests_are_theirs_alone(test: dict[str, object], is_own: bool) -> None:  # noqa: FBT001
     """Those that dbt makes of the test, its node and plain arguments; not those that a person or a config made."""
     assert has_own_name(test) is is_own
+
+
+def test_names_that_are_made_to_collide_get_a_hash(nodes: MakeNodes) -> None:
+    """Tests of a source `x`.`y` and of a model `y` of a package `x`, in one layer."""
+    graph = nodes(s_1="", model="bronze/", t_1="s_1", t_2="model")
+    graph["s_1"] = dataclasses.replace(graph["s_1"], fqn=("shop", "x", "y"), name="x_y")
+    graph["model"] = dataclasses.replace(graph["model"], package="x", fqn=("x", "bronze", "y"), name="y")
+    for uid, package in (("t_1", "shop"), ("t_2", "x")):
+        graph[uid] = dataclasses.replace(graph[uid], name="checked", package=package, has_own_name=True)
+    found = name_tasks(graph, dict.fromkeys(graph, "bronze"), graph, project="shop")
+    ids = {uid: one.task_id for uid, one in found.items()}
+    assert ids["t_1"].startswith("bronze.x.y.checked")
+    assert ids["t_2"].startswith("bronze.x.y.checked")
+    assert len(set(ids.values())) == len(ids)

@@ -127,3 +127,18 @@ def test_an_unreadable_plan_counts_as_absent(tmp_path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
     assert read_plan((path,)) is None
     assert read_plan((path,), only="a") is None
+
+
+def test_where_nothing_can_be_written_the_plan_lies_nowhere(plan: Plan, tmp_path: Path) -> None:
+    """It is compiled anew at the next parse."""
+    (tmp_path / "file").touch()
+    assert write_plan(plan, (1, 1), (tmp_path / "file" / "a.sqlite", tmp_path / "file" / "b.sqlite")) is None
+
+
+def test_a_plan_for_programs_lists_whatever_a_task_waits_for(plan: Plan) -> None:
+    """Nodes, builds and gates; nothing else stands before them here."""
+    listing = plan.listing()
+    assert [one["unique_id"] for one in listing["nodes"]] == ["a", "t_a"]
+    assert [one["builds"] for one in listing["builds"]] == ["bronze"]
+    assert [one["layer"] for one in listing["gates"]] == ["bronze"]
+    assert listing["other_tasks"] == []

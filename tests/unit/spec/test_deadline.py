@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import time
+
 import pytest
 
 from goldsmith.errors import SpecError
+from goldsmith.spec.deadline import Deadline
 from goldsmith.spec.pipeline import Pipeline
 
 
@@ -35,6 +38,8 @@ def test_a_deadline_reads_as_it_is_meant(written: dict[str, str], text: str) -> 
         ({"by": 360}, 'in quotes, such as "06:00"'),  # what YAML makes of 06:00
         ({"by": "24:00"}, "'24:00' is not a time of day"),
         ({"by": "soon"}, "'soon' is not a time of day"),
+        ({"by": None}, "write either `by`"),
+        ({"by": 360}, "write a time of day in quotes"),
         ({"by": "06:00", "timezone": "Europe/Bärlin"}, "is no time zone"),
         ({"within": "0s"}, "nothing can run in no time"),
         ({"within": "-5m"}, "is not a duration"),
@@ -46,3 +51,10 @@ def test_what_is_no_deadline_is_refused(written: dict[str, object], said: str) -
     with pytest.raises(SpecError, match="not valid") as refused:
         parsed(written)
     assert said in str(refused.value)
+
+
+def test_a_time_of_day_is_written_as_it_is_read() -> None:
+    """In Python it may be one."""
+    made = Deadline(by=time(6, 5))
+    assert made.model_dump(mode="json")["by"] == "06:05"
+    assert Deadline.model_validate(made.model_dump(mode="json")) == made

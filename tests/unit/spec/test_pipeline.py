@@ -94,3 +94,40 @@ def test_freshness_is_off_as_the_docs_write_it(tmp_path: Path, written: str) -> 
     path = tmp_path / "shop.yml"
     path.write_text(f"name: shop\nfreshness: {written}\n")
     assert Pipeline.from_yaml(path).freshness == "off"
+
+
+def test_a_spec_that_is_no_text_and_a_value_that_nothing_is_are_said(tmp_path: Path) -> None:
+    """With the file, and what it has to be."""
+    path = tmp_path / "shop.yml"
+    path.write_bytes(b"name: \xff\xfe")
+    with pytest.raises(SpecError, match=r"shop.yml cannot be read: .*\nIt has to be a text file in UTF-8."):
+        Pipeline.from_yaml(path)
+    path.write_text("name: shop\nstart_date: 2026-02-30\n")
+    with pytest.raises(SpecError, match="is not YAML: it has a value that cannot be read"):
+        Pipeline.from_yaml(path)
+    path.write_text("defaults: &usual {models: 1}\nname: shop\nretries: {<<: *usual, tests: 1}\n")
+    with pytest.raises(SpecError, match="defaults: unknown key"):
+        Pipeline.from_yaml(path)
+
+
+def test_lengths_of_time_are_written_with_a_unit() -> None:
+    """Or, in Python, as what they are."""
+    assert Pipeline(name="shop", run_timeout=timedelta(hours=3)).run_timeout == timedelta(hours=3)
+    assert Pipeline.parse({"name": "shop", "run_timeout": "90m"}).run_timeout == timedelta(minutes=90)
+    with pytest.raises(SpecError, match="90 is not a duration: write a number and s, m, h or d"):
+        Pipeline.parse({"name": "shop", "run_timeout": 90})
+
+
+def test_types_of_nodes_are_left_out_by_the_spec_and_by_a_variable() -> None:
+    """One may be written alone; both count."""
+    spec = Pipeline.parse({"name": "shop", "exclude_resource_types": "snapshot"})
+    assert spec.without_types([]).exclude_resource_types == ("snapshot",)
+    assert spec.without_types(["test"]).exclude_resource_types == ("snapshot", "test")
+    plain = Pipeline(name="shop")
+    assert plain.without_types([]) is plain
+
+
+def test_the_profile_of_dbt_has_what_the_connection_does_not_say() -> None:
+    """More keys go along as they are."""
+    spec = Pipeline.parse({"name": "shop", "profile": {"schema": "shop", "extra": {"catalog": "main"}}})
+    assert spec.profile.for_dbt() == {"schema": "shop", "threads": 4, "catalog": "main"}

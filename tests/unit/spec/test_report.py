@@ -36,3 +36,12 @@ def test_what_cannot_be_is_refused(values: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError) as caught:
         Report.model_validate(values)
     assert said in str(caught.value)
+
+
+def test_reports_go_to_web_addresses_and_by_mail() -> None:
+    """An address may be left out."""
+    place = {"to": "/srv/reports", "url": "https://reports.example.com"}
+    mail = {"type": "email", "connection": "m", "to": "a@example.com"}
+    report = Report.model_validate({"publish": [place, {"to": "/srv"}], "send": [mail]})
+    assert [one.url for one in report.publish] == ["https://reports.example.com", ""]
+    assert report.send[0].attach

@@ -69,6 +69,7 @@ def test_a_selection_is_split_as_a_shell_splits_it() -> None:
         ({"colour": "red"}, "colour: unknown key. Valid keys: dry_run,"),
         ({"select": "--full-refresh"}, "select: '--full-refresh' is no selection; write names"),
         ({"select": "orders 'a"}, "select: a quotation mark is missing"),
+        ({"select": 7}, "select: Input should be a valid tuple"),
         ({"threads": -1}, "threads: Input should be greater than or equal to 1"),
         ({"threads": 1000}, "threads: Input should be less than or equal to 64"),
         ({"vars": "a=1"}, "vars: Input should be a valid dictionary"),
@@ -95,3 +96,17 @@ def test_a_full_refresh_of_prod_has_to_be_meant() -> None:
         RunOptions.parse({"full_refresh": True}, target="prod")
     assert RunOptions.parse({"full_refresh": True}, target="dev").full_refresh
     assert RunOptions.parse({"full_refresh": True, "full_refresh_approved": True}, target="prod").full_refresh
+
+
+def test_what_a_program_leaves_out_is_nothing() -> None:
+    """And a moment is taken as it is."""
+    first, last = datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 2, tzinfo=UTC)
+    found = RunOptions.model_validate({"select": None, "event_time_start": first, "event_time_end": last})
+    assert (found.select, found.event_time_start, found.event_time_end) == ((), first, last)
+
+
+def test_the_target_is_no_parameter() -> None:
+    """It says where to choose it."""
+    with pytest.raises(SpecError, match="belong to the target prod") as caught:
+        RunOptions.parse({"target": "dev"}, target="prod")
+    assert "GOLDSMITH_TARGET" in caught.value.hint

@@ -89,3 +89,20 @@ def test_what_the_run_leaves_out_may_be_skipped() -> None:
     left_out = Said(node=VIEW, state="skipped", status="", relation="", kind="", is_left_out=True)
     assert differences({VIEW.unique_id: left_out}) == []
     assert differences({VIEW.unique_id: replace(left_out, status="error")}) != []
+
+
+@pytest.mark.parametrize(
+    ("state", "status", "is_kept", "is_unkept"),
+    [
+        ("success", "success", False, True),
+        ("success", "success", True, False),
+        ("failed", "success", False, False),
+        ("success", "error", False, False),
+    ],
+)
+def test_details_that_are_lost_of_what_was_built_are_told_apart(
+    state: str, status: str, *, is_kept: bool, is_unkept: bool
+) -> None:
+    """dbt can be asked where such a node is."""
+    said = Said(node=VIEW, state=state, status=status, relation="", kind="", is_kept=is_kept)
+    assert said.is_unkept == is_unkept
