@@ -19,7 +19,8 @@ def some(names: Iterable[str], most: int = 10, *, between: str = ", ") -> str:
         'a, b and 1 more'
     """
     found = list(names)
-    more = f" and {len(found) - most} more" if len(found) > most else ""
+    before = " " if between == ", " else between
+    more = f"{before}and {len(found) - most} more" if len(found) > most else ""
     return between.join(found[:most]) + more
 
 
@@ -33,14 +34,14 @@ def did_you_mean(name: str, known: Iterable[str], otherwise: str | None = None) 
 
     Args:
         name: What was written.
-        known: The names that there are.
+        known: The names that there are, in the order in which they are to be listed.
         otherwise: The sentence if none is like it; by default one that lists what there is.
 
     Example:
         >>> did_you_mean("slver", ["bronze", "silver"])
         'Did you mean silver?'
     """
-    names = sorted(set(known))
+    names = list(dict.fromkeys(known))
     if near := nearest(name, names):
         return f"Did you mean {' or '.join(near)}?"
     if otherwise is not None:

@@ -112,10 +112,8 @@ def _awaited(spec: Pipeline, others: Sequence[Pipeline], here: Settings) -> tupl
     unknown = [uri for uri in uris if uri not in updated]
     if not unknown:
         return OK, f"waits for {', '.join(found)}"
-    meant = did_you_mean(unknown[0], updated, "")
-    return WARN, f"no pipeline here updates {', '.join(unknown)}. {meant}".rstrip(". ") + (
-        "?" if meant else ""
-    )
+    said, meant = f"no pipeline here updates {', '.join(unknown)}", did_you_mean(unknown[0], updated, "")
+    return WARN, f"{said}. {meant}" if meant else said
 
 
 def _assets(spec: Pipeline, here: Settings) -> list[str]:

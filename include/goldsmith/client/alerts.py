@@ -95,7 +95,7 @@ def send_sample(spec: Pipeline, here: Settings, name: str, env: Mapping[str, str
     if route is None:
         known = did_you_mean(name, (route.name for route in alerts.routes))
         raise ConfigurationError(
-            f"{spec.name} has no route {name!r}.{known}", hint="See `alerts` in the spec."
+            f"{spec.name} has no route {name!r}. {known}", hint="See `alerts` in the spec."
         )
     event = _sample(spec, here, route)
     failed = False

@@ -31,8 +31,8 @@ def up(
     here, console = settings(), Console()
     if warehouse:
         report = reporter(console)
-        specs = specs_of(find_pipelines(here))
-        server = start_warehouse(local_stack(here, report), specs, report)
+        stack = local_stack(here, report)
+        server = start_warehouse(stack, lambda: specs_of(find_pipelines(here)), report)
         console.print(f"PostgreSQL: {server.conninfo('warehouse')}", highlight=False, soft_wrap=True)
         console.print("Stop it with: goldsmith down", highlight=False)
         return

@@ -47,7 +47,7 @@ class Nulls(Rule[_ByColumn]):
                 raise PlanError(
                     f"The gate of {layer.name} sets a limit for nulls in {model}.{column}, and the project describes "
                     f"no such column of {model}.",
-                    hint=f"{did_you_mean(column, known)} A new column? Describe it in the model's YAML.",
+                    hint=f"{did_you_mean(column, sorted(known))} A new column? Describe it in the model's YAML.",
                 )
 
     def models(self, written: _ByColumn) -> Mapping[str, frozenset[str]]:

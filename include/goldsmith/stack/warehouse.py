@@ -14,13 +14,13 @@ from goldsmith.stack.stack import Stack
 
 
 def start_warehouse(
-    stack: Stack, pipelines: Iterable[Pipeline], report: Callable[[str], None]
+    stack: Stack, pipelines: Callable[[], Iterable[Pipeline]], report: Callable[[str], None]
 ) -> EmbeddedPostgres:
     """Start the embedded database, load the pipelines' raw files, and write `.env`.
 
     Args:
         stack: The local stack.
-        pipelines: Whose raw files are loaded.
+        pipelines: Gives the pipelines whose raw files are loaded; called when the database is there.
         report: Called with a line for each step.
 
     Raises:
@@ -34,7 +34,7 @@ def start_warehouse(
         )
     report("Starting PostgreSQL")
     server = stack.start_database()
-    for spec in pipelines:
+    for spec in pipelines():
         for ingest in spec.ingest:
             with server.wrapped_errors():
                 result = load_file(server.conninfo("warehouse"), ingest, stack.root)

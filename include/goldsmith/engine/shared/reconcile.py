@@ -222,8 +222,8 @@ class ReconcileTask(BaseOperator):
 
 
 def _message(found: list[str]) -> str:
-    lines = some((f"  {one}" for one in found), _SHOWN, between="\n")
+    lines = some(found, _SHOWN, between="\n  ")
     return (
-        f"Airflow, dbt and the warehouse do not agree about {len(found)} nodes:\n{lines}\n"
+        f"Airflow, dbt and the warehouse do not agree about {len(found)} nodes:\n  {lines}\n"
         "Clear the named tasks with their downstream to build them again."
     )
