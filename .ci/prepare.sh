@@ -7,7 +7,10 @@ export UV_PYTHON_DOWNLOADS=never
 scratch=$(mktemp --directory)
 trap 'rm -rf "$scratch"' EXIT
 
+began=0
 step() {
+    if [ -n "${doing:-}" ]; then printf '== %s took %d s\n' "$doing" "$((SECONDS - began))"; fi
+    doing=$1 began=$SECONDS
     printf '\n== %s (after %d s)\n' "$1" "$SECONDS"
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import quote
 
 
-def dag_page(url: str, dag_id: str) -> str:
+def dag_url(url: str, dag_id: str) -> str:
     """The page of a DAG.
 
     Args:
@@ -15,17 +15,17 @@ def dag_page(url: str, dag_id: str) -> str:
     return f"{url}/dags/{quote(dag_id, safe='')}"
 
 
-def run_page(url: str, dag_id: str, run_id: str) -> str:
+def run_url(url: str, dag_id: str, run_id: str) -> str:
     """The page of a run."""
-    return f"{dag_page(url, dag_id)}/runs/{quote(run_id, safe='')}"
+    return f"{dag_url(url, dag_id)}/runs/{quote(run_id, safe='')}"
 
 
-def report_page(url: str, dag_id: str, run_id: str) -> str:
+def report_url(url: str, dag_id: str, run_id: str) -> str:
     """The tab of a run with its report, which Goldsmith adds to Airflow."""
-    return f"{run_page(url, dag_id, run_id)}/plugin/dbt-report"
+    return f"{run_url(url, dag_id, run_id)}/plugin/dbt-report"
 
 
-def task_page(url: str, dag_id: str, run_id: str, task_id: str, *, map_index: int = -1, tab: str = "") -> str:
+def task_url(url: str, dag_id: str, run_id: str, task_id: str, *, map_index: int = -1, tab: str = "") -> str:
     """The page of a task in a run, with its log.
 
     Args:
@@ -38,4 +38,4 @@ def task_page(url: str, dag_id: str, run_id: str, task_id: str, *, map_index: in
     """
     copy = f"/mapped/{map_index}" if map_index >= 0 else ""
     plugin = f"/plugin/{tab}" if tab else ""
-    return f"{run_page(url, dag_id, run_id)}/tasks/{quote(task_id, safe='')}{copy}{plugin}"
+    return f"{run_url(url, dag_id, run_id)}/tasks/{quote(task_id, safe='')}{copy}{plugin}"

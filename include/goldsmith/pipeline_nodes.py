@@ -14,6 +14,7 @@ from goldsmith.dbt.parse import Question
 from goldsmith.dbt.plain_selection import is_plain, matched
 from goldsmith.dbt.project import DbtProject
 from goldsmith.errors import SelectionError
+from goldsmith.kinds import RELATIONS
 from goldsmith.plan.selected import Selected
 from goldsmith.plan.store import plan_paths
 from goldsmith.settings import Settings
@@ -165,7 +166,7 @@ def _matched(
 
 def _folders(manifest: Manifest) -> str:
     """All folders of the root project that hold nodes, and the packages that do: models/staging, package:shop."""
-    built = [node for node in manifest.nodes.values() if node.kind in ("model", "seed", "snapshot")]
+    built = [node for node in manifest.nodes.values() if node.kind in RELATIONS]
     own = {str(PurePosixPath(node.file).parent) for node in built if node.package == manifest.project_name}
     packages = {f"package:{node.package}" for node in built if node.package != manifest.project_name}
     return ", ".join([*sorted(own), *sorted(packages)]) or "none"

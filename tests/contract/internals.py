@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any
+from uuid import UUID
 
 PROMISED = (
     "airflow.configuration",
@@ -109,6 +111,47 @@ def _dbt_results() -> str:
     return f"dbt's results have no {', '.join(gone)}" if gone else ""
 
 
+def _time_in_id() -> str:
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.utils.platform import getuser  # noqa: F401 - loads what the default needs
+
+    made = TaskInstance.__table__.c.id.default.arg(None)
+    seconds = (UUID(str(made)).int >> 80) / 1000
+    return "" if abs(seconds - time.time()) < 60 else "a task instance's id does not begin with its time"
+
+
+def _read_afterwards() -> str:
+    from airflow.sdk.execution_time import task_runner
+
+    source = inspect.getsource(task_runner._execute_task)
+    if not 0 <= source.find("task.pre_execute") < source.find("_run_execute_callable("):
+        return "a task is executed before its pre_execute"
+    if "execution_timeout" not in inspect.getsource(task_runner._run_execute_callable):
+        return "the task's time limit is not read when it is executed"
+    return (
+        ""
+        if "ti.task.outlets" in inspect.getsource(task_runner)
+        else "the outlets of a task are not read at its end"
+    )
+
+
+def _lengths() -> str:
+    from airflow.models.dag import DagModel, DagTag
+    from airflow.models.taskinstance import TaskInstance
+
+    found = {
+        "task ids": TaskInstance.__table__.c.task_id.type.length,
+        "owners": DagModel.__table__.c.owners.type.length,
+        "tags": DagTag.__table__.c.name.type.length,
+    }
+    wanted = {"task ids": 250, "owners": 2000, "tags": 100}
+    return ", ".join(
+        f"{name} have {found[name]} characters, not {wanted[name]}"
+        for name in wanted
+        if found[name] != wanted[name]
+    )
+
+
 TASK_INSTANCE = (
     *("id", "dag_id", "run_id", "task_id", "map_index", "state", "try_number"),
     *("start_date", "end_date", "duration", "updated_at"),
@@ -122,7 +165,7 @@ INTERNALS = (
     ),
     Internal(
         what="`DAG.task_dict` and the ids in `upstream_task_ids` and `downstream_task_ids` are a DAG's tasks and edges",
-        files=("dag/wiring.py", "dag/report.py", "dag/build.py"),
+        files=("dag/wiring.py", "dag/last_tasks.py", "dag/build.py"),
         check=_task_dict,
     ),
     Internal(
@@ -162,9 +205,69 @@ INTERNALS = (
         names={"airflow.serialization.definitions.node:DAGNode": ("get_upstreams_only_setups", "get_dag")},
     ),
     Internal(
-        what="dbt is imported before the scheduler and Celery workers fork",
+        what="dbt is imported before the scheduler and Celery workers fork; what it keeps of a command is dropped",
         files=("tuning/preload.py",),
-        names={"dbt.cli.main:dbtRunner": ("invoke",)},
+        names={
+            "dbt.cli.main:dbtRunner.invoke": ("args",),
+            "dbt.adapters.factory:reset_adapters": (),
+            "dbt.events.logging:get_stdout_config": ("line_format",),
+            "dbt.cli.main:cli": (),
+        },
+    ),
+    Internal(
+        what="several dbt commands run in one process, from one manifest",
+        files=("dbt/resident.py",),
+        names={
+            "dbt.cli.main:dbtRunner.__init__": ("manifest",),
+            "dbt.contracts.graph.manifest:Manifest": ("nodes",),
+        },
+        check=_dbt_results,
+    ),
+    Internal(
+        what="a task instance's id is a UUID of version 7, whose first 48 bits say when Airflow made the try",
+        files=("engine/shared/node_task.py",),
+        check=_time_in_id,
+    ),
+    Internal(
+        what="`max_tries` of a task rises if somebody clears it, and tells a clear from a retry",
+        files=("engine/build_state.py", "engine/shared/build.py", "engine/gate/asking.py"),
+        check=_in_source("airflow.models.taskinstance", "ti.max_tries ="),
+    ),
+    Internal(
+        what="`execution_timeout` and `outlets` may be set by a task itself: Airflow reads them afterwards",
+        files=(
+            *("engine/shared/build.py", "engine/shared/node_task.py", "engine/shared/reconcile.py"),
+            *("engine/gate/task.py", "engine/isolated/node_task.py", "ingest/task_group.py"),
+        ),
+        check=_read_afterwards,
+    ),
+    Internal(
+        what="the callback of a deadline gets the run as plain values",
+        files=("notify/deadlines.py",),
+        check=_in_source("airflow.models.deadline", '"dag_run"'),
+    ),
+    Internal(
+        what="the state store of another task is read by its route",
+        files=("client/said.py",),
+        check=_in_source("airflow.api_fastapi.core_api.routes.public.task_state_store", "/{key"),
+    ),
+    Internal(
+        what="Airflow's own tables are told by Alembic's table of versions",
+        files=("stack/metadata.py",),
+        check=_in_source("airflow.utils.db", "alembic_version"),
+    ),
+    Internal(
+        what="lengths that Airflow's columns have: ids, groups, tags, owners",
+        files=("plan/names.py", "plan/groups.py", "dag/build.py"),
+        check=_lengths,
+    ),
+    Internal(
+        what="profile mappings of Cosmos, and a profile of its own that makes no file of secrets",
+        files=("dbt/profile.py",),
+        names={
+            "cosmos.profiles:BaseProfileMapping": ("mapped_params", "filter_null", "required_fields"),
+            "cosmos.config:ProfileConfig": ("__post_init__", "ensure_profile"),
+        },
     ),
     Internal(
         what="`RuntimeTaskInstance.get_task_states` tells a task the states of its run",

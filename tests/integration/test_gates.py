@@ -11,7 +11,7 @@ from tests.integration.shared_lab import Lab, Seen
 from goldsmith.client.airflow import Airflow
 from goldsmith.client.gates import GateInRun, gate_in_run
 from goldsmith.client.progress import Progress
-from goldsmith.client.summary import Report, make_report
+from goldsmith.client.summary import RunSummary, summed_up
 from goldsmith.errors import ConfigurationError, SelectionError
 from goldsmith.gates.verdict import Verdict
 from goldsmith.rest import Run
@@ -60,11 +60,11 @@ def rows_of(gated: Lab, pipeline: str, run: Run) -> dict[str, tuple[Any, ...]]:
         return {f"{layer} {rule}": tuple(rest) for layer, rule, *rest in found}
 
 
-def report_of(gated: Lab, seen: Seen) -> Report:
+def report_of(gated: Lab, seen: Seen) -> RunSummary:
     """What `goldsmith run` would say at the end."""
     airflow = Airflow(api=gated.api, url="http://airflow", stack=None)
     progress = Progress(run=seen.run, tasks=tuple(seen.tasks.values()))
-    return make_report(airflow, progress, order=(), plan=gated.plans[seen.run.dag_id])
+    return summed_up(airflow, progress, order=(), plan=gated.plans[seen.run.dag_id])
 
 
 def test_a_tolerated_failure_leaves_the_run_green(gated: Lab, let_pass: dict[str, Seen]) -> None:

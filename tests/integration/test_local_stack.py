@@ -26,7 +26,7 @@ from goldsmith.client.follow import display_on, follow
 from goldsmith.client.node_log import node_log
 from goldsmith.client.parsed import wait_until_parsed
 from goldsmith.client.session import Watch, _other_runs, ending_with
-from goldsmith.client.summary import make_report
+from goldsmith.client.summary import summed_up
 from goldsmith.errors import ConfigurationError, EnvironmentProblem
 from goldsmith.rest import Run
 from goldsmith.stack.component import COMPONENTS
@@ -140,7 +140,7 @@ def test_a_run_is_followed_reported_and_healed(stack: Stack, repository: Path) -
         run = api.trigger("small")
         api.unpause("small")
         progress = follow(api, "small", run.run_id, display_on(console, ()))
-        report = make_report(airflow, progress, order=("bronze", "silver"), plan=None)
+        report = summed_up(airflow, progress, order=("bronze", "silver"), plan=None)
         assert not report.is_success
         assert [(one.task_id, one.message) for one in report.failures] == [
             ("silver.second", "Database Error in model second")

@@ -28,13 +28,13 @@ from tests.integration.waiting import until
 from goldsmith.dbt.parse import make_manifest
 from goldsmith.dbt.project import dbt_executable, find_project
 from goldsmith.engine.build_state import BuildState
-from goldsmith.engine.commands import dbt_for
 from goldsmith.engine.dbt.invocation import Invocations
 from goldsmith.engine.isolated.batches import KeptBatches
 from goldsmith.engine.isolated.engine import DBT_FLAGS
 from goldsmith.engine.isolated.runner import Listener, result_of
 from goldsmith.engine.shared.batch import Batch
 from goldsmith.engine.site import Site
+from goldsmith.engine.task_dbt import dbt_for
 from goldsmith.errors import DbtStopped
 from goldsmith.pipeline import load_plan, project_of
 from goldsmith.plan.model import Plan

@@ -23,7 +23,7 @@ _SLOWER = " Runs are right all the same, but slower."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Answers:
+class AirflowAnswers:
     """What two processes of Airflow's answered about the same files."""
 
     one: dict[str, Any]
@@ -90,7 +90,7 @@ class Answers:
 
 def ask_airflow(
     those: Sequence[Planned], here: Settings, env: Mapping[str, str], *, connections: bool
-) -> Answers | Finding:
+) -> AirflowAnswers | Finding:
     """Let Airflow import the DAG files, and try connections.
 
     Args:
@@ -127,7 +127,7 @@ def ask_airflow(
             if not answer:
                 return probe.problem()
     merged = {**one, "connections": two["connections"], "marks": two["marks"]}
-    return Answers(one=merged, two=two, tests=tests, marks_unknown=marks_unknown)
+    return AirflowAnswers(one=merged, two=two, tests=tests, marks_unknown=marks_unknown)
 
 
 class Probe:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from goldsmith.airflow_pages import task_page
+from goldsmith.airflow_pages import task_url
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.rest import Login, RestClient, TaskInstance
 from goldsmith.settings import Settings
@@ -26,7 +26,7 @@ class Airflow:
 
     def task_url(self, dag_id: str, run_id: str, task: TaskInstance) -> str:
         """The page of a task in a run, with its log."""
-        return task_page(self.url, dag_id, run_id, task.task_id, map_index=task.map_index)
+        return task_url(self.url, dag_id, run_id, task.task_id, map_index=task.map_index)
 
 
 def running_airflow(here: Settings) -> Airflow:

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from rich.text import Text
 
-from goldsmith.client.summary import Report
+from goldsmith.client.summary import RunSummary
 from goldsmith.errors import SpecError
 from goldsmith.spec.base import Duration
 from goldsmith.spec.run import RunOptions
@@ -61,7 +61,7 @@ def windows(start: str, end: str, every: str) -> list[Window]:
 
 
 def backfilled(
-    work: Callable[..., Report], asked: RunOptions, todo: Sequence[Window], console: Console
+    work: Callable[..., RunSummary], asked: RunOptions, todo: Sequence[Window], console: Console
 ) -> bool:
     """Run the windows in their order, and stop at the first that fails; tell whether all of them are done.
 

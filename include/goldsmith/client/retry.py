@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from goldsmith.client.airflow import Airflow
 from goldsmith.client.run import followed, last_run
 from goldsmith.client.session import Watch
-from goldsmith.client.summary import Report
+from goldsmith.client.summary import RunSummary
 from goldsmith.errors import SelectionError
 from goldsmith.pipelines.prepare import plan_of
 from goldsmith.plan.model import Plan
@@ -26,7 +26,7 @@ def retry_node(
     downstream: bool,
     watch: Watch,
     report: Callable[[str], None],
-) -> Report:
+) -> RunSummary:
     """Clear a node's task in a run, the latest unless one is named, and follow the run to its end.
 
     Raises:

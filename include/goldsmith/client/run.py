@@ -12,7 +12,7 @@ from goldsmith.client.follow import follow
 from goldsmith.client.parsed import wait_until_parsed
 from goldsmith.client.said import Said
 from goldsmith.client.session import Watch
-from goldsmith.client.summary import Report, make_report
+from goldsmith.client.summary import RunSummary, summed_up
 from goldsmith.errors import ConfigurationError
 from goldsmith.pipeline import project_of
 from goldsmith.pipelines.find import find_pipelines
@@ -34,7 +34,7 @@ def run_pipeline(
     watch: Watch,
     report: Callable[[str], None],
     asked: RunOptions | None = None,
-) -> Report:
+) -> RunSummary:
     """Trigger a pipeline and follow its run to the end.
 
     Args:
@@ -72,7 +72,7 @@ def resume_run(
     asked: RunOptions,
     watch: Watch,
     report: Callable[[str], None],
-) -> Report:
+) -> RunSummary:
     """Clear what failed or was held back in the last run, and follow it to its end.
 
     Raises:
@@ -115,13 +115,13 @@ def _last_change(spec: Pipeline, here: Settings) -> datetime:
     return datetime.fromtimestamp(min(newest, time.time()), tz=UTC)
 
 
-def followed(airflow: Airflow, run: Run, spec: Pipeline, here: Settings, watch: Watch) -> Report:
+def followed(airflow: Airflow, run: Run, spec: Pipeline, here: Settings, watch: Watch) -> RunSummary:
     """Follow a run to its end, and sum it up."""
     watch.run = run
     plan = plan_if_here(spec, here)
     said = Said(api=airflow.api, run_id=run.run_id, plan=plan) if plan else None
     progress = follow(airflow.api, spec.name, run.run_id, watch.display, said=said)
-    return make_report(
+    return summed_up(
         airflow,
         progress,
         order=group_order(spec),

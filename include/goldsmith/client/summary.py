@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from goldsmith.airflow_pages import run_page
+from goldsmith.airflow_pages import run_url
 from goldsmith.client.airflow import Airflow
 from goldsmith.client.follow import clock, progress_table
 from goldsmith.client.progress import Progress
@@ -57,7 +57,7 @@ class Failure:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Report:
+class RunSummary:
     """A run that has ended."""
 
     pipeline: str
@@ -148,14 +148,14 @@ class Report:
         return Text(", ".join([*parts, took]), style="bold red")
 
 
-def make_report(
+def summed_up(
     airflow: Airflow,
     progress: Progress,
     *,
     order: Sequence[str],
     plan: Plan | None,
     is_only_pipeline: bool = True,
-) -> Report:
+) -> RunSummary:
     """Collect what is to be said, with the logs of what failed.
 
     Args:
@@ -178,9 +178,9 @@ def make_report(
         # A gate that runs again finds what it found before.
         again = "" if name in gates else f"goldsmith retry {name} --downstream{options}"
         described[task.key] = _described(airflow, run, task, *known, again=again)
-    return Report(
+    return RunSummary(
         pipeline=run.dag_id,
-        url=run_page(airflow.url, run.dag_id, run.run_id),
+        url=run_url(airflow.url, run.dag_id, run.run_id),
         progress=progress,
         order=tuple(order),
         warnings=said.warnings() if said else (),

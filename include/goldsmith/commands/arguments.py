@@ -12,6 +12,7 @@ from goldsmith.errors import SpecError
 from goldsmith.spec.run import RunOptions
 
 OnePipeline = Annotated[str | None, typer.Argument(help="Name of the pipeline; needed if there are several.")]
+AnyPipeline = Annotated[str | None, typer.Argument(help="Name of the pipeline; default is all.")]
 OfPipeline = Annotated[
     str | None, typer.Option("--pipeline", help="Name of the pipeline; needed if there are several.")
 ]

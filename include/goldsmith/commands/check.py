@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from goldsmith.commands.arguments import AnyPipeline
 from goldsmith.settings import settings
 
 
@@ -16,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 
 def check(
-    pipeline: Annotated[str | None, typer.Argument(help="Name of the pipeline; default is all.")] = None,
+    pipeline: AnyPipeline = None,
     *,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings count as failures.")] = False,
     connections: Annotated[

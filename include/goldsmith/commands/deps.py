@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 from rich.console import Console
 
-from goldsmith.commands.arguments import OnePipeline
+from goldsmith.commands.arguments import AnyPipeline
 from goldsmith.settings import settings
 
 
@@ -14,7 +14,7 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Example: goldsmith deps")(deps)
 
 
-def deps(pipeline: OnePipeline = None) -> None:
+def deps(pipeline: AnyPipeline = None) -> None:
     """Install dbt packages: those that the project lists itself, else those of packages.yml beside the dags folder."""
     from goldsmith.pipelines.find import show_failed
     from goldsmith.pipelines.packages import install_packages

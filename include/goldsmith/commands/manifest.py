@@ -7,7 +7,7 @@ from functools import partial
 import typer
 from rich.console import Console
 
-from goldsmith.commands.arguments import OnePipeline
+from goldsmith.commands.arguments import AnyPipeline
 from goldsmith.settings import settings
 
 
@@ -16,7 +16,7 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Example: goldsmith manifest")(manifest)
 
 
-def manifest(pipeline: OnePipeline = None) -> None:
+def manifest(pipeline: AnyPipeline = None) -> None:
     """Make the dbt manifest that the DAG is built from (`dbt parse`); without a name, those of all pipelines."""
     from goldsmith.pipelines.find import choose_pipeline, find_pipelines, read_pipelines, show_failed
     from goldsmith.pipelines.manifests import make_manifest_of, make_manifests, specs_of

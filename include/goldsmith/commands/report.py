@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
 
 from goldsmith.commands.arguments import OfPipeline
-from goldsmith.commands.as_json import AsJson
+from goldsmith.commands.as_json import AsJson, print_json
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.settings import settings
 
@@ -30,7 +29,7 @@ def report(
 ) -> None:
     """Say where the report of a run lies, or show it."""
     from goldsmith.client.airflow import running_airflow
-    from goldsmith.client.report import find_report
+    from goldsmith.client.find_report import find_report
     from goldsmith.pipelines.find import choose_pipeline
 
     here = settings()
@@ -38,10 +37,10 @@ def report(
     airflow = running_airflow(here)
     with airflow.api:
         found = find_report(airflow, spec.name, run_id)
-    lines = (
-        [json.dumps(found.to_dict(), indent=2)] if as_json else [found.path] if only_path else found.lines()
-    )
-    for line in lines:
-        typer.echo(line)
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        for line in [found.path] if only_path else found.lines():
+            typer.echo(line)
     if show and not found.open():
         raise EnvironmentProblem("No browser could be opened.", hint=f"Open it yourself: {found.url}")

@@ -11,12 +11,12 @@ from goldsmith.commands.as_json import print_json
 
 if TYPE_CHECKING:
     from goldsmith.client.airflow import Airflow
-    from goldsmith.client.summary import Report
+    from goldsmith.client.summary import RunSummary
     from goldsmith.spec.pipeline import Pipeline
 
 
 def watched(
-    work: Callable[..., Report],
+    work: Callable[..., RunSummary],
     airflow: Airflow,
     spec: Pipeline,
     console: Console,

@@ -16,8 +16,8 @@ from goldsmith.dag.assets import declare_assets
 from goldsmith.dag.copies import copy_task
 from goldsmith.dag.deadlines import deadline_alerts
 from goldsmith.dag.docs import gate_docs, pipeline_docs
+from goldsmith.dag.last_tasks import add_elementary_tables, add_report, wire_report
 from goldsmith.dag.params import add_run_params
-from goldsmith.dag.report import add_elementary_tables, add_report, wire_report
 from goldsmith.dag.schedule import schedule_of
 from goldsmith.dag.wiring import wire
 from goldsmith.dbt.project import DbtProject

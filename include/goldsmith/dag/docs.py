@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from goldsmith.airflow_pages import dag_page
+from goldsmith.airflow_pages import dag_url
 from goldsmith.kinds import TEST_KINDS
 from goldsmith.plan.model import Plan, PlannedGate
 from goldsmith.settings import airflow_url
@@ -42,7 +42,7 @@ def pipeline_docs(plan: Plan, spec: Pipeline) -> str:
 
 def _links(spec: Pipeline) -> str:
     """To the pipeline's runs, and to what to do when something is wrong."""
-    page = dag_page(url, spec.name) if (url := airflow_url()) else ""
+    page = dag_url(url, spec.name) if (url := airflow_url()) else ""
     links = {"runs": f"{page}/runs", "tasks": f"{page}/tasks"} if page else {}
     if spec.alerts and (to := spec.alerts.runbook_of(node="", owner=spec.owner, pipeline=spec.name)):
         links["runbook"] = to

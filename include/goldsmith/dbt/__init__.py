@@ -1,1 +1,1 @@
-"""The dbt side: the project on disk, its manifest, the connection's profile."""
+"""The dbt side: project, manifest, profile, processes and what they say, classes of errors."""

@@ -41,7 +41,6 @@ _VERSION = re.compile(r"Elementary version ([0-9]+(?:[.][0-9]+)*)")
 _SAID = 25  # lines of its output
 _MIB = 1024 * 1024
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
-# Of the user's dbt project, which edr would overwrite.
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

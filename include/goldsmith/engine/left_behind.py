@@ -10,7 +10,8 @@ from airflow.sdk.log import redact  # type: ignore[attr-defined]  # public, but 
 
 from goldsmith.engine.build_state import REASON_KEY, XCOM_KEY, BuildState
 
-_REASON = 4000  # characters
+REASON_LENGTH = 4000
+"""Characters of a text that is left for people."""
 
 
 @contextmanager
@@ -20,7 +21,7 @@ def saying_why(context: Context) -> Iterator[None]:
         yield
     except Exception as error:
         if str(error):
-            context["ti"].xcom_push(key=REASON_KEY, value=str(redact(str(error)))[:_REASON])
+            context["ti"].xcom_push(key=REASON_KEY, value=str(redact(str(error)))[:REASON_LENGTH])
         raise
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from goldsmith.airflow_pages import dag_page, run_page
+from goldsmith.airflow_pages import dag_url, run_url
 from goldsmith.engine.dbt.workspace import DbtTarget
 from goldsmith.settings import airflow_url
 
@@ -19,7 +19,7 @@ def named_run(target: DbtTarget, run_id: str) -> dict[str, str]:
         "JOB_ID": target.dag_id,
         "JOB_NAME": target.dag_id,
         "JOB_RUN_ID": run_id,
-        "JOB_URL": dag_page(airflow_url(), target.dag_id),
-        "JOB_RUN_URL": run_page(airflow_url(), target.dag_id, run_id),
+        "JOB_URL": dag_url(airflow_url(), target.dag_id),
+        "JOB_RUN_URL": run_url(airflow_url(), target.dag_id, run_id),
         "DBT_ENV": target.target,
     }

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 
 from goldsmith.engine.site import Site
+from goldsmith.kinds import RELATIONS
 from goldsmith.plan.model import PlannedNode
 
-REBUILT = ("model", "seed", "snapshot")
+REBUILT = RELATIONS
 """Kinds of nodes whose build changes what others read."""
 
 

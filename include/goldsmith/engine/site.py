@@ -9,8 +9,8 @@ from functools import cached_property
 from pathlib import Path
 
 from goldsmith.engine.dbt.workspace import DbtTarget
+from goldsmith.engine.kept_results import RunResults
 from goldsmith.engine.only_writer import OnlyWriter
-from goldsmith.engine.run_results import RunResults
 from goldsmith.engine.task_states import task_states
 from goldsmith.plan.graph import PlanGraph, States
 from goldsmith.plan.model import Plan, PlannedNode

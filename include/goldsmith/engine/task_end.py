@@ -9,8 +9,10 @@ from typing import Protocol
 
 from goldsmith.engine.build_state import MISSING
 from goldsmith.errors import GoldsmithError
+from goldsmith.kinds import RELATIONS
 from goldsmith.plan.model import PlannedNode
 from goldsmith.results.record import GOOD, SKIPPED, NodeResult
+from goldsmith.wording import some
 
 _NAMED = 20  # failed nodes in the message of one task
 
@@ -22,7 +24,7 @@ class Log(Protocol):
         """Write a line."""
 
 
-RETRIED_AS_MODELS = ("model", "seed", "snapshot", "function")
+RETRIED_AS_MODELS = (*RELATIONS, "function")
 """Kinds of nodes whose failure a retry may mend."""
 
 
@@ -97,9 +99,8 @@ def report(
             _write(lasts[node.unique_id], log)
     if failed := failed_of(known, statuses):
         said = [_failure(node, statuses[node.unique_id], lasts.get(node.unique_id)) for node in failed]
-        more = [f"... and {len(said) - _NAMED} more nodes of this task"] if len(said) > _NAMED else []
         raise NodeFailed(
-            "\n".join([*(text for text, _ in said[:_NAMED]), *more]),
+            some((text for text, _ in said), _NAMED, between="\n"),
             hint="\n".join(dict.fromkeys(hint for _, hint in said[:_NAMED])),
             failed=[
                 failure_of(

@@ -8,6 +8,7 @@ from typing import Any
 
 from goldsmith.gate_rules.base import BLOCK
 from goldsmith.gates.verdict import APPROVED, REJECTED, UNANSWERED, Override, Verdict
+from goldsmith.wording import some
 
 APPROVE, REJECT = "Approve", "Reject"
 REASON = "reason"
@@ -27,15 +28,13 @@ def body_of(verdict: Verdict) -> str:
     """What has to be known for an answer, as Markdown."""
     rows = [f"| {one.rule} | {one.shown} | {one.allowed} |" for one in verdict.rules if one.outcome == BLOCK]
     tasks = [f"- `{task}`: {state}" for task, state in sorted(verdict.stopped_by.items())]
-    more = [f"- and {len(tasks) - _NAMED} more"] if len(tasks) > _NAMED else []
     return "\n".join(
         [
             "| what blocks | measured | limit |",
             "|---|---|---|",
             *rows,
             "",
-            *tasks[:_NAMED],
-            *more,
+            some(tasks, _NAMED, between="\n"),
             "",
             _CHOICE,
         ]

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from goldsmith.airflow_pages import run_page, task_page
+from goldsmith.airflow_pages import run_url, task_url
 from goldsmith.alerts.dispatch import Dispatch
 from goldsmith.alerts.event import Event
 from goldsmith.alerts.ledger import Ledger
@@ -84,9 +84,9 @@ def missed_event(
     """
     links = {}
     if url := airflow_url():
-        links["run"] = run_page(url, dag_id, run_id)
+        links["run"] = run_url(url, dag_id, run_id)
         if task_id:
-            links["task"] = task_page(url, dag_id, run_id, task_id)
+            links["task"] = task_url(url, dag_id, run_id, task_id)
     if runbook := alerts.runbook_of(node=name, owner=about.get("owner", ""), pipeline=dag_id):
         links["runbook"] = runbook
     return Event(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from goldsmith.airflow_pages import report_page, run_page, task_page
+from goldsmith.airflow_pages import report_url, run_url, task_url
 from goldsmith.alerts.event import Event
 from goldsmith.alerts.ledger import Incident
 from goldsmith.gate_rules.base import BLOCK
@@ -218,8 +218,8 @@ class Events:
         found, ids = {}, (self.graph.plan.pipeline, self.run_id)
         if url := self.airflow_url:
             if task_id:
-                found["task"] = task_page(url, *ids, task_id, tab=view)
-            found |= {"run": run_page(url, *ids), "report": report_page(url, *ids)}
+                found["task"] = task_url(url, *ids, task_id, tab=view)
+            found |= {"run": run_url(url, *ids), "report": report_url(url, *ids)}
         if runbook := self.alerts.runbook_of(node=name, owner=owner, pipeline=self.graph.plan.pipeline):
             found["runbook"] = runbook
         return found

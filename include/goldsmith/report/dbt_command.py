@@ -9,8 +9,8 @@ from pathlib import Path
 
 from goldsmith.dbt.events import EventReader
 from goldsmith.dbt.process import DbtProcess
-from goldsmith.engine.commands import dbt_workspace
 from goldsmith.engine.site import Site
+from goldsmith.engine.task_dbt import dbt_workspace
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.results.record import FAILED
 from goldsmith.spec.run import RunOptions

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from goldsmith.airflow_pages import run_page, task_page
+from goldsmith.airflow_pages import run_url, task_url
 from goldsmith.pages.page import Pages
 from goldsmith.report.facts import BAD, CONDITIONS, HELD, WARN, WORDS, NodeFacts, RunFacts
 from goldsmith.report.lineage import lineage, longest_chain
@@ -97,11 +97,11 @@ class _Links:
 
     def run(self) -> str:
         """The run's page; empty without an address of Airflow."""
-        return run_page(self._url, *self._ids) if self._url else ""
+        return run_url(self._url, *self._ids) if self._url else ""
 
     def task(self, node: NodeFacts) -> str:
         """The page of a node's task."""
-        return task_page(self._url, *self._ids, node.node.task_id) if self._url else ""
+        return task_url(self._url, *self._ids, node.node.task_id) if self._url else ""
 
     def tab(self, node: NodeFacts) -> str:
         """The same inside Airflow, where the report is shown in a frame: what dbt said about it."""

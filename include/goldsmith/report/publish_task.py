@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Context
 
-from goldsmith.airflow_pages import report_page
+from goldsmith.airflow_pages import report_url
 from goldsmith.engine.site import Site
 from goldsmith.errors import EnvironmentProblem, GoldsmithError
 from goldsmith.report.around import AroundRun
@@ -89,7 +89,7 @@ class PublishTask(AroundRun):
 
     def _in_airflow(self, run_id: str) -> dict[str, str]:
         url = airflow_url()
-        return {"report in Airflow": report_page(url, self.dag_id, run_id)} if url else {}
+        return {"report in Airflow": report_url(url, self.dag_id, run_id)} if url else {}
 
     def _tried(self, what: str, act: Callable[[], Any], errors: list[str]) -> Any:
         try:

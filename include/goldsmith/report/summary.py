@@ -12,7 +12,7 @@ from goldsmith.report.facts import BAD, GOOD, WARN, WORDS, RunFacts
 
 _SLOWER, _MUCH = 2.0, 2.0  # times as long, and seconds: less is noise
 _ROWS_CHANGED = 0.5
-_ROWS_OF = ("table", "seed")  # what an incremental model reports are the new rows only
+_ROWS_OF = ("table", "seed")  # what others report are no rows, or the new ones only
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,7 +38,7 @@ class Summary:
                 one.node.unique_id: (
                     one.condition,
                     round(one.seconds, 3),
-                    one.record.rows if one.record else None,
+                    one.record.rows if one.record and one.record.materialized in _ROWS_OF else None,
                 )
                 for one in run.nodes
             },

@@ -14,7 +14,7 @@ from goldsmith.report.facts import RunFacts, spans_of
 from goldsmith.results.record import GOOD
 
 WIDTH = 1000.0
-LANE, BAR, TOP, GAP = 17.0, 14.0, 20.0, 26.0
+LANE, TOP = 17.0, 20.0
 _LETTER = 5.6  # width of one, in the chart's own units
 _TICKS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
 

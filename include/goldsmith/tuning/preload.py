@@ -1,10 +1,10 @@
-"""Load and warm dbt before the scheduler forks its workers.
+"""Load and warm dbt before the scheduler, or a Celery worker, forks the processes of tasks.
 
-Named by `airflow_local_settings.py` in the local stack's AIRFLOW_HOME; only the scheduler imports it. Importing dbt
-costs a task about 2.5 CPU seconds, and dbt's first invocation in a process another one: it builds the classes that
-read and check its files. A process that is forked after both has happened pays about 0.3 for an invocation.
+Named by `airflow_local_settings.py` in the local stack's AIRFLOW_HOME and in the image. Importing dbt costs a task
+about 2.5 CPU seconds, and dbt's first invocation in a process another one: it builds the classes that read and check
+its files. A process that is forked after both has happened pays about 0.3 for an invocation.
 
-One of the two places that import dbt (the other is Cosmos's runner inside a task).
+dbt is imported here and in `dbt/resident.py`; inside a task of the isolated engine Cosmos's runner imports it.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def write_only_what_is_read() -> None:
     It makes twenty of level debug for each node, of which two are read, and does so with Python's lock held: a tenth
     of the time of a build whose SQL is quick (measured). The level of its log decides only afterwards what is written.
     """
-    from dbt.events import logging as dbt_logging
+    import dbt.events.logging as dbt_logging
 
     configure = getattr(dbt_logging, "get_stdout_config", None)
     if configure is None:  # another dbt, which writes all of them

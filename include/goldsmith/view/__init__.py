@@ -1,1 +1,1 @@
-"""What dbt said about a node, as a page beside its task in Airflow."""
+"""Inside Airflow's API server: pages of what dbt said and of reports, and routes that set tasks and note assets."""

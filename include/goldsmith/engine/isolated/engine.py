@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from airflow.sdk import BaseOperator
 from cosmos.constants import InvocationMode
@@ -52,7 +52,7 @@ class IsolatedEngine:
     """
 
     site: Site
-    builds: None = None
+    builds: ClassVar[None] = None
     """Each node's task runs dbt itself."""
 
     def node_task(self, nodes: tuple[PlannedNode, ...], **airflow: Any) -> BaseOperator:

@@ -34,7 +34,6 @@ from goldsmith.dbt.flags import warn_error_arguments
 from goldsmith.dbt.parse import variable_arguments
 from goldsmith.engine.assets import updated_alone
 from goldsmith.engine.build_state import StateStore
-from goldsmith.engine.commands import tell_slow
 from goldsmith.engine.dbt.freshness import by_policy
 from goldsmith.engine.dbt.invocation import by_hand
 from goldsmith.engine.dbt.workspace import (
@@ -46,11 +45,12 @@ from goldsmith.engine.dbt.workspace import (
 )
 from goldsmith.engine.isolated.batches import KeptBatches
 from goldsmith.engine.isolated.runner import Listener, failed_beside, result_at_limit, result_of
+from goldsmith.engine.kept_results import INCREMENTAL
 from goldsmith.engine.links import named_run
 from goldsmith.engine.rebuilt import is_rebuilt_since
-from goldsmith.engine.run_results import INCREMENTAL
 from goldsmith.engine.sampling import sampler
 from goldsmith.engine.site import Site
+from goldsmith.engine.task_dbt import tell_slow
 from goldsmith.engine.task_end import NodeFailed, failure_of
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.plan.model import PlannedNode

@@ -15,11 +15,10 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow.sdk.log import redact  # type: ignore[attr-defined]  # public, but re-exported silently
 
 from goldsmith.engine.build_state import WARNINGS_KEY, XCOM_KEY, BuildState, StateStore
-from goldsmith.engine.commands import dbt_for
 from goldsmith.engine.comparison import compare_again, compare_later
 from goldsmith.engine.dbt.invocation import Invocations
 from goldsmith.engine.gate.verdict_table import write_verdict
-from goldsmith.engine.left_behind import saying_why
+from goldsmith.engine.left_behind import REASON_LENGTH, saying_why
 from goldsmith.engine.sampling import sampler
 from goldsmith.engine.shared.agreement import compare_early
 from goldsmith.engine.shared.batch import Batch
@@ -27,13 +26,13 @@ from goldsmith.engine.shared.early_gate import early_verdict
 from goldsmith.engine.shared.left_out import choose, options_of
 from goldsmith.engine.shared.marks import Marker
 from goldsmith.engine.site import Site
+from goldsmith.engine.task_dbt import dbt_for
 from goldsmith.plan.graph import States
 from goldsmith.plan.model import PlannedNode
 from goldsmith.results.record import FAILED
 from goldsmith.run_limit import bounded
 from goldsmith.spec.run import RunOptions
 
-_REASON = 4000  # characters
 _WARNINGS = 20
 _HOLDS_BACK = {"failed", "upstream_failed", "removed"}
 
@@ -79,7 +78,7 @@ class BuildTask(BaseOperator):
                 return self._execute(context)
             finally:
                 if self._dbt is not None and self._dbt.warned:
-                    warned = [str(redact(line))[:_REASON] for line in self._dbt.warned]
+                    warned = [str(redact(line))[:REASON_LENGTH] for line in self._dbt.warned]
                     context["ti"].xcom_push(key=WARNINGS_KEY, value=warned[:_WARNINGS])
 
     def _execute(self, context: Context) -> dict[str, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from goldsmith.kinds import RELATIONS
 from goldsmith.plan.model import PlannedNode
 from goldsmith.results.record import FAILED, GOOD
 
@@ -75,7 +76,7 @@ ANY, NOTHING = "any", "nothing"
 
 def expected_kind(node: PlannedNode) -> str:
     """What a node leaves in the warehouse: a kind of relation, `any` or `nothing`; empty if that is not known."""
-    if node.kind not in ("model", "seed", "snapshot"):
+    if node.kind not in RELATIONS:
         return ""
     return node.expect or _EXPECTED.get(node.materialized, "")
 

@@ -24,11 +24,11 @@ from goldsmith.dbt.listing import (
 )
 from goldsmith.dbt.process import DbtProcess
 from goldsmith.engine.access import airflow_api
-from goldsmith.engine.commands import dbt_workspace
 from goldsmith.engine.dbt.workspace import Workspace
 from goldsmith.engine.packed import pack, unpack
 from goldsmith.engine.shared.marks import Marker
 from goldsmith.engine.site import Site
+from goldsmith.engine.task_dbt import dbt_workspace
 from goldsmith.errors import EnvironmentProblem, SelectionError
 from goldsmith.parameters import run_options
 from goldsmith.plan.chosen_tasks import chosen_tasks
@@ -37,7 +37,7 @@ from goldsmith.spec.run import RunOptions
 
 log = logging.getLogger(__name__)
 
-XCOM_KEY = "chosen"
+CHOSEN_KEY = "chosen"
 _SHOWN = 200
 _WIDTH = 160  # characters
 _RUNS = 20
@@ -84,14 +84,14 @@ def choose(site: Site, context: Context, options: RunOptions, task_id: str) -> f
     elif len(chosen) <= _SHOWN:
         log.info("%s", ", ".join(sorted(chosen)))
     if task_id == first:
-        context["ti"].xcom_push(key=XCOM_KEY, value=pack(sorted(chosen)))
+        context["ti"].xcom_push(key=CHOSEN_KEY, value=pack(sorted(chosen)))
         _skip(site, context["run_id"], chosen)
     return chosen
 
 
 def left_by_first(site: Site, context: Context) -> frozenset[str] | None:
     """The ids of the tasks that the first build has chosen; None where it has said nothing."""
-    packed = context["ti"].xcom_pull(task_ids=site.graph.plan.builds[0].task_id, key=XCOM_KEY)
+    packed = context["ti"].xcom_pull(task_ids=site.graph.plan.builds[0].task_id, key=CHOSEN_KEY)
     return frozenset(unpack(packed)) if packed else None
 
 

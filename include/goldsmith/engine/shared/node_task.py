@@ -17,7 +17,6 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from goldsmith.engine.assets import updated_alone
 from goldsmith.engine.build_state import BuildState, StateStore
-from goldsmith.engine.commands import dbt_for
 from goldsmith.engine.comparison import compare_again, compare_later
 from goldsmith.engine.dbt.invocation import Invocations
 from goldsmith.engine.left_behind import left_by
@@ -27,6 +26,7 @@ from goldsmith.engine.shared.batch import Batch
 from goldsmith.engine.shared.heal import Heal, built_together, is_after
 from goldsmith.engine.shared.left_out import left_by_first, options_of
 from goldsmith.engine.site import Site
+from goldsmith.engine.task_dbt import dbt_for
 from goldsmith.engine.task_end import NodeFailed, report
 from goldsmith.plan.model import PlannedNode
 from goldsmith.results.record import GOOD, SKIPPED, NodeResult

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from airflow.sdk import Context
 
 from goldsmith.dbt.listing import LIST_RELATIONS
-from goldsmith.engine.commands import dbt_workspace
 from goldsmith.engine.shared.differences import expected_kind
 from goldsmith.engine.shared.left_out import list_nodes, options_of
 from goldsmith.engine.site import Site
+from goldsmith.engine.task_dbt import dbt_workspace
 from goldsmith.errors import EnvironmentProblem, GoldsmithError
 from goldsmith.plan.model import PlannedNode
 from goldsmith.wording import some

@@ -6,7 +6,7 @@ import webbrowser
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from goldsmith.airflow_pages import report_page
+from goldsmith.airflow_pages import report_url
 from goldsmith.client.airflow import Airflow
 from goldsmith.errors import ConfigurationError
 
@@ -67,6 +67,6 @@ def find_report(airflow: Airflow, dag_id: str, run_id: str | None) -> RunReport:
         dag_id=dag_id,
         run_id=chosen,
         path=str(found["path"]),
-        url=report_page(airflow.url, dag_id, chosen),
+        url=report_url(airflow.url, dag_id, chosen),
         files=files,
     )
