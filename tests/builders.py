@@ -44,20 +44,37 @@ def planned_node(unique_id: str, **values: Any) -> PlannedNode:
     return PlannedNode(unique_id=unique_id, **{**usual, **values})
 
 
-def planned_build(name: str) -> PlannedBuild:
-    """The build of a layer, and its comparison."""
-    return PlannedBuild(
-        name=name,
-        task_id=f"{name}.build",
-        reconcile_id=f"{name}.reconcile",
-        upstream=(),
-        waits_for="all_done",
-    )
+def planned_build(name: str, **values: Any) -> PlannedBuild:
+    """The build of a layer, and its comparison.
+
+    Args:
+        name: Of the layer; `all` for the one build of all layers.
+        values: Fields that differ.
+    """
+    before = "" if name == "all" else f"{name}."
+    usual: dict[str, Any] = {
+        "task_id": f"{before}build",
+        "reconcile_id": f"{before}reconcile",
+        "upstream": (),
+        "waits_for": "all_done",
+    }
+    return PlannedBuild(name=name, **{**usual, **values})
 
 
-def planned_gate(layer: str, judged: Sequence[str] = ()) -> PlannedGate:
-    """The gate after a layer, which waits for what it judges."""
-    return PlannedGate(layer=layer, task_id=f"{layer}.gate", upstream=tuple(judged), judged=tuple(judged))
+def planned_gate(layer: str, judged: Sequence[str] = (), **values: Any) -> PlannedGate:
+    """The gate after a layer, which waits for what it judges.
+
+    Args:
+        layer: The layer.
+        judged: Ids of the tasks that it judges.
+        values: Fields that differ.
+    """
+    usual: dict[str, Any] = {
+        "task_id": f"{layer}.gate",
+        "upstream": tuple(judged),
+        "judged": tuple(judged),
+    }
+    return PlannedGate(layer=layer, **{**usual, **values})
 
 
 def plan_of(nodes: Sequence[PlannedNode], **values: Any) -> Plan:

@@ -8,13 +8,13 @@ from typing import Any, cast
 
 import pytest
 from tests.airflow.joint_tasks import GRAPH, LATER, NODES, ORDERS
+from tests.builders import planned_build, planned_gate
 
 from goldsmith.engine.build_state import BuildState
 from goldsmith.engine.shared.early_gate import EarlyVerdict, early_verdict
 from goldsmith.engine.shared.marks import Marker
 from goldsmith.engine.site import Site
 from goldsmith.plan.graph import PlanGraph
-from goldsmith.plan.model import PlannedBuild, PlannedGate
 from goldsmith.spec.gate import Gate
 
 GATE = "silver.gate"
@@ -32,9 +32,9 @@ def judged(
 ) -> EarlyVerdict | None:
     """The verdict of a build of two tasks, with what differs: states before, limits, arguments of the operators."""
     nodes = tuple(replace(node, updated_by=GATE, **more) for node in NODES)
-    gate = PlannedGate(layer="silver", task_id=GATE, upstream=(ORDERS, LATER), judged=(ORDERS, LATER))
-    build = PlannedBuild(
-        name="silver", task_id="build", reconcile_id="reconcile", upstream=(), waits_for="all_done"
+    gate = planned_gate("silver", [ORDERS, LATER], task_id=GATE)
+    build = planned_build(
+        "silver", task_id="build", reconcile_id="reconcile", upstream=(), waits_for="all_done"
     )
     graph = PlanGraph(replace(GRAPH.plan, nodes=nodes, gates=(gate,), builds=(build,)))
     gates = {"silver": Gate.model_validate(limits)} if limits else {}

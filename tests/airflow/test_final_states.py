@@ -18,7 +18,7 @@ import pytest
 from airflow.sdk import TaskInstanceState
 from airflow.sdk.exceptions import AirflowFailException
 from tests.airflow.joint_tasks import GRAPH, node
-from tests.builders import dbt_target
+from tests.builders import dbt_target, planned_build, planned_gate
 from tests.unit.gates.conftest import _node
 
 from goldsmith.engine.build_state import XCOM_KEY, BuildState
@@ -30,7 +30,7 @@ from goldsmith.errors import EnvironmentProblem
 from goldsmith.gate_rules.base import BLOCK, PASS
 from goldsmith.gates.verdict import Case, judge
 from goldsmith.plan.graph import PlanGraph
-from goldsmith.plan.model import Plan, PlannedBuild, PlannedGate
+from goldsmith.plan.model import Plan
 from goldsmith.rest.records import OthersMarks
 from goldsmith.results.record import NodeResult
 from goldsmith.spec.gate import Gate
@@ -96,10 +96,8 @@ class StatedSite(Site):
 
 def plan() -> Plan:
     """One model with its build, and a gate with limits."""
-    gate = PlannedGate(
-        layer="silver", task_id=GATE, upstream=(NODE,), judged=(NODE,), limits=("no failed tests",)
-    )
-    made = PlannedBuild(name="silver", task_id=BUILD, reconcile_id="reconcile", upstream=(), waits_for="")
+    gate = planned_gate("silver", [NODE], task_id=GATE, limits=("no failed tests",))
+    made = planned_build("silver", task_id=BUILD, reconcile_id="reconcile", upstream=(), waits_for="")
     # Of a materialization of the project's own nothing is looked for in the warehouse.
     orders = replace(node("orders", NODE), asset="", materialized="own")
     return replace(GRAPH.plan, nodes=(orders,), gates=(gate,), builds=(made,))
@@ -265,7 +263,7 @@ def test_a_gate_lets_only_green_and_skipped_tasks_pass(state: str | None) -> Non
     """With both engines."""
     task = "bronze.a.run"
     graph = PlanGraph(replace(GRAPH.plan, nodes=(_node(task, "a", ()),), layers=("bronze",)))
-    gate = PlannedGate(layer="bronze", task_id="bronze.gate", upstream=(task,), judged=(task,))
+    gate = planned_gate("bronze", [task])
     case = Case(gate=gate, limits=Gate(), graph=graph, states={task: state}, statuses={})
     verdict = judge(case)
     assert verdict.verdict == VERDICTS[state]

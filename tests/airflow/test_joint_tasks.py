@@ -24,6 +24,7 @@ from tests.airflow.joint_tasks import (
     node,
     of,
 )
+from tests.builders import planned_build, planned_gate
 
 from goldsmith.engine.assets import _ready
 from goldsmith.engine.build_state import BuildState
@@ -38,7 +39,6 @@ from goldsmith.engine.site import Site
 from goldsmith.engine.task_end import NodeFailed
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.plan.graph import PlanGraph
-from goldsmith.plan.model import PlannedBuild, PlannedGate
 from goldsmith.rest.records import OthersMarks
 
 Flushed = list[tuple[list[str], bool]]
@@ -128,7 +128,7 @@ def test_one_note_names_all_tests_of_a_task_that_warned(result: Result, api: Fak
 
 def said(site: FakeSite, states: dict[str, str], build: BuildState) -> dict[str, str]:
     """Unique id to what the comparison finds."""
-    made = PlannedBuild(name="all", task_id="build", reconcile_id="reconcile", upstream=(), waits_for="")
+    made = planned_build("all")
     task = ReconcileTask(build=made, site=cast("Site", site), task_id="reconcile")
     known = said_about(task.site, "r1", states=states, mine=GRAPH.plan.nodes, build=build)
     found = differences(known)
@@ -148,7 +148,7 @@ def test_the_comparison_looks_at_every_node_of_a_task(result: Result) -> None:
 @pytest.mark.parametrize("now", [None, "running", "up_for_retry"])
 def test_the_comparison_does_not_judge_a_task_that_was_cleared_meanwhile(now: str | None) -> None:
     """It may still fail: the next try of the comparison waits for it."""
-    made = PlannedBuild(name="all", task_id="build", reconcile_id="reconcile", upstream=(), waits_for="")
+    made = planned_build("all")
     site: Any = FakeSite()
     task = ReconcileTask(build=made, site=site, task_id="reconcile")
     site.states = lambda _: {ORDERS: "success", LATER: "failed"}
@@ -160,7 +160,7 @@ def test_the_comparison_does_not_judge_a_task_that_was_cleared_meanwhile(now: st
 
 def test_a_run_cancelled_when_its_last_node_was_built_stays_red() -> None:
     """All nodes are green and only the build is not; nodes that it held back are judged one by one."""
-    made = PlannedBuild(name="all", task_id="build", reconcile_id="reconcile", upstream=(), waits_for="")
+    made = planned_build("all")
     task = ReconcileTask(build=made, site=cast("Site", FakeSite()), task_id="reconcile")
     green = {ORDERS: "success", LATER: "success"}
     task._refuse_cancelled({**green, "build": "success"}, GRAPH.plan.nodes, None)
@@ -174,10 +174,10 @@ def test_a_run_cancelled_before_its_gate_stays_red_and_a_gate_that_a_person_skip
     who: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All nodes are green then, and a skipped gate alone would leave the run green; so it would without the API."""
-    made = PlannedBuild(
-        name="silver", task_id="build", reconcile_id="reconcile", upstream=(), waits_for="none_failed"
+    made = planned_build(
+        "silver", task_id="build", reconcile_id="reconcile", upstream=(), waits_for="none_failed"
     )
-    gate = PlannedGate(layer="silver", task_id="silver.gate", upstream=(ORDERS,), judged=(ORDERS,))
+    gate = planned_gate("silver", [ORDERS])
     site: Any = FakeSite(graph=PlanGraph(replace(GRAPH.plan, gates=(gate,))))
     site.target = SimpleNamespace(dag_id="shop")
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from tests.builders import planned_build, planned_gate
 
 from goldsmith.errors import SpecError
 from goldsmith.plan.assets import asset_uri, updaters
-from goldsmith.plan.model import PlannedBuild, PlannedGate
 from goldsmith.spec.pipeline import Pipeline
 
 
@@ -52,10 +52,8 @@ def test_a_namespace_that_is_no_start_of_a_uri_is_refused(namespace: str) -> Non
 
 def test_the_gate_after_a_node_updates_its_asset_and_without_gates_the_comparison() -> None:
     """Also of a node that is only built beside the layer; where there is neither, the node's own task does."""
-    gate = PlannedGate(layer="gold", task_id="gold.gate", upstream=("m", "beside"), judged=("m",))
-    build = PlannedBuild(
-        name="all", task_id="build", reconcile_id="reconcile", upstream=(), waits_for="all_done"
-    )
+    gate = planned_gate("gold", ["m"], upstream=("m", "beside"))
+    build = planned_build("all", task_id="build", reconcile_id="reconcile", upstream=(), waits_for="all_done")
     built_by = {"m": "build", "beside": "build", "other": "build"}
     assert updaters([gate], [build], built_by) == {
         "m": "gold.gate",
