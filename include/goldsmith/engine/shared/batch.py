@@ -60,8 +60,8 @@ class Batch:
     _unmarked: list[str] = field(default_factory=list)
     _warnings: list[NodeResult] = field(default_factory=list)
     _flushed: float = field(default_factory=time.monotonic)
-    _asked: set[str] = field(default_factory=set)
-    """Unique ids of the nodes to build."""
+    _left: set[str] = field(default_factory=set)
+    """Unique ids of the nodes that dbt has not finished."""
 
     def build(self, nodes: Sequence[PlannedNode], *, left_out: Iterable[str] = ()) -> None:
         """Build the nodes: first the freshness of sources, then all that is not below a stale one.
@@ -74,7 +74,7 @@ class Batch:
             DbtStopped: dbt did not get to every node; what it did get to is kept.
         """
         self.dbt.on_turn, self.dbt.on_batches, self.dbt.on_begun = self._turn, self._take_batches, self._begin
-        self._asked = {node.unique_id for node in nodes}
+        self._left = {node.unique_id for node in nodes}
         below = set(left_out)
         sources = [node for node in nodes if node.kind == "source" and node.task_id not in below]
         try:
@@ -169,6 +169,7 @@ class Batch:
 
     def _turn(self, finished: list[NodeResult]) -> None:
         for result in finished:
+            self._left.discard(result.unique_id)
             self.state.statuses[result.unique_id] = result.status
             self.state.batches.pop(result.unique_id, None)
             if result.batches is not None:
@@ -184,8 +185,7 @@ class Batch:
             self._flush()
             # The last marks come when dbt has ended, together with the verdict on the layer. Marked before, they let
             # the scheduler start the gate's task while dbt still runs its hooks.
-            is_last = self._asked <= self.state.statuses.keys()
-            if self.marker is not None and not is_last and self.marker.mark(self._unmarked):
+            if self.marker is not None and self._left and self.marker.mark(self._unmarked):
                 self._unmarked = []
 
     def _good(self, result: NodeResult) -> None:
