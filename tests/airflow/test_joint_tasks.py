@@ -328,14 +328,10 @@ def test_a_task_whose_nodes_another_has_just_built_is_left_alone(result: Result)
     assert built_together(ORDERS, build, states, cast("Site", site), "r1", began=BEGAN) == {}
 
 
-def test_only_whole_tasks_are_shown_and_update_their_assets(
-    result: Result, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_whole_tasks_are_shown_and_update_their_assets(result: Result, api: FakeApi) -> None:
     """A model whose test failed in the same task is not known to be good."""
-    api = FakeApi()
-    monkeypatch.setattr(Marker, "_client", lambda _: api)
     site = FakeSite()
-    heal = Heal(site=cast("Site", site), run_id="r1", others={LATER})
+    heal = Heal(site=cast("Site", site), run_id="r1", others={LATER}, connect=lambda: api)
     good = [result(**of(one)) for one in NODES]
     heal.keep(good[:1], is_more=False)
     heal.keep(good[2:], is_more=False)

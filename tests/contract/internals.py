@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import importlib
-import inspect
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import Any
-from uuid import UUID
+
+from tests.contract.internal_checks import (
+    copies,
+    dbt_results,
+    has,
+    in_source,
+    lengths,
+    read_afterwards,
+    task_dict,
+    time_in_id,
+)
 
 PROMISED = (
     "airflow.configuration",
@@ -52,104 +59,9 @@ class Internal:
                 found = attrgetter(path)(importlib.import_module(module))
             except (ImportError, AttributeError) as error:
                 return f"{name} is gone ({error})"
-            if lacking := [one for one in wanted if not _has(found, one)]:
+            if lacking := [one for one in wanted if not has(found, one)]:
                 return f"{name} has no {', '.join(lacking)}"
         return self.check()
-
-
-def _has(found: Any, wanted: str) -> bool:
-    """Whether a function takes a parameter, or a class has an attribute or a field."""
-    if inspect.isclass(found):
-        return hasattr(found, wanted) or wanted in getattr(found, "__dataclass_fields__", ())
-    return wanted in inspect.signature(found).parameters
-
-
-def _copies() -> str:
-    from airflow.sdk import DAG, TaskGroup
-    from airflow.sdk.definitions.decorators import task  # noqa: F401 - the constructor's bookkeeping is loaded
-    from tests.contract.plain_task import PlainTask
-
-    with DAG("one", schedule=None), TaskGroup("group"):
-        made = vars(PlainTask(task_id="first"))
-    wanted = ("_BaseOperator__init_kwargs", "_task_display_name", "_dag", "task_group", "upstream_task_ids")
-    return ", ".join(f"a task has no attribute {one}" for one in wanted if one not in made)
-
-
-def _task_dict() -> str:
-    from airflow.sdk import DAG
-    from tests.contract.plain_task import PlainTask
-
-    with DAG("one", schedule=None) as dag:
-        first, second = PlainTask(task_id="first"), PlainTask(task_id="second")
-    if type(dag.task_dict) is not dict or list(dag.task_dict) != ["first", "second"]:
-        return "DAG.task_dict is no plain dict in the order of the tasks"
-    second.upstream_task_ids.add("first")
-    first.downstream_task_ids.add("second")
-    return "" if dag.get_task("second").upstream_list == [first] else "the ids in a task are not its edges"
-
-
-def _in_source(module: str, text: str) -> Callable[[], str]:
-    def check() -> str:
-        source = inspect.getsource(importlib.import_module(module))
-        return "" if text in source else f"{module} says nothing of {text}"
-
-    return check
-
-
-def _dbt_results() -> str:
-    from dbt.artifacts.schemas.results import NodeResult, TimingInfo
-    from dbt.cli.main import dbtRunnerResult
-
-    wanted: dict[type, tuple[str, ...]] = {
-        dbtRunnerResult: ("success", "exception", "result"),
-        NodeResult: ("status", "timing", "execution_time", "adapter_response", "message", "failures", "node"),
-        TimingInfo: ("started_at", "completed_at"),
-    }
-    gone = [
-        f"{kind.__name__}.{one}" for kind, names in wanted.items() for one in names if not _has(kind, one)
-    ]
-    return f"dbt's results have no {', '.join(gone)}" if gone else ""
-
-
-def _time_in_id() -> str:
-    from airflow.models.taskinstance import TaskInstance
-    from airflow.utils.platform import getuser  # noqa: F401 - loads what the default needs
-
-    made = TaskInstance.__table__.c.id.default.arg(None)
-    seconds = (UUID(str(made)).int >> 80) / 1000
-    return "" if abs(seconds - time.time()) < 60 else "a task instance's id does not begin with its time"
-
-
-def _read_afterwards() -> str:
-    from airflow.sdk.execution_time import task_runner
-
-    source = inspect.getsource(task_runner._execute_task)
-    if not 0 <= source.find("task.pre_execute") < source.find("_run_execute_callable("):
-        return "a task is executed before its pre_execute"
-    if "execution_timeout" not in inspect.getsource(task_runner._run_execute_callable):
-        return "the task's time limit is not read when it is executed"
-    return (
-        ""
-        if "ti.task.outlets" in inspect.getsource(task_runner)
-        else "the outlets of a task are not read at its end"
-    )
-
-
-def _lengths() -> str:
-    from airflow.models.dag import DagModel, DagTag
-    from airflow.models.taskinstance import TaskInstance
-
-    found = {
-        "task ids": TaskInstance.__table__.c.task_id.type.length,
-        "owners": DagModel.__table__.c.owners.type.length,
-        "tags": DagTag.__table__.c.name.type.length,
-    }
-    wanted = {"task ids": 250, "owners": 2000, "tags": 100}
-    return ", ".join(
-        f"{name} have {found[name]} characters, not {wanted[name]}"
-        for name in wanted
-        if found[name] != wanted[name]
-    )
 
 
 TASK_INSTANCE = (
@@ -161,12 +73,12 @@ INTERNALS = (
         what="tasks are copies of one another, made past the constructor of `BaseOperator`",
         files=("dag/copies.py",),
         names={"airflow.sdk.definitions.param:ParamsDict": ()},
-        check=_copies,
+        check=copies,
     ),
     Internal(
         what="`DAG.task_dict` and the ids in `upstream_task_ids` and `downstream_task_ids` are a DAG's tasks and edges",
         files=("dag/wiring.py", "dag/last_tasks.py", "dag/build.py"),
-        check=_task_dict,
+        check=task_dict,
     ),
     Internal(
         what="Airflow's own hash of a serialised DAG, and its import of a DAG file, for `goldsmith check`",
@@ -197,7 +109,7 @@ INTERNALS = (
             "airflow.models:DagRun": ("run_after", "run_type"),
             "airflow.utils.types:DagRunType": ("BACKFILL_JOB",),
         },
-        check=_in_source("airflow.serialization.definitions.deadline", "_evaluate_with"),
+        check=in_source("airflow.serialization.definitions.deadline", "_evaluate_with"),
     ),
     Internal(
         what="`DAGNode.get_upstreams_only_setups` is replaced in the scheduler",
@@ -221,17 +133,17 @@ INTERNALS = (
             "dbt.cli.main:dbtRunner.__init__": ("manifest",),
             "dbt.contracts.graph.manifest:Manifest": ("nodes",),
         },
-        check=_dbt_results,
+        check=dbt_results,
     ),
     Internal(
         what="a task instance's id is a UUID of version 7, whose first 48 bits say when Airflow made the try",
         files=("engine/shared/node_task.py",),
-        check=_time_in_id,
+        check=time_in_id,
     ),
     Internal(
         what="`max_tries` of a task rises if somebody clears it, and tells a clear from a retry",
         files=("engine/build_state.py", "engine/shared/build.py", "engine/gate/asking.py"),
-        check=_in_source("airflow.models.taskinstance", "ti.max_tries ="),
+        check=in_source("airflow.models.taskinstance", "ti.max_tries ="),
     ),
     Internal(
         what="`execution_timeout` and `outlets` may be set by a task itself: Airflow reads them afterwards",
@@ -239,27 +151,27 @@ INTERNALS = (
             *("engine/shared/build.py", "engine/shared/node_task.py", "engine/shared/reconcile.py"),
             *("engine/gate/task.py", "engine/isolated/node_task.py", "ingest/task_group.py"),
         ),
-        check=_read_afterwards,
+        check=read_afterwards,
     ),
     Internal(
         what="the callback of a deadline gets the run as plain values",
         files=("notify/deadlines.py",),
-        check=_in_source("airflow.models.deadline", '"dag_run"'),
+        check=in_source("airflow.models.deadline", '"dag_run"'),
     ),
     Internal(
         what="the state store of another task is read by its route",
         files=("client/said.py",),
-        check=_in_source("airflow.api_fastapi.core_api.routes.public.task_state_store", "/{key"),
+        check=in_source("airflow.api_fastapi.core_api.routes.public.task_state_store", "/{key"),
     ),
     Internal(
         what="Airflow's own tables are told by Alembic's table of versions",
         files=("stack/metadata.py",),
-        check=_in_source("airflow.utils.db", "alembic_version"),
+        check=in_source("airflow.utils.db", "alembic_version"),
     ),
     Internal(
         what="lengths that Airflow's columns have: ids, groups, tags, owners",
         files=("plan/names.py", "plan/groups.py", "dag/build.py"),
-        check=_lengths,
+        check=lengths,
     ),
     Internal(
         what="profile mappings of Cosmos, and a profile of its own that makes no file of secrets",
@@ -370,12 +282,12 @@ INTERNALS = (
     Internal(
         what="`_AIRFLOW_PROCESS_CONTEXT` tells a process that Airflow started for DAG files or a task",
         files=("settings.py",),
-        check=_in_source("airflow.sdk.execution_time.supervisor", "_AIRFLOW_PROCESS_CONTEXT"),
+        check=in_source("airflow.sdk.execution_time.supervisor", "_AIRFLOW_PROCESS_CONTEXT"),
     ),
     Internal(
         what="`_AIRFLOW__AS_LIBRARY` lets a process import Airflow without what it prepares for tasks",
         files=("pipelines/find.py",),
-        check=_in_source("airflow", "_AIRFLOW__AS_LIBRARY"),
+        check=in_source("airflow", "_AIRFLOW__AS_LIBRARY"),
     ),
     Internal(
         what="Cosmos's `DbtGraph` reads the manifest; functions, which it leaves out, are made as its `DbtNode`",
@@ -413,18 +325,18 @@ INTERNALS = (
             "cosmos.operators.local:DbtBuildLocalOperator": ("base_cmd",),
             "cosmos.operators.local:DbtSourceLocalOperator": ("base_cmd",),
         },
-        check=_in_source("cosmos.operators.local", "_dbt_runner_callbacks"),
+        check=in_source("cosmos.operators.local", "_dbt_runner_callbacks"),
     ),
     Internal(
         what="dbt's objects, as its runner gives them to the isolated engine",
         files=("engine/isolated/runner.py",),
-        check=_dbt_results,
+        check=dbt_results,
     ),
     Internal(
         what="Cosmos's cache folder, and its way to copy a file whole",
         files=("engine/dbt/workspace.py",),
         names={"cosmos:settings": (), "cosmos.fs:safe_copy": ()},
-        check=_in_source("cosmos.settings", "cache_dir"),
+        check=in_source("cosmos.settings", "cache_dir"),
     ),
 )
 

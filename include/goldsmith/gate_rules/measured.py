@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from goldsmith.errors import PlanError
-from goldsmith.gate_rules.base import UNKNOWN, DescribedNode, Layer, RuleResult
+from goldsmith.gate_rules.base import PASS, UNKNOWN, DescribedNode, Layer, Limit, RuleResult, percent
 from goldsmith.kinds import RELATIONS
 from goldsmith.wording import did_you_mean
 
@@ -40,6 +40,31 @@ def model_meant(name: str, layer: Layer) -> DescribedNode:
             hint="Rename one of them.",
         )
     return here[0]
+
+
+def share_judged(
+    rule: str, share: float, limit: Limit, *, most: float, node: str, note: str = ""
+) -> RuleResult:
+    """The result of a limit on a share.
+
+    Args:
+        rule: Its name.
+        share: What was measured: 0 to 1, or more of a change.
+        limit: Says what is done if it is more than the most.
+        most: What may be.
+        node: Unique id of the model.
+        note: Stands beside the value.
+    """
+    is_much = share > most
+    return RuleResult(
+        rule=rule,
+        measured=share,
+        allowed=f"at most {percent(most)}",
+        outcome=limit.then if is_much else PASS,
+        nodes=(node,) if is_much else (),
+        is_share=True,
+        note=note,
+    )
 
 
 def unknown(rule: str, allowed: str, *, note: str = "not built in this run") -> RuleResult:

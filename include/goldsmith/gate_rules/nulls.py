@@ -8,8 +8,8 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from goldsmith.errors import PlanError
-from goldsmith.gate_rules.base import PASS, Found, Layer, Limit, Rule, RuleResult, percent, said, short
-from goldsmith.gate_rules.measured import model_meant, unknown
+from goldsmith.gate_rules.base import Found, Layer, Limit, Rule, RuleResult, percent, said, short
+from goldsmith.gate_rules.measured import model_meant, share_judged, unknown
 from goldsmith.wording import did_you_mean
 
 
@@ -73,12 +73,4 @@ def _judged(model: str, column: str, limit: NullLimit, found: Found) -> RuleResu
     if measured is None:
         return unknown(rule, allowed)
     share = 1 - measured.filled[column] / measured.rows if measured.rows else 0.0
-    is_much = share > limit.share
-    return RuleResult(
-        rule=rule,
-        measured=share,
-        allowed=allowed,
-        outcome=limit.then if is_much else PASS,
-        nodes=(found.unique_ids[model],) if is_much else (),
-        is_share=True,
-    )
+    return share_judged(rule, share, limit, most=limit.share, node=found.unique_ids[model])

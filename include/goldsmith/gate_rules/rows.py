@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, model_validator
 
 from goldsmith.gate_rules.base import PASS, Found, Layer, Limit, Rule, RuleResult, percent, said, short
-from goldsmith.gate_rules.measured import model_meant, unknown
+from goldsmith.gate_rules.measured import model_meant, share_judged, unknown
 
 
 class RowLimit(Limit):
@@ -98,13 +98,5 @@ def _change(model: str, limit: RowLimit, most: float, found: Found) -> RuleResul
         note = "no good run before" if last is None else "no rows in the last good run"
         return unknown(rule, allowed, note=note)
     share = abs(measured.rows - last) / last
-    is_much = share > most
-    return RuleResult(
-        rule=rule,
-        measured=share,
-        allowed=allowed,
-        outcome=limit.then if is_much else PASS,
-        nodes=(found.unique_ids[model],) if is_much else (),
-        is_share=True,
-        note=f"{int(last)} before",
-    )
+    before = f"{int(last)} before"
+    return share_judged(rule, share, limit, most=most, node=found.unique_ids[model], note=before)

@@ -84,7 +84,8 @@ def check_target(connection: Connection, ingest: Ingest, names: Names) -> Shape:
         faults.append(f"it has rules, under which rows cannot be counted: {_list(rules)}")
     if faults:
         raise IngestError(
-            f"The table {ingest.source} exists with another shape than {ingest.file} needs: {_some(faults)}.",
+            f"The table {ingest.source} exists with another shape than {ingest.file} needs: "
+            f"{some(faults, 5, between='; ')}.",
             hint="Rename or drop the table, or correct `columns` and `key` in the pipeline spec.",
         )
     suspects = (
@@ -138,7 +139,3 @@ def same_key(ingest: Ingest, shape: Shape, *, one: str, other: str) -> sql.Compo
 
 def _list(names: object) -> str:
     return ", ".join(map(str, names)) if isinstance(names, Sequence) else str(names)
-
-
-def _some(faults: Sequence[str]) -> str:
-    return some(faults, 5, between="; ")

@@ -137,7 +137,7 @@ def whereabouts(tasks: Iterable[TaskInstance]) -> str:
         states.setdefault(task.state, []).append(task.task_id)
     ahead = sum(len(states.get(state, ())) for state in _AHEAD)
     parts = [
-        f"{words}: {_named(states[state])}."
+        f"{words}: {some(sorted(states[state]), _NAMED)}."
         for state, words in (
             ("running", "Running"),
             ("up_for_retry", "Waiting for a retry"),
@@ -147,7 +147,3 @@ def whereabouts(tasks: Iterable[TaskInstance]) -> str:
         if states.get(state)
     ]
     return " ".join([*parts, f"{ahead} tasks have not started."])
-
-
-def _named(task_ids: list[str]) -> str:
-    return some(sorted(task_ids), _NAMED)

@@ -48,6 +48,8 @@ class WorkedOut:
         node, name, pipeline = self.nodes[uid], self.names[uid], self.pipeline
         place, select = self.places[name.task_id], self.selects[uid]
         shown = _display_name(name, place)
+        # A test belongs to whoever owns the node it is defined on, and to its group.
+        home = self.nodes.get(node.attached, node)
         return PlannedNode(
             unique_id=node.unique_id,
             kind=node.kind,
@@ -66,7 +68,7 @@ class WorkedOut:
             upstream=tuple(sorted(self.upstream[uid])),
             file=node.file,
             materialized=node.materialized,
-            owner=self._owner(node) or pipeline.owner,
+            owner=node.owner or home.owner or pipeline.owner,
             tags=node.tags,
             severity=node.severity,
             relation=node.relation,
@@ -77,18 +79,8 @@ class WorkedOut:
             slow_after=_seconds(node.meta.slow_after or pipeline.slow_after),
             full_refresh=node.full_refresh,
             expect=node.meta.expect or "",
-            dbt_group=self._dbt_group(node),
+            dbt_group=node.group or home.group,
         )
-
-    def _owner(self, node: Node) -> str:
-        """A test belongs to whoever owns the node it is defined on."""
-        defined_on = self.nodes.get(node.attached)
-        return node.owner or (defined_on.owner if defined_on else "")
-
-    def _dbt_group(self, node: Node) -> str:
-        """A test belongs to the group of the node it is defined on."""
-        defined_on = self.nodes.get(node.attached)
-        return node.group or (defined_on.group if defined_on else "")
 
 
 def _seconds(limit: timedelta | None) -> int:

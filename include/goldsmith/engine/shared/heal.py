@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from goldsmith.engine.access import airflow_api
 from goldsmith.engine.build_state import BuildState
-from goldsmith.engine.shared.marks import Marker
+from goldsmith.engine.shared.marks import Marker, MarksApi
 from goldsmith.engine.site import Site
 from goldsmith.plan.graph import States
 from goldsmith.plan.model import PlannedNode
@@ -96,6 +97,8 @@ class Heal:
     run_id: str
     others: Collection[str]
     """Ids of the other tasks."""
+    connect: Callable[[], MarksApi] = airflow_api
+    """Gives a client of Airflow's REST API."""
     good: set[str] = field(default_factory=set)
     """Unique ids of the nodes that are done: at first, those that a lost try has built."""
     _tests: dict[str, NodeResult] = field(default_factory=dict, init=False)
@@ -116,7 +119,7 @@ class Heal:
     def show(self) -> None:
         """Mark those of the others that are done; those on their way already find what they have to report."""
         graph = self.site.graph
-        marker = Marker(graph, self.run_id, has_complained=True)
+        marker = Marker(graph, self.run_id, has_complained=True, connect=self.connect)
         try:
             marker.say_warnings(self._tests.values())
             marker.mark_at_last([one for one in graph.whole(self.good) if one in self.others])

@@ -165,7 +165,9 @@ class NodeTask(BaseOperator):
             others = {one: nodes for one, nodes in others.items() if one in chosen}
         nodes = [*self.nodes, *(node for them in others.values() for node in them)]
         if along := nodes[len(self.nodes) :]:
-            self.log.info("Building %d nodes that wait below with it: %s", len(along), _named(along))
+            self.log.info(
+                "Building %d nodes that wait below with it: %s", len(along), some(node.name for node in along)
+            )
         kept = BuildState.load(store)
         state = BuildState.of_this_try(kept, max_tries=context["ti"].max_tries)
         state.know_batches(build.batches, self.site.results.last_with_batches(self._run_id, nodes))
@@ -212,7 +214,3 @@ def _news_of(
 def _made(attempt: UUID) -> datetime:
     """When Airflow made an attempt of a task: each has an id of its own, a UUID of version 7, which begins with it."""
     return datetime.fromtimestamp((attempt.int >> 80) / 1000, UTC)
-
-
-def _named(nodes: Sequence[PlannedNode]) -> str:
-    return some(node.name for node in nodes)

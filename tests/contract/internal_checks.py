@@ -1,0 +1,111 @@
+"""What names and signatures do not tell of the internals that Goldsmith uses: each says what is missing, or nothing."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import time
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+
+def has(found: Any, wanted: str) -> bool:
+    """Whether a function takes a parameter, or a class has an attribute or a field."""
+    if inspect.isclass(found):
+        return hasattr(found, wanted) or wanted in getattr(found, "__dataclass_fields__", ())
+    return wanted in inspect.signature(found).parameters
+
+
+def copies() -> str:
+    """A task has what a copy of it changes."""
+    from airflow.sdk import DAG, TaskGroup
+    from airflow.sdk.definitions.decorators import task  # noqa: F401 - the constructor's bookkeeping is loaded
+    from tests.contract.plain_task import PlainTask
+
+    with DAG("one", schedule=None), TaskGroup("group"):
+        made = vars(PlainTask(task_id="first"))
+    wanted = ("_BaseOperator__init_kwargs", "_task_display_name", "_dag", "task_group", "upstream_task_ids")
+    return ", ".join(f"a task has no attribute {one}" for one in wanted if one not in made)
+
+
+def task_dict() -> str:
+    """Tasks and edges of a DAG are plain values."""
+    from airflow.sdk import DAG
+    from tests.contract.plain_task import PlainTask
+
+    with DAG("one", schedule=None) as dag:
+        first, second = PlainTask(task_id="first"), PlainTask(task_id="second")
+    if type(dag.task_dict) is not dict or list(dag.task_dict) != ["first", "second"]:
+        return "DAG.task_dict is no plain dict in the order of the tasks"
+    second.upstream_task_ids.add("first")
+    first.downstream_task_ids.add("second")
+    return "" if dag.get_task("second").upstream_list == [first] else "the ids in a task are not its edges"
+
+
+def in_source(module: str, text: str) -> Callable[[], str]:
+    """A module speaks of something: what no name or signature tells."""
+
+    def check() -> str:
+        source = inspect.getsource(importlib.import_module(module))
+        return "" if text in source else f"{module} says nothing of {text}"
+
+    return check
+
+
+def dbt_results() -> str:
+    """dbt's results have what is kept of them."""
+    from dbt.artifacts.schemas.results import NodeResult, TimingInfo
+    from dbt.cli.main import dbtRunnerResult
+
+    wanted: dict[type, tuple[str, ...]] = {
+        dbtRunnerResult: ("success", "exception", "result"),
+        NodeResult: ("status", "timing", "execution_time", "adapter_response", "message", "failures", "node"),
+        TimingInfo: ("started_at", "completed_at"),
+    }
+    gone = [f"{kind.__name__}.{one}" for kind, names in wanted.items() for one in names if not has(kind, one)]
+    return f"dbt's results have no {', '.join(gone)}" if gone else ""
+
+
+def time_in_id() -> str:
+    """A new task instance's id begins with the present time."""
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.utils.platform import getuser  # noqa: F401 - loads what the default needs
+
+    made = TaskInstance.__table__.c.id.default.arg(None)
+    seconds = (UUID(str(made)).int >> 80) / 1000
+    return "" if abs(seconds - time.time()) < 60 else "a task instance's id does not begin with its time"
+
+
+def read_afterwards() -> str:
+    """Airflow reads time limit and outlets after a task's own code has run."""
+    from airflow.sdk.execution_time import task_runner
+
+    source = inspect.getsource(task_runner._execute_task)
+    if not 0 <= source.find("task.pre_execute") < source.find("_run_execute_callable("):
+        return "a task is executed before its pre_execute"
+    if "execution_timeout" not in inspect.getsource(task_runner._run_execute_callable):
+        return "the task's time limit is not read when it is executed"
+    return (
+        ""
+        if "ti.task.outlets" in inspect.getsource(task_runner)
+        else "the outlets of a task are not read at its end"
+    )
+
+
+def lengths() -> str:
+    """Airflow's columns are as long as our limits say."""
+    from airflow.models.dag import DagModel, DagTag
+    from airflow.models.taskinstance import TaskInstance
+
+    found = {
+        "task ids": TaskInstance.__table__.c.task_id.type.length,
+        "owners": DagModel.__table__.c.owners.type.length,
+        "tags": DagTag.__table__.c.name.type.length,
+    }
+    wanted = {"task ids": 250, "owners": 2000, "tags": 100}
+    return ", ".join(
+        f"{name} have {found[name]} characters, not {wanted[name]}"
+        for name in wanted
+        if found[name] != wanted[name]
+    )
