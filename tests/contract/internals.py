@@ -164,7 +164,7 @@ INTERNALS = (
         check=in_source("airflow.api_fastapi.core_api.routes.public.task_state_store", "/{key"),
     ),
     Internal(
-        what="Airflow's own tables are told by Alembic's table of versions",
+        what="Alembic's table of versions shows whether Airflow's tables exist",
         files=("stack/metadata.py",),
         check=in_source("airflow.utils.db", "alembic_version"),
     ),
@@ -272,7 +272,7 @@ INTERNALS = (
         },
     ),
     Internal(
-        what="who marked a task stands in Airflow's audit log under the names of these routes",
+        what="Airflow's audit log names who marked a task, under the names of these routes",
         files=("rest/marking.py",),
         names={
             "airflow.api_fastapi.core_api.routes.public.task_instances:patch_task_instance": (),

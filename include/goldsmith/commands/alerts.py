@@ -1,4 +1,4 @@
-"""`goldsmith alerts ...`: who hears of what, and whether it arrives."""
+"""`goldsmith alerts ...`: the routes that a failure takes, and a sample sent by one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`goldsmith check`: everything that can be told before a run."""
+"""`goldsmith check`: what can be checked before a run."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Who is told of a run: what it did as events, the task that tells them, and deadlines that pass."""
+"""What a run did as events, the task that sends its alerts, and deadlines that pass."""
