@@ -18,17 +18,16 @@ import traceback
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import psutil
-from proving import Ground, built_again, ground
+from proving import Ground, Span, built_again, ground
 
 from goldsmith.rest import Run
 from goldsmith.rest.transport import run_path
 
 SLACK = 0.5  # seconds: half a turn of the build's loop
-_ALONE = timedelta(seconds=1.5)  # until a build learns that nobody waits for it, and its dbt has ended
 _LIMIT = 300.0
 _HIT_WITHIN = 15.0
 _PACE = (0.3, 1.5)
@@ -49,7 +48,7 @@ class Trial:
     moment: str = ""
     state: str = ""
     wall: float = 0.0
-    faults: list[datetime] = field(default_factory=list)
+    faults: list[Span] = field(default_factory=list)
     decided: dict[str, str] = field(default_factory=dict)
     """Task id to the state that a person gave it."""
     is_cancelled: bool = False
@@ -93,44 +92,37 @@ def _target(here: Ground, run: Run, *, with_dbt: bool = False) -> str:
 def _kill_task(here: Ground, run: Run, trial: Trial, _: random.Random) -> None:
     task_id = _target(here, run)
     trial.moment += f" {task_id}"
-    here.kill_task(run, task_id)
+    trial.faults += here.kill_task(run, task_id)
 
 
 def _kill_worker(here: Ground, run: Run, trial: Trial, _: random.Random) -> None:
     task_id = _target(here, run)
     trial.moment += f" {task_id}"
-    here.kill_worker(run, task_id)
-    _leave_alone(trial)
+    trial.faults += here.kill_worker(run, task_id)
 
 
 def _kill_dbt(here: Ground, run: Run, trial: Trial, _: random.Random) -> None:
     task_id = _target(here, run, with_dbt=True)
     trial.moment += f" {task_id}"
-    here.kill_dbt(run, task_id)
+    trial.faults += here.kill_dbt(run, task_id)
 
 
 def _scheduler(here: Ground, _: Run, trial: Trial, __: random.Random) -> None:
-    here.kill("scheduler")
-    _leave_alone(trial)
+    trial.faults += here.kill("scheduler")
 
 
-def _leave_alone(trial: Trial) -> None:
-    """Until a build learns that it is alone, dbt goes on, and of what it finishes then nobody hears."""
-    trial.faults.append(datetime.now(UTC) + _ALONE)
+def _postgres(here: Ground, _: Run, trial: Trial, __: random.Random) -> None:
+    trial.faults += here.restart_postgres()
 
 
-def _postgres(here: Ground, _: Run, __: Trial, ___: random.Random) -> None:
-    here.restart_postgres()
-
-
-def _api_killed(here: Ground, _: Run, __: Trial, ___: random.Random) -> None:
-    here.kill("api-server")
+def _api_killed(here: Ground, _: Run, trial: Trial, __: random.Random) -> None:
+    trial.faults += here.kill("api-server")
 
 
 def _api_frozen(here: Ground, _: Run, trial: Trial, choose: random.Random) -> None:
     seconds = choose.uniform(5, 30)
     trial.moment += f" for {seconds:.0f} s"
-    here.freeze("api-server", seconds)
+    trial.faults += here.freeze("api-server", seconds)
 
 
 def _mark(here: Ground, run: Run, trial: Trial, choose: random.Random) -> None:
@@ -223,8 +215,14 @@ def planned(runs: int, seed: int, kinds: list[str], dags: list[str]) -> list[Tri
     ]
 
 
-def attempt(here: Ground, trial: Trial) -> None:
-    """Run a trial to its end, and note in it what went wrong."""
+def attempt(here: Ground, trial: Trial, *, slack: float = SLACK) -> None:
+    """Run a trial to its end, and note in it what went wrong.
+
+    Args:
+        here: The running Airflow.
+        trial: The trial.
+        slack: Seconds beyond `LOST` before a fault, of which it is forgiven that what was built in them is built again.
+    """
     choose = random.Random(trial.seed)  # noqa: S311 - no secret
     began = time.monotonic()
     try:
@@ -234,7 +232,7 @@ def attempt(here: Ground, trial: Trial) -> None:
         run = here.trigger(trial.dag_id)
         _disturb(here, run, trial, choose)
         trial.state = here.wait(run, limit=_LIMIT).state
-        _judge(here, run, trial, tested)
+        _judge(here, run, trial, tested, slack)
     except Exception as error:  # noqa: BLE001 - the next trial has its own answer
         trial.problem = f"{type(error).__name__}: {error}"[:600]
         traceback.print_exc(limit=3)
@@ -247,17 +245,18 @@ def _disturb(here: Ground, run: Run, trial: Trial, choose: random.Random) -> Non
     here.until(lambda: committed == 0 or len(here.built(run)) >= committed, limit=120, pause=0.05)
     time.sleep(later)
     trial.moment = f"{committed} built, {later:.1f} s later"
+    began = datetime.now(UTC)
     try:
-        trial.faults.append(datetime.now(UTC))
         KINDS[trial.kind](here, run, trial, choose)
-        trial.faults.append(datetime.now(UTC))
     except Missed:
         trial.kind += " (missed)"
     except psutil.NoSuchProcess:
         trial.kind += " (missed)"
+    ended = datetime.now(UTC)
+    trial.faults += [(began, began), (ended, ended)]
 
 
-def _judge(here: Ground, run: Run, trial: Trial, tested: dict[str, int]) -> None:
+def _judge(here: Ground, run: Run, trial: Trial, tested: dict[str, int], slack: float) -> None:
     built = here.built(run)
     names = {one.model for one in built}
     tasks = here.tasks(run)
@@ -279,7 +278,7 @@ def _judge(here: Ground, run: Run, trial: Trial, tested: dict[str, int]) -> None
         trial.problem = f"the run ended {trial.state}: " + ", ".join(
             f"{task.task_id} {task.state}" for task in tasks.values() if task.state not in ("success", None)
         )
-    trial.duplicates = [one.model for one in built_again(built, trial.faults, slack=SLACK)]
+    trial.duplicates = [one.model for one in built_again(built, trial.faults, slack=slack)]
 
 
 def _below(here: Ground, stopped: set[str]) -> set[str]:

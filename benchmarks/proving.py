@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -48,8 +48,11 @@ from goldsmith import Pipeline, build_dag
 pipeline = build_dag(Pipeline.parse({spec!r}))
 '''
 Found = TypeVar("Found")
+Span = tuple[datetime, datetime]
+"""From when to when something was away: what was committed in it, or shortly before it, may be unknown to Airflow."""
 GATES = {"by_layer": "layer", "by_node": "node", "daily": "layer"}
 """DAG id, which is also the schema, to its gate; `daily` has a schedule, and stays paused."""
+_GONE_WITHIN = 30.0
 LOST = 2.0
 """Seconds before a fault, of which it is allowed that what was built in them is built again."""
 
@@ -207,28 +210,28 @@ class Ground:
             raise psutil.NoSuchProcess(0)
         return children[0]
 
-    def kill_task(self, run: Run, task_id: str) -> None:
+    def kill_task(self, run: Run, task_id: str) -> list[Span]:
         """SIGKILL a task's process."""
-        self.task_process(run, task_id).kill()
+        return _killed(self.task_process(run, task_id))
 
-    def kill_worker(self, run: Run, task_id: str) -> None:
+    def kill_worker(self, run: Run, task_id: str) -> list[Span]:
         """SIGKILL the process that supervises a task."""
         parent = self.task_process(run, task_id).parent()
-        if parent is not None:
-            parent.kill()
+        return _killed(parent) if parent is not None else []
 
-    def kill_dbt(self, run: Run, task_id: str) -> None:
+    def kill_dbt(self, run: Run, task_id: str) -> list[Span]:
         """SIGKILL dbt."""
-        self.dbt(run, task_id).kill()
+        return _killed(self.dbt(run, task_id))
 
-    def kill(self, name: str) -> None:
+    def kill(self, name: str) -> list[Span]:
         """SIGKILL one of Airflow's components; the stack starts it again."""
-        self.component(name).kill()
+        return _killed(self.component(name))
 
-    def freeze(self, name: str, seconds: float) -> None:
+    def freeze(self, name: str, seconds: float) -> list[Span]:
         """Stop one of Airflow's components for a time, with what it started."""
         leader = self.component(name)
         frozen = [leader, *leader.children(recursive=True)]
+        began = datetime.now(UTC)
         for process in frozen:
             process.suspend()
         try:
@@ -237,11 +240,15 @@ class Ground:
             for process in frozen:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.resume()
+        ended = datetime.now(UTC)
+        return [(began, began), (ended, ended)]
 
-    def restart_postgres(self) -> None:
+    def restart_postgres(self) -> list[Span]:
         """Restart the server of both databases, whose sessions end at once."""
+        began = datetime.now(UTC)
         self.stack.server.stop()
         self.stack.server.start()
+        return [(began, datetime.now(UTC))]
 
 
 @contextlib.contextmanager
@@ -296,8 +303,17 @@ def _write_dag(here: Ground, dag_id: str) -> None:
     (here.stack.dags_dir / f"{dag_id}.py").write_text(_DAG.format(spec=spec))
 
 
-def built_again(built: Sequence[Built], faults: Sequence[datetime], *, slack: float) -> list[Built]:
-    """What was built again although it had been committed well before each fault.
+def _killed(process: psutil.Process) -> list[Span]:
+    """SIGKILL a process, and wait until what it had started is gone: until then dbt goes on, and nobody hears of it."""
+    began = datetime.now(UTC)
+    family = [process, *process.children(recursive=True)]
+    process.kill()
+    psutil.wait_procs(family, timeout=_GONE_WITHIN)
+    return [(began, datetime.now(UTC))]
+
+
+def built_again(built: Sequence[Built], faults: Sequence[Span], *, slack: float) -> list[Built]:
+    """What was built again although it had been committed well before each fault, or after it.
 
     Args:
         built: All builds of a run.
@@ -305,10 +321,11 @@ def built_again(built: Sequence[Built], faults: Sequence[datetime], *, slack: fl
         slack: Seconds beyond `LOST` that are forgiven.
     """
     found, last = [], dict[str, Built]()
+    before_it, clocks = timedelta(seconds=LOST + slack), timedelta(seconds=0.1)
     for one in built:
         before = last.get(one.model)
         if before and not any(
-            0 <= (at - before.ended).total_seconds() + 0.1 <= LOST + slack + 0.1 for at in faults
+            began - before_it - clocks <= before.ended <= ended + clocks for began, ended in faults
         ):
             found.append(one)
         last[one.model] = one
