@@ -5,9 +5,40 @@ from __future__ import annotations
 import importlib
 import inspect
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
+
+
+@dataclass(frozen=True, kw_only=True)
+class Internal:
+    """One use.
+
+    Args:
+        what: What is used, and for what.
+        files: Where, below `include/goldsmith/`.
+        names: `module:name` to what it has to have: parameters of a function, attributes of a class.
+        check: Looks at what names do not tell; says what is missing, or nothing.
+    """
+
+    what: str
+    files: tuple[str, ...]
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    check: Callable[[], str] = lambda: ""
+
+    def missing(self) -> str:
+        """What the installed version lacks, in words; empty if it has all."""
+        for name, wanted in self.names.items():
+            module, _, path = name.partition(":")
+            try:
+                found = attrgetter(path)(importlib.import_module(module))
+            except (ImportError, AttributeError) as error:
+                return f"{name} is gone ({error})"
+            if lacking := [one for one in wanted if not has(found, one)]:
+                return f"{name} has no {', '.join(lacking)}"
+        return self.check()
 
 
 def has(found: Any, wanted: str) -> bool:
@@ -97,15 +128,45 @@ def lengths() -> str:
     """Airflow's columns are as long as our limits say."""
     from airflow.models.dag import DagModel, DagTag
     from airflow.models.taskinstance import TaskInstance
+    from airflow.sdk.definitions._internal.node import validate_group_key
 
     found = {
+        "ids of groups": inspect.signature(validate_group_key).parameters["max_length"].default,
         "task ids": TaskInstance.__table__.c.task_id.type.length,
         "owners": DagModel.__table__.c.owners.type.length,
         "tags": DagTag.__table__.c.name.type.length,
     }
-    wanted = {"task ids": 250, "owners": 2000, "tags": 100}
+    wanted = {"ids of groups": 200, "task ids": 250, "owners": 2000, "tags": 100}
     return ", ".join(
         f"{name} have {found[name]} characters, not {wanted[name]}"
         for name in wanted
         if found[name] != wanted[name]
     )
+
+
+def stored_length() -> str:
+    """The state store takes as much as a part of our state."""
+    from airflow.configuration import conf
+
+    limit, ours = conf.getint("state_store", "max_value_storage_bytes"), 60_000
+    return "" if limit == 0 or limit > ours else f"the state store takes {limit} bytes, not {ours}"
+
+
+def answer_of_a_person() -> str:
+    """A task that waited for a person is given the answer under these keys."""
+    from airflow.models.hitl import HITLDetail
+
+    source = inspect.getsource(HITLDetail.as_resume_event_payload)
+    wanted = ("chosen_options", "params_input", "responded_at", "responded_by_user")
+    gone = [one for one in wanted if f'"{one}":' not in source]
+    return f"the answer of a person has no {', '.join(gone)}" if gone else ""
+
+
+def note_length() -> str:
+    """A note may be as long as ours."""
+    from airflow.api_fastapi.core_api.datamodels.dag_run import DAGRunPatchBody
+
+    from goldsmith.rest.marking import NOTE_LENGTH
+
+    found = [getattr(one, "max_length", None) for one in DAGRunPatchBody.model_fields["note"].metadata]
+    return "" if NOTE_LENGTH in found else f"a note has at most {found} characters, not {NOTE_LENGTH}"

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from operator import attrgetter
-
 from tests.contract.internal_checks import (
+    Internal,
+    answer_of_a_person,
     copies,
     dbt_results,
-    has,
     in_source,
     lengths,
+    note_length,
     read_afterwards,
+    stored_length,
     task_dict,
     time_in_id,
 )
@@ -33,36 +31,6 @@ PROMISED = (
 )
 """Modules whose names their makers document."""
 VIEW_SECURITY = "airflow.api_fastapi.core_api.security"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Internal:
-    """One use.
-
-    Args:
-        what: What is used, and for what.
-        files: Where, below `include/goldsmith/`.
-        names: `module:name` to what it has to have: parameters of a function, attributes of a class.
-        check: Looks at what names do not tell; says what is missing, or nothing.
-    """
-
-    what: str
-    files: tuple[str, ...]
-    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    check: Callable[[], str] = lambda: ""
-
-    def missing(self) -> str:
-        """What the installed version lacks, in words; empty if it has all."""
-        for name, wanted in self.names.items():
-            module, _, path = name.partition(":")
-            try:
-                found = attrgetter(path)(importlib.import_module(module))
-            except (ImportError, AttributeError) as error:
-                return f"{name} is gone ({error})"
-            if lacking := [one for one in wanted if not has(found, one)]:
-                return f"{name} has no {', '.join(lacking)}"
-        return self.check()
-
 
 TASK_INSTANCE = (
     *("id", "dag_id", "run_id", "task_id", "map_index", "state", "try_number"),
@@ -199,6 +167,27 @@ INTERNALS = (
             ),
             "airflow.sdk.exceptions:TaskAwaitingInput": (),
         },
+        check=answer_of_a_person,
+    ),
+    Internal(
+        what="a value in the state store has at most 64 KiB",
+        files=("engine/build_state.py", "engine/packed.py"),
+        check=stored_length,
+    ),
+    Internal(
+        what="a task may ask for the state of another run",
+        files=("ingest/task_group.py",),
+        names={
+            "airflow.sdk.execution_time.task_runner:RuntimeTaskInstance.get_dagrun_state": (
+                "dag_id",
+                "run_id",
+            )
+        },
+    ),
+    Internal(
+        what="Cosmos's words before what dbt says of a failed node",
+        files=("client/summary.py",),
+        check=in_source("cosmos.dbt.runner", "dbt invocation completed with errors: "),
     ),
     Internal(
         what="the verdict that a build sends is serialised as a task's return value",
@@ -269,6 +258,8 @@ INTERNALS = (
                 "previous_state",
                 "task_instance",
             ),
+            "airflow.listeners.spec.asset:on_asset_changed": ("asset",),
+            "airflow.listeners.spec.asset:on_asset_event_emitted": ("asset_event",),
         },
     ),
     Internal(
@@ -276,8 +267,16 @@ INTERNALS = (
         files=("rest/marking.py",),
         names={
             "airflow.api_fastapi.core_api.routes.public.task_instances:patch_task_instance": (),
-            "airflow.api_fastapi.core_api.routes.public.task_instances:patch_task_group_instances": (),
+            "airflow.api_fastapi.core_api.routes.public.task_instances:patch_task_group_instances": (
+                "group_id",
+            ),
         },
+        check=in_source("airflow.api_fastapi.logging.decorators", "**request.path_params"),
+    ),
+    Internal(
+        what="a note has at most 1,000 characters",
+        files=("rest/marking.py",),
+        check=note_length,
     ),
     Internal(
         what="`_AIRFLOW_PROCESS_CONTEXT` tells a process that Airflow started for DAG files or a task",

@@ -7,7 +7,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from tests.contract.internals import INTERNALS, PROMISED, Internal, table
+from tests.contract.internal_checks import Internal
+from tests.contract.internals import INTERNALS, PROMISED, table
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "include" / "goldsmith"
