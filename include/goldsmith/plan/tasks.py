@@ -69,7 +69,7 @@ def put_into_tasks(nodes: Sequence[PlannedNode], gates: Iterable[PlannedGate], p
         gates: The gates.
         pipeline: The spec.
     """
-    how, because = chosen_tasks(nodes, pipeline)
+    how, because = _how_nodes_share_tasks(nodes, pipeline)
     if how == TEST:
         return Tasks(how=how, because=because, nodes=tuple(nodes), gates=tuple(gates))
     ids, labels = _new_ids(nodes, how)
@@ -81,7 +81,7 @@ def put_into_tasks(nodes: Sequence[PlannedNode], gates: Iterable[PlannedGate], p
     return Tasks(how=how, because=because, nodes=tuple(joined), gates=tuple(renamed))
 
 
-def chosen_tasks(nodes: Sequence[PlannedNode], pipeline: Pipeline) -> tuple[str, str]:
+def _how_nodes_share_tasks(nodes: Sequence[PlannedNode], pipeline: Pipeline) -> tuple[str, str]:
     """What becomes a task; and why, where the spec leaves it open.
 
     Args:
