@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from goldsmith.dbt.answers import key_of, read_answers
 from goldsmith.dbt.manifest import Manifest
-from goldsmith.dbt.parse import Question
+from goldsmith.dbt.parse import AskedSelection
 from goldsmith.dbt.plain_selection import is_plain, matched
 from goldsmith.dbt.project import DbtProject
 from goldsmith.errors import SelectionError
@@ -59,16 +59,19 @@ def answered(
     return found[0].listed if found else {}
 
 
-def questions(spec: Pipeline, project: DbtProject) -> tuple[Question, ...]:
+def questions(spec: Pipeline, project: DbtProject) -> tuple[AskedSelection, ...]:
     """The selections of a pipeline that only dbt can answer.
 
     What is excluded is a question of its own: a package that is not installed, which most specs exclude, would be an
     error in a project with `warn_error`.
     """
     asked = [
-        Question(select=spec.select, exclude=(), what=f"pipeline {spec.name}"),
-        Question(select=spec.exclude, exclude=(), what=f"pipeline {spec.name}, exclude"),
-        *(Question(select=select, exclude=(), what=f"layer {name}") for name, select in spec.layers.items()),
+        AskedSelection(select=spec.select, exclude=(), what=f"pipeline {spec.name}"),
+        AskedSelection(select=spec.exclude, exclude=(), what=f"pipeline {spec.name}, exclude"),
+        *(
+            AskedSelection(select=select, exclude=(), what=f"layer {name}")
+            for name, select in spec.layers.items()
+        ),
     ]
     return tuple(one for one in asked if not is_plain(one.select, project.path))
 

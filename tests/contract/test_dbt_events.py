@@ -36,7 +36,7 @@ from tests.contract.dbt_events import (
 from tests.unit.engine.shared.test_differences import VIEW
 
 from goldsmith.dbt.events import EventReader, Finished
-from goldsmith.engine.shared.differences import Said, differences
+from goldsmith.engine.shared.differences import SaidAboutNode, differences
 from goldsmith.engine.task_end import NodeFailed, report
 
 MODULES = (core_events, common_events, adapter_events)
@@ -165,6 +165,6 @@ def test_each_status_makes_the_task_and_the_run_what_the_table_says(status: str)
     is_green = STATUSES[status] == GREEN
     with nullcontext() if is_green else pytest.raises(NodeFailed, match=status):
         report([VIEW], {VIEW.unique_id: read.status}, {}, logging.getLogger(__name__))
-    said = Said(node=VIEW, state="success", status=read.status, relation="w.silver.v", kind="view")
+    said = SaidAboutNode(node=VIEW, state="success", status=read.status, relation="w.silver.v", kind="view")
     assert (differences({VIEW.unique_id: said}) == []) == is_green
     assert STATUSES[status] in (GREEN, RED, HELD)

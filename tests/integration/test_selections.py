@@ -13,7 +13,7 @@ import pytest
 from goldsmith.dbt.answers import key_of
 from goldsmith.dbt.listing import Listing
 from goldsmith.dbt.manifest import Manifest, checksum, load, read_document
-from goldsmith.dbt.parse import Question, parsed
+from goldsmith.dbt.parse import AskedSelection, parsed
 from goldsmith.dbt.plain_selection import is_plain
 from goldsmith.dbt.project import dbt_executable
 from goldsmith.errors import ManifestError, SelectionError
@@ -270,7 +270,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory, settings_for: Callable[[Path],
     path = make_pipeline_manifest(specs[0], here, print, others=specs)
     manifest = load(path, here.dbt_project_dir)
     asked = [
-        Question(select=(*select,), exclude=(*exclude,), what="a selection")
+        AskedSelection(select=(*select,), exclude=(*exclude,), what="a selection")
         for select, exclude in (*(([one], ()) for one in SELECTIONS), *CHOICES, (("fqn:*", "source:*"), ()))
     ]
     with parsed(project_of(specs[0], here), target="prod", questions=asked) as made:

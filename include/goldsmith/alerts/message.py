@@ -109,7 +109,7 @@ class Message:
     def html(self) -> str:
         """All of it as a page for a mail program: styles stand in the elements, nothing is loaded."""
         return _MAIL.get_template("mail.html").render(
-            message=self, facts=facts_of, said=said_by, mark=mark_of
+            message=self, facts=event_facts, said=event_message, mark=mark_of
         )
 
 
@@ -118,7 +118,7 @@ def mark_of(event: Event) -> str:
     return _MARKS.get(event.kind, "✗")
 
 
-def facts_of(event: Event) -> Iterator[tuple[str, str]]:
+def event_facts(event: Event) -> Iterator[tuple[str, str]]:
     """What is known of it, name and value."""
     known = {
         "owner": event.owner,
@@ -132,7 +132,7 @@ def facts_of(event: Event) -> Iterator[tuple[str, str]]:
     yield from ((name, value) for name, value in known.items() if value)
 
 
-def said_by(event: Event) -> str:
+def event_message(event: Event) -> str:
     """dbt's words, not without end."""
     text = event.message.strip()
     return text if len(text) <= _MESSAGE else f"{text[:_MESSAGE]} …"
@@ -141,9 +141,9 @@ def said_by(event: Event) -> str:
 def event_text(event: Event) -> str:
     """An event in plain text."""
     lines = [f"{mark_of(event)} {event.title}"]
-    lines += [f"    {line}" for line in said_by(event).splitlines()]
+    lines += [f"    {line}" for line in event_message(event).splitlines()]
     lines += [f"    {line}" for line in rows_text(event).splitlines()]
-    lines += [f"  {name}: {value}" for name, value in facts_of(event)]
+    lines += [f"  {name}: {value}" for name, value in event_facts(event)]
     lines += [f"  {name}: {url}" for name, url in event.links.items()]
     return "\n".join(lines)
 

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from goldsmith.client.progress import Progress, Tally
-from goldsmith.client.said import Said
+from goldsmith.client.said import SaidByDbt
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.rest import RestClient, TaskInstance
 from goldsmith.wording import some
@@ -50,7 +50,7 @@ def display_on(console: Console, order: Sequence[str]) -> Display:
 
 
 def follow(
-    api: RestClient, dag_id: str, run_id: str, display: Display, *, said: Said | None = None
+    api: RestClient, dag_id: str, run_id: str, display: Display, *, said: SaidByDbt | None = None
 ) -> Progress:
     """Watch a run until it has ended.
 

@@ -12,7 +12,7 @@ import httpx
 
 from goldsmith.errors import ApiRefused, ConfigurationError, SelectionError
 from goldsmith.gates.question import APPROVE, REASON, REJECT
-from goldsmith.gates.verdict import Verdict, said_by
+from goldsmith.gates.verdict import Verdict, decision_text
 from goldsmith.rest import RestClient
 from goldsmith.wording import did_you_mean
 
@@ -112,7 +112,7 @@ class GateInRun:
         state, verdict = self.state, self.verdict()
         if verdict and verdict.override and state in ("success", "failed"):
             return ConfigurationError(
-                f"The gate of {self.layer} is decided in run {self.run_id}. {said_by(verdict.override)}",
+                f"The gate of {self.layer} is decided in run {self.run_id}. {decision_text(verdict.override)}",
                 hint="To have it asked again, clear its task.",
             )
         if state == "success":

@@ -10,7 +10,7 @@ from pathlib import Path
 from goldsmith.client.airflow import Airflow
 from goldsmith.client.follow import follow
 from goldsmith.client.parsed import wait_until_parsed
-from goldsmith.client.said import Said
+from goldsmith.client.said import SaidByDbt
 from goldsmith.client.session import Watch
 from goldsmith.client.summary import RunSummary, summed_up
 from goldsmith.errors import ConfigurationError
@@ -119,7 +119,7 @@ def followed(airflow: Airflow, run: Run, spec: Pipeline, here: Settings, watch: 
     """Follow a run to its end, and sum it up."""
     watch.run = run
     plan = plan_if_here(spec, here)
-    said = Said(api=airflow.api, run_id=run.run_id, plan=plan) if plan else None
+    said = SaidByDbt(api=airflow.api, run_id=run.run_id, plan=plan) if plan else None
     progress = follow(airflow.api, spec.name, run.run_id, watch.display, said=said)
     return summed_up(
         airflow,

@@ -40,7 +40,7 @@ class Warned:
 
 
 @dataclass(kw_only=True)
-class Said:
+class SaidByDbt:
     """Reads what dbt said about the nodes of one run.
 
     Args:

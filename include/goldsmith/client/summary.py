@@ -15,7 +15,7 @@ from goldsmith.airflow_pages import run_url
 from goldsmith.client.airflow import Airflow
 from goldsmith.client.follow import clock, progress_table
 from goldsmith.client.progress import Progress
-from goldsmith.client.said import Said, Warned, in_dbts_words
+from goldsmith.client.said import SaidByDbt, Warned, in_dbts_words
 from goldsmith.plan.graph import nodes_by_task
 from goldsmith.plan.model import Plan, PlannedNode
 from goldsmith.rest import LogLine, RestClient, Run, TaskInstance
@@ -167,7 +167,7 @@ def summed_up(
     """
     run, planned = progress.run, nodes_by_task(plan.nodes) if plan else {}
     gates = {gate.task_id for gate in plan.gates} if plan else set()
-    said = Said(api=airflow.api, run_id=run.run_id, plan=plan) if plan else None
+    said = SaidByDbt(api=airflow.api, run_id=run.run_id, plan=plan) if plan else None
     failed = sorted(progress.failed, key=lambda task: (task.ended is None, task.ended, task.key))
     lasts = {task.task_id: said.lasts(task.task_id) for task in failed if said and task.task_id in planned}
     options = _options(airflow.api, run, is_only_pipeline=is_only_pipeline) if failed else ""

@@ -30,7 +30,7 @@ _SHOWN = 24  # lines: a summary of deprecations, which dbt prints last, takes a 
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Question:
+class AskedSelection:
     """A selection whose nodes dbt is to list."""
 
     select: tuple[str, ...]
@@ -108,7 +108,7 @@ def parsed(
     *,
     target: str,
     variables: Mapping[str, Any] | None = None,
-    questions: Sequence[Question] = (),
+    questions: Sequence[AskedSelection] = (),
     env: Mapping[str, str] | None = None,
     arguments: Sequence[str] = (),
 ) -> Iterator[Parsed]:
@@ -167,7 +167,7 @@ def variable_arguments(variables: Mapping[str, Any]) -> list[str]:
 
 
 def _listing(
-    question: Question, code: int, said: str, project: DbtProject, chosen: list[str]
+    question: AskedSelection, code: int, said: str, project: DbtProject, chosen: list[str]
 ) -> Listing | SelectionError:
     found = read_listing(said.splitlines())
     # dbt takes a method that it does not know for one that matches nothing.

@@ -52,12 +52,12 @@ def dbt_for(site: Site, run_id: str, task_id: str, options: RunOptions) -> Itera
             freshness=site.freshness,
             timeouts=NodeTimeouts(
                 cancel=partial(cancel_node, site.target.connection, space.env[SESSION_VARIABLE]),
-                tell=partial(tell_slow, site, run_id),
+                tell=partial(note_slow_node, site, run_id),
             ),
         )
 
 
-def tell_slow(site: Site, run_id: str, node: PlannedNode, seconds: float) -> None:
+def note_slow_node(site: Site, run_id: str, node: PlannedNode, seconds: float) -> None:
     """Say in the log, as a note on the run and to whoever has alerts that a node takes long."""
     limit = timedelta(seconds=node.slow_after)
     text = f"Slow: {node.name} runs for more than {limit} ({node.task_id})."

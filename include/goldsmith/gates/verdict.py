@@ -131,11 +131,11 @@ class Verdict:
         if self.held_back and self.verdict != BLOCK:
             found.append(f"Not run because of that: {', '.join(self.held_back)}")
         if self.override:
-            found.append(said_by(self.override))
+            found.append(decision_text(self.override))
         return found
 
 
-def said_by(override: Override) -> str:
+def decision_text(override: Override) -> str:
     """Who decided what, when and why."""
     if override.decision == UNANSWERED:
         return f"Nobody answered: {override.reason}"

@@ -28,7 +28,7 @@ from goldsmith.notify.events import Events, is_blocked_itself, last_greens
 from goldsmith.parameters import is_dry
 from goldsmith.plan.model import PlannedNode
 from goldsmith.report.around import AroundRun
-from goldsmith.report.run import facts_of
+from goldsmith.report.run import facts_of_run
 from goldsmith.report.store import ReportStore
 from goldsmith.results.record import FAILED
 from goldsmith.settings import airflow_url, settings
@@ -59,7 +59,7 @@ class AlertsTask(AroundRun):
         Returns:
             How many messages were sent, and which could not be.
         """
-        run = facts_of(self.site, context)
+        run = facts_of_run(self.site, context)
         ledger = Ledger(self.site.results_path, self.dag_id)
         events = _events(self.site, self.alerts, context["run_id"])
         happened = self._with_last_green(events.of_run(run), context)

@@ -12,7 +12,7 @@ from pathlib import Path
 from goldsmith.dbt import manifest as manifests
 from goldsmith.dbt.answers import Answers, key_of, read_answers, write_answers
 from goldsmith.dbt.listing import Listing
-from goldsmith.dbt.parse import Question, parsed
+from goldsmith.dbt.parse import AskedSelection, parsed
 from goldsmith.dbt.profile_for_commands import DbtProfile
 from goldsmith.dbt.project import DbtProject
 from goldsmith.errors import EnvironmentProblem, ProjectError, SelectionError
@@ -97,7 +97,7 @@ def project_to_make(spec: Pipeline, here: Settings) -> DbtProject:
 
 def _asking(
     spec: Pipeline, others: Iterable[Pipeline], project: DbtProject, here: Settings
-) -> dict[str, tuple[Question, ...]]:
+) -> dict[str, tuple[AskedSelection, ...]]:
     """Name of a pipeline to what it asks of the manifest: this one first, then others that read the same manifest."""
     asking = {spec.name: questions(spec, project)}
     for other in others:
@@ -106,7 +106,7 @@ def _asking(
     return asking
 
 
-def _asks_beside(other: Pipeline, project: DbtProject, here: Settings) -> tuple[Question, ...]:
+def _asks_beside(other: Pipeline, project: DbtProject, here: Settings) -> tuple[AskedSelection, ...]:
     """What another pipeline has to ask of the same manifest."""
     try:
         theirs = project_to_make(other, here)
@@ -127,7 +127,7 @@ def _answers(
     )
 
 
-def _only(answers: Answers, asked: Iterable[Question]) -> Answers:
+def _only(answers: Answers, asked: Iterable[AskedSelection]) -> Answers:
     """The answers to some questions."""
     keys = {key_of(one.select, one.exclude) for one in asked}
     return replace(answers, listed={key: ids for key, ids in answers.listed.items() if key in keys})
@@ -144,7 +144,9 @@ def _keep(answers: Answers, project: DbtProject, here: Settings, pipeline: str) 
 
 
 def _check_own(
-    asked: Iterable[Question], found: Mapping[str, Listing | SelectionError], report: Callable[[str], None]
+    asked: Iterable[AskedSelection],
+    found: Mapping[str, Listing | SelectionError],
+    report: Callable[[str], None],
 ) -> None:
     """Refuse what dbt does not understand; name the terms that match nothing, which nobody else would."""
     for question in asked:

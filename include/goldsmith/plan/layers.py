@@ -9,7 +9,7 @@ from goldsmith.dbt.node import Node
 from goldsmith.errors import PlanError
 from goldsmith.kinds import TEST_KINDS
 from goldsmith.plan.edges import topological_order
-from goldsmith.plan.names import folder_name
+from goldsmith.plan.names import folder_as_id
 from goldsmith.spec.pipeline import DEFAULT_LAYERS, RESERVED
 
 SOURCES = "sources"
@@ -61,7 +61,7 @@ def _folder_group(node: Node, matches: Mapping[str, set[str]]) -> str:
     folders = PurePosixPath(node.file).parent.parts
     if len(folders) > 1 and folders[0] in _ROOT_FOLDERS:
         folders = folders[1:]
-    name = folder_name(folders[0]) if folders else node.kind
+    name = folder_as_id(folders[0]) if folders else node.kind
     return _outside(name, matches)
 
 

@@ -161,7 +161,7 @@ def clean_name(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_]+", "_", name)
 
 
-def folder_name(name: str) -> str:
+def folder_as_id(name: str) -> str:
     """A folder's name as the first part of an id, with a hash if it had to be changed."""
     clean = clean_name(name)[:60]
     return clean if clean == name else f"{clean.strip('_')}_{_hash(name)}".lstrip("_")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from goldsmith.gate_rules.base import BLOCK, PASS, RuleResult
-from goldsmith.gates.verdict import Verdict, said_by
+from goldsmith.gates.verdict import Verdict, decision_text
 from goldsmith.kinds import TEST_KINDS
 from goldsmith.plan.graph import nodes_by_task
 from goldsmith.plan.model import Plan, PlannedNode
@@ -87,7 +87,7 @@ class LayerFacts:
     @property
     def decision(self) -> str:
         """Who decided what, where the gate asked."""
-        return said_by(self.verdict.override) if self.verdict and self.verdict.override else ""
+        return decision_text(self.verdict.override) if self.verdict and self.verdict.override else ""
 
     @property
     def seconds(self) -> float:

@@ -13,7 +13,7 @@ from goldsmith.airflow_pages import report_url
 from goldsmith.engine.site import Site
 from goldsmith.errors import EnvironmentProblem, GoldsmithError
 from goldsmith.report.around import AroundRun
-from goldsmith.report.run import facts_of
+from goldsmith.report.run import facts_of_run
 from goldsmith.report.store import FILES, PAGE, ReportStore
 from goldsmith.settings import airflow_url
 from goldsmith.spec.report import Report
@@ -74,7 +74,7 @@ class PublishTask(AroundRun):
             raise EnvironmentProblem(
                 "There is no report of this run to publish.", hint="See the tasks before."
             )
-        run = facts_of(self.site, context)
+        run = facts_of_run(self.site, context)
         ended = "failed" if run.is_red else "success"
         counts = ", ".join(f"{number} {how}" for how, number in sorted(run.counts.items()))
         reports = RunReports(

@@ -14,7 +14,7 @@ from goldsmith.gates.verdict import Verdict
 from goldsmith.report.facts import RunFacts, run_facts
 
 
-def facts_of(site: Site, context: Context) -> RunFacts:
+def facts_of_run(site: Site, context: Context) -> RunFacts:
     """The facts of a run.
 
     Args:

@@ -15,7 +15,7 @@ from goldsmith.report.around import AroundRun
 from goldsmith.report.facts import RunFacts
 from goldsmith.report.pace import renew_pace
 from goldsmith.report.page import counted, report_page
-from goldsmith.report.run import facts_of
+from goldsmith.report.run import facts_of_run
 from goldsmith.report.store import PAGE, ReportStore
 from goldsmith.report.summary import Summary, changes_since
 from goldsmith.settings import airflow_url
@@ -43,7 +43,7 @@ class ReportTask(AroundRun):
         Raises:
             EnvironmentProblem: It cannot be kept.
         """
-        run = facts_of(self.site, context)
+        run = facts_of_run(self.site, context)
         store = ReportStore(self.site.results_path, self.dag_id)
         self._write_page(run, store)
         where = store.location(run.run_id)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.builders import plan_of, planned_build, planned_node
 
-from goldsmith.client.said import Said, in_dbts_words
+from goldsmith.client.said import SaidByDbt, in_dbts_words
 from goldsmith.engine.build_state import BuildState
 from goldsmith.errors import ApiRefused
 from goldsmith.plan.model import PlannedNode
@@ -101,7 +101,7 @@ def api() -> Api:
     return api
 
 
-def states(said: Said, *tasks: TaskInstance) -> dict[str, str | None]:
+def states(said: SaidByDbt, *tasks: TaskInstance) -> dict[str, str | None]:
     """What is shown."""
     return {one.task_id.removeprefix("bronze."): one.state for one in said.over(tasks)}
 
@@ -109,7 +109,7 @@ def states(said: Said, *tasks: TaskInstance) -> dict[str, str | None]:
 def test_nodes_are_shown_as_dbt_finishes_them_and_never_over_a_state_that_airflow_has(api: Api) -> None:
     """The build is asked at most every other second, and no more when it has ended; its state is two values."""
     now = [0.0]
-    said = Said(api=api, run_id="r1", plan=PLAN, clock=lambda: now[0])
+    said = SaidByDbt(api=api, run_id="r1", plan=PLAN, clock=lambda: now[0])
     expected = {"build": "running", "a": "success", "b": "failed", "c": "skipped", "t": None}
     assert states(said, *TASKS) == states(said, *TASKS) == expected
     assert len(api.asked) == 2
@@ -135,20 +135,20 @@ def test_a_task_of_several_nodes_is_red_with_the_first_that_fails_and_green_with
         names = [node.unique_id for node in joint.nodes]
         state.statuses = dict(zip(names, statuses, strict=False))
         state.save(Store(api))
-        shown.append(states(Said(api=api, run_id="r1", plan=joint), *TASKS)["a"])
+        shown.append(states(SaidByDbt(api=api, run_id="r1", plan=joint), *TASKS)["a"])
     assert shown == [None, None, None, "failed"]
     state.statuses = dict.fromkeys(names, "success")
     state.save(Store(api))
-    assert states(Said(api=api, run_id="r1", plan=joint), *TASKS)["a"] == "success"
+    assert states(SaidByDbt(api=api, run_id="r1", plan=joint), *TASKS)["a"] == "success"
 
 
 def test_what_a_build_kept_before_it_was_cleared_is_not_shown(api: Api) -> None:
     """Nor anything where it has kept nothing."""
     api.updated = STARTED - timedelta(seconds=1)
     before = {"build": "running", "a": None, "b": None, "c": "skipped", "t": None}
-    assert states(Said(api=api, run_id="r1", plan=PLAN), *TASKS) == before
+    assert states(SaidByDbt(api=api, run_id="r1", plan=PLAN), *TASKS) == before
     api.kept.clear()
-    assert states(Said(api=api, run_id="r1", plan=PLAN), *TASKS) == before
+    assert states(SaidByDbt(api=api, run_id="r1", plan=PLAN), *TASKS) == before
 
 
 def record(name: str, status: str, message: str) -> dict[str, Any]:
@@ -172,7 +172,7 @@ def test_a_warning_is_told_until_the_test_passes_and_a_failure_in_dbts_words(api
     state.save(Store(api))
     api.records["bronze.t"] = [record("test.shop.t", "warn", "Got 2 results")]
     api.records["bronze.b"] = [record("model.shop.b", "error", "Database Error")]
-    said = Said(api=api, run_id="r1", plan=PLAN)
+    said = SaidByDbt(api=api, run_id="r1", plan=PLAN)
     assert [(one.task_id, one.message) for one in said.warnings()] == [("bronze.t", "Got 2 results")]
     assert in_dbts_words(said.lasts("bronze.b")) == "model.shop.b: Database Error"
     assert in_dbts_words(said.lasts("bronze.t")) == ""
@@ -192,7 +192,7 @@ def test_tests_that_share_a_task_are_told_apart(api: Api) -> None:
         record("test.shop.u", "fail", "Got 1 result"),
         record("test.shop.v", "warn", "Got 3 results"),
     ]
-    said = Said(api=api, run_id="r1", plan=replace(PLAN, nodes=tests))
+    said = SaidByDbt(api=api, run_id="r1", plan=replace(PLAN, nodes=tests))
     warned = [(one.task_id, one.unique_id, one.message) for one in said.warnings()]
     assert warned == [
         ("bronze.tests", "test.shop.t", "Got 2 results"),

@@ -14,7 +14,7 @@ from slack_sdk.webhook import WebhookClient
 
 from goldsmith.alerts.channels.request import TIMEOUT, connection_of, secret_address_of, without_secrets
 from goldsmith.alerts.event import Event
-from goldsmith.alerts.message import Message, facts_of, mark_of, rows_text, said_by
+from goldsmith.alerts.message import Message, event_facts, event_message, mark_of, rows_text
 from goldsmith.errors import ConfigurationError, EnvironmentProblem, MayPass
 from goldsmith.spec.alerts import Channel
 
@@ -96,8 +96,8 @@ def blocks(message: Message) -> list[dict[str, Any]]:
 
 def _words(event: Event) -> str:
     parts = [f"*{mark_of(event)} {_escaped(event.title)}*"]
-    parts += [f"```{_escaped(said)[:1000]}```" for said in (said_by(event), rows_text(event)) if said]
-    parts += [f"{name}: {_escaped(value)}" for name, value in facts_of(event)]
+    parts += [f"```{_escaped(said)[:1000]}```" for said in (event_message(event), rows_text(event)) if said]
+    parts += [f"{name}: {_escaped(value)}" for name, value in event_facts(event)]
     return "\n".join(parts)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from goldsmith.alerts.channels.request import connection_of, post, secret_address_of
 from goldsmith.alerts.event import Event
-from goldsmith.alerts.message import Message, facts_of, mark_of, rows_text, said_by
+from goldsmith.alerts.message import Message, event_facts, event_message, mark_of, rows_text
 from goldsmith.spec.alerts import Channel
 
 _MOST = 8  # events in full
@@ -64,9 +64,9 @@ def _card(message: Message, most: int) -> dict[str, Any]:
 
 def _event(event: Event) -> list[dict[str, Any]]:
     parts = [_text(f"{mark_of(event)} {event.title}", weight="Bolder", separator=True)]
-    said = filter(None, (said_by(event), rows_text(event)))
+    said = filter(None, (event_message(event), rows_text(event)))
     parts += [_text(words[:_SAID], fontType="Monospace", size="Small") for words in said]
-    facts = [{"title": name, "value": value} for name, value in facts_of(event)]
+    facts = [{"title": name, "value": value} for name, value in event_facts(event)]
     return [*parts, {"type": "FactSet", "facts": facts}] if facts else parts
 
 

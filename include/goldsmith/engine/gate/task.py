@@ -19,7 +19,7 @@ from goldsmith.errors import GoldsmithError
 from goldsmith.gate_rules.base import BLOCK, PASS, Found
 from goldsmith.gates.measure import measure
 from goldsmith.gates.outcomes import HARMLESS, LetPass
-from goldsmith.gates.verdict import Case, Verdict, judge, said_by
+from goldsmith.gates.verdict import Case, Verdict, decision_text, judge
 from goldsmith.kinds import RELATIONS, TEST_KINDS
 from goldsmith.parameters import is_dry
 from goldsmith.plan.graph import States
@@ -92,7 +92,7 @@ class GateTask(BaseOperator):
             write_verdict(self.site, context["run_id"], verdict)
         self._note(verdict, context["run_id"])
         if verdict.verdict == BLOCK:
-            decided = f" {said_by(verdict.override)}" if verdict.override else ""
+            decided = f" {decision_text(verdict.override)}" if verdict.override else ""
             raise AirflowFailException(
                 f"The gate after {verdict.layer} blocks: {verdict.blocking()}.{decided} "
                 "Fix the cause, then clear the failed tasks and their downstream tasks."

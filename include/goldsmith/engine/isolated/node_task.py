@@ -50,7 +50,7 @@ from goldsmith.engine.links import named_run
 from goldsmith.engine.rebuilt import is_rebuilt_since
 from goldsmith.engine.sampling import sampler
 from goldsmith.engine.site import Site
-from goldsmith.engine.task_dbt import tell_slow
+from goldsmith.engine.task_dbt import note_slow_node
 from goldsmith.engine.task_end import NodeFailed, failure_of
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.plan.model import PlannedNode
@@ -247,7 +247,7 @@ class CosmosTask(DbtLocalBaseOperator):
             (self._run_id, self.task_id),
         )
         slow = float(self.node.slow_after)
-        telling = threading.Timer(slow, tell_slow, (self.site, self._run_id, self.node, slow))
+        telling = threading.Timer(slow, note_slow_node, (self.site, self._run_id, self.node, slow))
         timers = (ending, telling) if slow else (ending,)
         for timer in timers:
             timer.daemon = True

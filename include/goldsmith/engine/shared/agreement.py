@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 from goldsmith.engine.access import airflow_api
 from goldsmith.engine.build_state import BuildState
-from goldsmith.engine.shared.differences import Said, differences, expected_kind
+from goldsmith.engine.shared.differences import SaidAboutNode, differences, expected_kind
 from goldsmith.engine.site import Site
 from goldsmith.plan.graph import States
 from goldsmith.plan.model import PlannedNode
@@ -34,7 +34,7 @@ def said_about(
     mine: Sequence[PlannedNode],
     build: BuildState | None,
     chosen: Collection[str] | None = None,
-) -> dict[str, Said]:
+) -> dict[str, SaidAboutNode]:
     """What Airflow and dbt say about nodes, by unique id; the warehouse is not asked.
 
     Args:
@@ -53,7 +53,7 @@ def said_about(
         last, known = lasts.get(node.unique_id), statuses.get(node.unique_id, "")
         # A build says something about all nodes of a task: this one came into the manifest after it.
         is_late = not last and not known and node.task_id in built
-        found[node.unique_id] = Said(
+        found[node.unique_id] = SaidAboutNode(
             node=node,
             state="removed" if is_late else states.get(node.task_id, "removed"),
             status=last.status if last else known,
@@ -65,7 +65,7 @@ def said_about(
     return found
 
 
-def with_kinds(site: Site, said: Mapping[str, Said]) -> dict[str, Said]:
+def with_kinds(site: Site, said: Mapping[str, SaidAboutNode]) -> dict[str, SaidAboutNode]:
     """Add what the warehouse has, asked in one go.
 
     Raises:

@@ -30,8 +30,8 @@ _NAMED = {
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Said:
-    """What is known of one node after its layer."""
+class SaidAboutNode:
+    """What Airflow, dbt and the warehouse say about one node after its layer."""
 
     node: PlannedNode
     state: str | None
@@ -81,7 +81,7 @@ def expected_kind(node: PlannedNode) -> str:
     return node.expect or _EXPECTED.get(node.materialized, "")
 
 
-def differences(nodes: Mapping[str, Said]) -> list[Difference]:
+def differences(nodes: Mapping[str, SaidAboutNode]) -> list[Difference]:
     """Compare what is known of each node.
 
     Args:
@@ -99,7 +99,7 @@ def differences(nodes: Mapping[str, Said]) -> list[Difference]:
     return sorted(found, key=lambda one: (one.task_id, one.unique_id))
 
 
-def _difference(said: Said) -> tuple[str, bool]:
+def _difference(said: SaidAboutNode) -> tuple[str, bool]:
     says = f"dbt says {said.status or 'nothing about it in this run'}"
     if (
         said.state == "skipped"

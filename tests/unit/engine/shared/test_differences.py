@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from tests.builders import planned_node
 
-from goldsmith.engine.shared.differences import Said, differences
+from goldsmith.engine.shared.differences import SaidAboutNode, differences
 from goldsmith.plan.model import PlannedNode
 
 VIEW = planned_node("model.shop.orders", task_id="silver.orders.run", build="silver.build")
@@ -35,7 +35,7 @@ def test_a_green_task_has_a_good_word_of_dbt_and_its_relation(
 ) -> None:
     """Nothing else about a node can make a green run wrong."""
     relation = '"warehouse"."silver"."orders"' if status == "success" else ""
-    said = Said(node=VIEW, state=state, status=status, relation=relation, kind=kind)
+    said = SaidAboutNode(node=VIEW, state=state, status=status, relation=relation, kind=kind)
     found = [one.text for one in differences({VIEW.unique_id: said})]
     assert len(found) == bool(expected)
     assert all(expected in text for text in found)
@@ -55,7 +55,7 @@ def test_a_good_word_without_a_relation_is_not_enough(
     node: PlannedNode, *, is_kept: bool, is_wrong: bool
 ) -> None:
     """For what has to be in the warehouse: there it could not be looked for."""
-    said = Said(node=node, state="success", status="success", relation="", kind="", is_kept=is_kept)
+    said = SaidAboutNode(node=node, state="success", status="success", relation="", kind="", is_kept=is_kept)
     found = [one.text for one in differences({node.unique_id: said})]
     assert found == ["dbt says success and names no relation, so the warehouse was not asked"] * is_wrong
 
@@ -78,7 +78,9 @@ def test_a_good_word_without_a_relation_is_not_enough(
 def test_a_node_may_say_what_it_leaves(expect: str, kind: str, expected: str) -> None:
     """A hook or a materialization of the project's own may make something else of it."""
     node = replace(VIEW, materialized="own", expect=expect)
-    said = Said(node=node, state="success", status="success", relation='"w"."silver"."orders"', kind=kind)
+    said = SaidAboutNode(
+        node=node, state="success", status="success", relation='"w"."silver"."orders"', kind=kind
+    )
     found = [one.text for one in differences({node.unique_id: said})]
     assert len(found) == bool(expected)
     assert all(expected in text for text in found)
@@ -86,7 +88,7 @@ def test_a_node_may_say_what_it_leaves(expect: str, kind: str, expected: str) ->
 
 def test_what_the_run_leaves_out_may_be_skipped() -> None:
     """But not what dbt built and said of that it failed."""
-    left_out = Said(node=VIEW, state="skipped", status="", relation="", kind="", is_left_out=True)
+    left_out = SaidAboutNode(node=VIEW, state="skipped", status="", relation="", kind="", is_left_out=True)
     assert differences({VIEW.unique_id: left_out}) == []
     assert differences({VIEW.unique_id: replace(left_out, status="error")}) != []
 
@@ -104,5 +106,5 @@ def test_details_that_are_lost_of_what_was_built_are_told_apart(
     state: str, status: str, *, is_kept: bool, is_unkept: bool
 ) -> None:
     """dbt can be asked where such a node is."""
-    said = Said(node=VIEW, state=state, status=status, relation="", kind="", is_kept=is_kept)
+    said = SaidAboutNode(node=VIEW, state=state, status=status, relation="", kind="", is_kept=is_kept)
     assert said.is_unkept == is_unkept
