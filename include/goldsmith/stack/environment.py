@@ -18,7 +18,7 @@ USER = "admin"
 TASKS_USER, TASKS_ROLE = "goldsmith", "user"
 METADATA_URL = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 WAREHOUSE, WAREHOUSE_ID = "AIRFLOW_CONN_WAREHOUSE", "warehouse"
-EMBEDDED = "GOLDSMITH_EMBEDDED"
+EMBEDDED_VARIABLE = "GOLDSMITH_EMBEDDED"
 API_ACCESS = "AIRFLOW_CONN_GOLDSMITH_API"
 RESULTS = "GOLDSMITH_RESULTS_PATH"
 
@@ -129,7 +129,7 @@ def airflow_environment(
         **user,
         API_ACCESS: user.get(API_ACCESS) or api_connection(secrets, port),
         RESULTS: user.get(RESULTS) or str(state.results),
-        EMBEDDED: needs.embedded,
+        EMBEDDED_VARIABLE: needs.embedded,
         **_fixed(state, secrets, dags_dir, port),
     }
     if needs.metadata:

@@ -27,7 +27,7 @@ from goldsmith.stack.postgres import EmbeddedPostgres
 from goldsmith.stack.processes import ProcessName, end_all, of_stack, wait_for_end
 from goldsmith.stack.record import Record
 from goldsmith.stack.state import StateDir, write_private
-from goldsmith.stack.supervisor import EMBEDDED, HEALTH_NAMES
+from goldsmith.stack.supervisor import EMBEDDED_OPTION, HEALTH_NAMES
 
 START_TIMEOUT = 240.0
 STOP_TIMEOUT = 40.0
@@ -227,7 +227,7 @@ class Stack:
         Record.remove(self.state)
         with (self.state.logs / "supervisor.log").open("ab") as log:
             self._launched = subprocess.Popen(
-                command + [EMBEDDED] * self.needs.server,
+                command + [EMBEDDED_OPTION] * self.needs.server,
                 env=dict(env),
                 cwd=self.root,
                 stdin=subprocess.DEVNULL,

@@ -26,7 +26,7 @@ from goldsmith.stack.state import StateDir
 
 _logger = logging.getLogger(__name__)
 HEALTH_NAMES = {"scheduler": "scheduler", "dag-processor": "dag_processor", "triggerer": "triggerer"}
-EMBEDDED = "--embedded-postgres"
+EMBEDDED_OPTION = "--embedded-postgres"
 TICK = 0.5
 CHECK_EVERY = 10.0
 CHECKS_UNTIL_STUCK = 9
@@ -134,7 +134,7 @@ def main() -> None:
     Supervisor(
         state=state,
         port=int(os.environ["AIRFLOW__API__PORT"]),
-        server=EmbeddedPostgres(state.postgres_home) if EMBEDDED in sys.argv else None,
+        server=EmbeddedPostgres(state.postgres_home) if EMBEDDED_OPTION in sys.argv else None,
         components=[Component(name=name, log_file=state.logs / f"{name}.log") for name in COMPONENTS],
     ).run()
 
