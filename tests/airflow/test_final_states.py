@@ -27,7 +27,7 @@ from goldsmith.engine.shared.agreement import compare_early
 from goldsmith.engine.shared.reconcile import ReconcileTask
 from goldsmith.engine.site import Site
 from goldsmith.errors import EnvironmentProblem
-from goldsmith.gate_rules.base import BLOCK, PASS
+from goldsmith.gate_rules.base import VERDICT_BLOCK, VERDICT_PASS
 from goldsmith.gates.verdict import Case, judge
 from goldsmith.plan.graph import PlanGraph
 from goldsmith.plan.model import Plan
@@ -79,7 +79,7 @@ GATES: Mapping[str | None, str] = {
     **dict.fromkeys((None, *_OPEN, "awaiting_input"), UNFINISHED),
 }
 """State of a gate with limits whose nodes are green. One without limits fails only where a node did."""
-VERDICTS = {state: PASS if state in ("success", "skipped") else BLOCK for state in STATES}
+VERDICTS = {state: VERDICT_PASS if state in ("success", "skipped") else VERDICT_BLOCK for state in STATES}
 """State of a node's task to the verdict of a gate without limits."""
 
 

@@ -9,11 +9,11 @@ from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-PASS = "pass"  # noqa: S105 - an outcome, not a password
-WARN = "warn"
-BLOCK = "block"
-UNKNOWN = "not measured"
-PASSED, WARNED, FAILED = "passed", "warned", "failed"
+VERDICT_PASS = "pass"  # noqa: S105 - a verdict, not a password
+VERDICT_WARN = "warn"
+VERDICT_BLOCK = "block"
+NOT_MEASURED = "not measured"
+OUTCOME_PASSED, OUTCOME_WARNED, OUTCOME_FAILED = "passed", "warned", "failed"
 """What became of a node that ran."""
 
 Then = Literal["block", "warn"]
@@ -133,7 +133,7 @@ class RuleResult:
     def shown(self) -> str:
         """The measured value as a person reads it."""
         if self.measured is None:
-            return self.note or UNKNOWN
+            return self.note or NOT_MEASURED
         value = percent(self.measured) if self.is_share else f"{self.measured:g}"
         if not self.is_share and self.measured == int(self.measured):
             value = str(int(self.measured))

@@ -9,11 +9,11 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from goldsmith.errors import PlanError
 from goldsmith.gate_rules.base import (
-    BLOCK,
-    FAILED,
-    PASS,
-    PASSED,
-    WARNED,
+    OUTCOME_FAILED,
+    OUTCOME_PASSED,
+    OUTCOME_WARNED,
+    VERDICT_BLOCK,
+    VERDICT_PASS,
     Fact,
     Found,
     Layer,
@@ -27,7 +27,7 @@ from goldsmith.gate_rules.base import (
 )
 from goldsmith.wording import did_you_mean
 
-_RAN = (PASSED, WARNED, FAILED)
+_RAN = (OUTCOME_PASSED, OUTCOME_WARNED, OUTCOME_FAILED)
 
 
 class CountLimit(Limit):
@@ -93,7 +93,7 @@ class CountRule(Rule[Sequence[CountLimit]]):
 
     kinds: ClassVar[Sequence[str]]
     """dbt's resource types that it counts."""
-    outcome: ClassVar[str] = FAILED
+    outcome: ClassVar[str] = OUTCOME_FAILED
     """What became of those that it counts."""
     field: ClassVar[tuple[Any, Any]] = (COUNTS, ())
 
@@ -130,9 +130,11 @@ class CountRule(Rule[Sequence[CountLimit]]):
             about = [fact for fact in of_kind if limit.is_about(fact.node)]
             covered.update(fact.node.unique_id for fact in about)
             results += self._judged(limit, about)
-        if self.outcome == FAILED:
+        if self.outcome == OUTCOME_FAILED:
             left = _ids(
-                fact for fact in of_kind if fact.outcome == FAILED and fact.node.unique_id not in covered
+                fact
+                for fact in of_kind
+                if fact.outcome == OUTCOME_FAILED and fact.node.unique_id not in covered
             )
             results += self._others(left, is_only=not written, is_let_pass=self.is_let_pass(found))
         return results
@@ -151,7 +153,7 @@ class CountRule(Rule[Sequence[CountLimit]]):
                     rule=name,
                     measured=len(bad),
                     allowed=f"at most {limit.max}",
-                    outcome=limit.then if len(bad) > limit.max else PASS,
+                    outcome=limit.then if len(bad) > limit.max else VERDICT_PASS,
                     nodes=bad,
                 )
             )
@@ -162,7 +164,7 @@ class CountRule(Rule[Sequence[CountLimit]]):
                     rule=f"share of {name}",
                     measured=share,
                     allowed=f"at most {percent(limit.share)}",
-                    outcome=limit.then if share > limit.share else PASS,
+                    outcome=limit.then if share > limit.share else VERDICT_PASS,
                     nodes=bad,
                     is_share=True,
                 )
@@ -177,7 +179,7 @@ class CountRule(Rule[Sequence[CountLimit]]):
                 rule=self.key if is_only else f"{self.key} (others)",
                 measured=len(left),
                 allowed="any number" if is_let_pass else "at most 0",
-                outcome=BLOCK if left and not is_let_pass else PASS,
+                outcome=VERDICT_BLOCK if left and not is_let_pass else VERDICT_PASS,
                 nodes=left,
             )
         ]

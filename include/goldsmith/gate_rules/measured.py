@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from goldsmith.errors import PlanError
-from goldsmith.gate_rules.base import PASS, UNKNOWN, DescribedNode, Layer, Limit, RuleResult, percent
+from goldsmith.gate_rules.base import (
+    NOT_MEASURED,
+    VERDICT_PASS,
+    DescribedNode,
+    Layer,
+    Limit,
+    RuleResult,
+    percent,
+)
 from goldsmith.kinds import RELATIONS
 from goldsmith.wording import did_you_mean
 
@@ -60,7 +68,7 @@ def share_judged(
         rule=rule,
         measured=share,
         allowed=f"at most {percent(most)}",
-        outcome=limit.then if is_much else PASS,
+        outcome=limit.then if is_much else VERDICT_PASS,
         nodes=(node,) if is_much else (),
         is_share=True,
         note=note,
@@ -69,7 +77,7 @@ def share_judged(
 
 def unknown(rule: str, allowed: str, *, note: str = "not built in this run") -> RuleResult:
     """The result of a limit for which nothing could be measured."""
-    return RuleResult(rule=rule, measured=None, allowed=allowed, outcome=UNKNOWN, note=note)
+    return RuleResult(rule=rule, measured=None, allowed=allowed, outcome=NOT_MEASURED, note=note)
 
 
 def _names(nodes: Collection[DescribedNode]) -> list[str]:

@@ -7,7 +7,17 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, model_validator
 
-from goldsmith.gate_rules.base import PASS, Found, Layer, Limit, Rule, RuleResult, percent, said, short
+from goldsmith.gate_rules.base import (
+    VERDICT_PASS,
+    Found,
+    Layer,
+    Limit,
+    Rule,
+    RuleResult,
+    percent,
+    said,
+    short,
+)
 from goldsmith.gate_rules.measured import model_meant, share_judged, unknown
 
 
@@ -84,7 +94,7 @@ def _number(model: str, limit: RowLimit, found: Found) -> RuleResult:
         rule=_rule(model),
         measured=measured.rows,
         allowed=allowed,
-        outcome=limit.then if is_few else PASS,
+        outcome=limit.then if is_few else VERDICT_PASS,
         nodes=(found.unique_ids[model],) if is_few else (),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from goldsmith.gate_rules.base import WARNED
+from goldsmith.gate_rules.base import OUTCOME_WARNED
 from goldsmith.gate_rules.counts import TEST_COUNTS, CountRule
 from goldsmith.kinds import TEST_KINDS
 
@@ -13,5 +13,5 @@ class WarnedTests(CountRule):
     key = "warned_tests"
     field = (TEST_COUNTS, ())
     kinds = TEST_KINDS
-    outcome = WARNED
+    outcome = OUTCOME_WARNED
     asks_dbt = True

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from goldsmith.gate_rules.base import FAILED, PASSED, WARNED
+from goldsmith.gate_rules.base import OUTCOME_FAILED, OUTCOME_PASSED, OUTCOME_WARNED
 from goldsmith.plan.graph import PlanGraph, States
 from goldsmith.plan.model import PlannedNode
 from goldsmith.results.record import GOOD
 
-HELD, SKIPPED, OPEN = "held back", "skipped", "open"
+OUTCOME_HELD, OUTCOME_SKIPPED, OUTCOME_OPEN = "held back", "skipped", "open"
 """What became of a node that did not run."""
 HARMLESS = frozenset({"success", "skipped"})
 """Airflow's states of a task that needs no word."""
@@ -46,17 +46,17 @@ def _of_task(
 ) -> list[tuple[str, str]]:
     known = {node.unique_id: statuses.get(node.unique_id, "") for node in nodes}
     if state == "success":
-        return [(uid, WARNED if status == _WARN else PASSED) for uid, status in known.items()]
+        return [(uid, OUTCOME_WARNED if status == _WARN else OUTCOME_PASSED) for uid, status in known.items()]
     if state == "skipped":
-        return [(uid, SKIPPED) for uid in known]
+        return [(uid, OUTCOME_SKIPPED) for uid in known]
     if state == "upstream_failed":
-        return [(uid, HELD) for uid in known]
+        return [(uid, OUTCOME_HELD) for uid in known]
     if state != "failed":
-        return [(uid, OPEN) for uid in known]
+        return [(uid, OUTCOME_OPEN) for uid in known]
     if nodes[0].kind == "source" and known[nodes[0].unique_id] != _STALE:
-        return [(uid, OPEN) for uid in known]
+        return [(uid, OUTCOME_OPEN) for uid in known]
     failed = _failed(known)
-    return [(uid, FAILED if uid in failed else _beside(status)) for uid, status in known.items()]
+    return [(uid, OUTCOME_FAILED if uid in failed else _beside(status)) for uid, status in known.items()]
 
 
 def _failed(known: Mapping[str, str]) -> set[str]:
@@ -67,8 +67,8 @@ def _failed(known: Mapping[str, str]) -> set[str]:
 
 def _beside(status: str) -> str:
     if status == _WARN:
-        return WARNED
-    return PASSED if status in GOOD else HELD
+        return OUTCOME_WARNED
+    return OUTCOME_PASSED if status in GOOD else OUTCOME_HELD
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,7 +101,9 @@ def tolerated_tasks(
     red = [task for task in graph.tasks if states.get(task) in RED]
     for task in sorted(red, key=graph.position.__getitem__):
         if states.get(task) == "failed":
-            failed = [one.unique_id for one in graph.tasks[task] if found.get(one.unique_id) == FAILED]
+            failed = [
+                one.unique_id for one in graph.tasks[task] if found.get(one.unique_id) == OUTCOME_FAILED
+            ]
             is_fine = bool(failed) and let_pass.nodes.issuperset(failed)
         else:
             before = [one for one in graph.upstream[task] if states.get(one) in RED]
@@ -114,4 +116,8 @@ def tolerated_tasks(
 def stale_sources(graph: PlanGraph, found: Mapping[str, str]) -> set[str]:
     """Unique ids of the sources that are too old."""
     nodes = graph.plan.nodes
-    return {node.unique_id for node in nodes if node.kind == "source" and found.get(node.unique_id) == FAILED}
+    return {
+        node.unique_id
+        for node in nodes
+        if node.kind == "source" and found.get(node.unique_id) == OUTCOME_FAILED
+    }

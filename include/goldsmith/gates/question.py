@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from goldsmith.gate_rules.base import BLOCK
+from goldsmith.gate_rules.base import VERDICT_BLOCK
 from goldsmith.gates.verdict import APPROVED, REJECTED, UNANSWERED, Override, Verdict
 from goldsmith.wording import some
 
@@ -26,7 +26,11 @@ def subject_of(verdict: Verdict, pipeline: str) -> str:
 
 def body_of(verdict: Verdict) -> str:
     """What has to be known for an answer, as Markdown."""
-    rows = [f"| {one.rule} | {one.shown} | {one.allowed} |" for one in verdict.rules if one.outcome == BLOCK]
+    rows = [
+        f"| {one.rule} | {one.shown} | {one.allowed} |"
+        for one in verdict.rules
+        if one.outcome == VERDICT_BLOCK
+    ]
     tasks = [f"- `{task}`: {state}" for task, state in sorted(verdict.stopped_by.items())]
     return "\n".join(
         [

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from goldsmith.gate_rules.base import BLOCK
+from goldsmith.gate_rules.base import VERDICT_BLOCK
 from goldsmith.gates.verdict import Verdict
 
 TABLE = "goldsmith_gates"
@@ -92,7 +92,7 @@ class GateTable:
             f" and rule in ({marks})) as ranked where place = 1"
         )
         try:
-            rows = self._run(statement, [self.pipeline, run_id, layer, BLOCK, *wanted])
+            rows = self._run(statement, [self.pipeline, run_id, layer, VERDICT_BLOCK, *wanted])
         except NoSuchTable:
             return {}
         return {str(rule): float(measured) for rule, measured in rows}

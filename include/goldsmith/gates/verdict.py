@@ -8,7 +8,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from goldsmith.gate_rules.base import BLOCK, FAILED, PASS, UNKNOWN, WARN, Fact, Found, RuleResult
+from goldsmith.gate_rules.base import (
+    NOT_MEASURED,
+    OUTCOME_FAILED,
+    VERDICT_BLOCK,
+    VERDICT_PASS,
+    VERDICT_WARN,
+    Fact,
+    Found,
+    RuleResult,
+)
 from goldsmith.gates.outcomes import HARMLESS, LetPass, outcomes, stale_sources, tolerated_tasks
 from goldsmith.plan.graph import PlanGraph, States
 from goldsmith.plan.model import PlannedGate
@@ -59,7 +68,7 @@ class Verdict:
         held = [task for task, state in self.stopped_by.items() if state == "upstream_failed"]
         return replace(
             self,
-            verdict=WARN,
+            verdict=VERDICT_WARN,
             override=override,
             tolerated=self.failed,
             held_back=tuple(sorted({*self.held_back, *held})),
@@ -68,7 +77,7 @@ class Verdict:
     @property
     def let_pass(self) -> LetPass:
         """What it has let pass; nothing, where it blocks."""
-        if self.verdict == BLOCK:
+        if self.verdict == VERDICT_BLOCK:
             return LetPass()
         return LetPass(nodes=frozenset(self.tolerated), held_back=frozenset(self.held_back))
 
@@ -116,7 +125,9 @@ class Verdict:
 
     def blocking(self) -> str:
         """What blocks, in one line."""
-        said = [f"{one.rule} {one.shown}, {one.allowed}" for one in self.rules if one.outcome == BLOCK]
+        said = [
+            f"{one.rule} {one.shown}, {one.allowed}" for one in self.rules if one.outcome == VERDICT_BLOCK
+        ]
         tasks = [f"{task} ({state})" for task, state in sorted(self.stopped_by.items())]
         behind = f": {some(tasks, _NAMED)}" if tasks else ""
         return f"{'; '.join(said)}{behind}"
@@ -126,9 +137,9 @@ class Verdict:
         found = [self.headline(), *(f"  {line}" for line in _table(self.rules, width))]
         longest = max((len(task) for task in self.stopped_by), default=0)
         found += [f"  {task:<{longest}}  {state}" for task, state in sorted(self.stopped_by.items())]
-        if self.tolerated and self.verdict != BLOCK:
+        if self.tolerated and self.verdict != VERDICT_BLOCK:
             found.append(f"Let pass: {', '.join(self.tolerated)}")
-        if self.held_back and self.verdict != BLOCK:
+        if self.held_back and self.verdict != VERDICT_BLOCK:
             found.append(f"Not run because of that: {', '.join(self.held_back)}")
         if self.override:
             found.append(decision_text(self.override))
@@ -176,8 +187,8 @@ def judge(case: Case, measures: Found | None = None) -> Verdict:
         if node.kind != "source" or node.unique_id not in case.before.nodes
     ]
     rules = case.limits.judge(replace(measures or Found(), facts=facts, skips_stale=case.skips_stale))
-    blocked = {uid for rule in rules if rule.outcome == BLOCK for uid in rule.nodes}
-    failed = {fact.node.unique_id for fact in facts if fact.outcome == FAILED}
+    blocked = {uid for rule in rules if rule.outcome == VERDICT_BLOCK for uid in rule.nodes}
+    failed = {fact.node.unique_id for fact in facts if fact.outcome == OUTCOME_FAILED}
     roots = failed - blocked
     stale = stale_sources(case.graph, found) if case.skips_stale else set()
     let_pass = case.before | LetPass(nodes=frozenset(roots | stale))
@@ -211,14 +222,18 @@ def _not_run(tasks: Mapping[str, str]) -> list[RuleResult]:
         return []
     return [
         RuleResult(
-            rule=NOT_RUN, measured=len(tasks), allowed="at most 0", outcome=BLOCK, nodes=tuple(sorted(tasks))
+            rule=NOT_RUN,
+            measured=len(tasks),
+            allowed="at most 0",
+            outcome=VERDICT_BLOCK,
+            nodes=tuple(sorted(tasks)),
         )
     ]
 
 
 def _worst(rules: Sequence[RuleResult]) -> str:
     found = {rule.outcome for rule in rules}
-    return next((one for one in (BLOCK, WARN) if one in found), PASS)
+    return next((one for one in (VERDICT_BLOCK, VERDICT_WARN) if one in found), VERDICT_PASS)
 
 
 def _table(rules: Sequence[RuleResult], width: int) -> list[str]:
@@ -230,7 +245,7 @@ def _table(rules: Sequence[RuleResult], width: int) -> list[str]:
     for name in ("rule", "measured", "limit", ""):
         table.add_column(name)
     for rule in rules:
-        outcome = rule.outcome if rule.outcome in (PASS, UNKNOWN) else rule.outcome.upper()
+        outcome = rule.outcome if rule.outcome in (VERDICT_PASS, NOT_MEASURED) else rule.outcome.upper()
         table.add_row(*(Text(cell) for cell in (rule.rule, rule.shown, rule.allowed, outcome)))
     text = io.StringIO()
     Console(file=text, width=width, color_system=None).print(table)

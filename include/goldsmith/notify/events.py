@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from goldsmith.airflow_pages import report_url, run_url, task_url
 from goldsmith.alerts.event import Event
 from goldsmith.alerts.ledger import Incident
-from goldsmith.gate_rules.base import BLOCK
+from goldsmith.gate_rules.base import VERDICT_BLOCK
 from goldsmith.gates.verdict import Verdict
 from goldsmith.kinds import TEST_KINDS
 from goldsmith.plan.graph import PlanGraph
 from goldsmith.plan.model import PlannedNode
-from goldsmith.report.facts import BAD, GOOD, WARN, NodeFacts, RunFacts, unmapped
+from goldsmith.report.facts import NODE_BAD, NODE_GOOD, NODE_WARN, NodeFacts, RunFacts, unmapped
 from goldsmith.results.record import NodeResult
 from goldsmith.spec.alerts import (
     DEADLINE_MISSED,
@@ -33,7 +33,7 @@ from goldsmith.spec.alerts import (
 REPORT_TASKS = frozenset({"report", "run_report", "elementary_report", "dbt_docs", "publish"})
 _STALE = "error"  # dbt's word for a source that is too old; one that cannot be looked at is a `runtime error`
 _OVER = {DEADLINE_MISSED: "{} was missed, and the run has ended well", GATE_BLOCKED: "{} lets pass again"}
-_WENT_WELL = frozenset({GOOD, WARN})
+_WENT_WELL = frozenset({NODE_GOOD, NODE_WARN})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +89,9 @@ class Events:
             elif before.kind == DEADLINE_MISSED:
                 is_well = not run.is_red and bool(layers)
             elif before.kind == GATE_BLOCKED:
-                is_well = before.layer in gates.keys() & layers and gates[before.layer].verdict != BLOCK
+                is_well = (
+                    before.layer in gates.keys() & layers and gates[before.layer].verdict != VERDICT_BLOCK
+                )
             else:
                 task_id = before.task_id or before.subject
                 of_it = [state for one, state in states.items() if unmapped(one) == task_id]
@@ -100,10 +102,10 @@ class Events:
 
     def of_node(self, facts: NodeFacts) -> Event | None:
         """A node that failed or warned; none where it did neither."""
-        if facts.condition not in (BAD, WARN):
+        if facts.condition not in (NODE_BAD, NODE_WARN):
             return None
         return self.node_event(
-            facts.node, facts.record, is_bad=facts.condition == BAD, is_tolerated=facts.is_tolerated
+            facts.node, facts.record, is_bad=facts.condition == NODE_BAD, is_tolerated=facts.is_tolerated
         )
 
     def node_event(
@@ -254,4 +256,4 @@ def _kind(node: PlannedNode, *, is_bad: bool) -> str:
 def is_blocked_itself(verdict: Verdict) -> bool:
     """Whether a gate blocks, and not only because one before it does: below a layer that is blocked all are."""
     states = set(verdict.stopped_by.values())
-    return verdict.verdict == BLOCK and states != {"upstream_failed"}
+    return verdict.verdict == VERDICT_BLOCK and states != {"upstream_failed"}

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from goldsmith.gate_rules.base import BLOCK, PASS, RuleResult
+from goldsmith.gate_rules.base import VERDICT_BLOCK, VERDICT_PASS, RuleResult
 from goldsmith.gates.verdict import Verdict, decision_text
 from goldsmith.kinds import TEST_KINDS
 from goldsmith.plan.graph import nodes_by_task
@@ -16,12 +16,18 @@ from goldsmith.plan.model import Plan, PlannedNode
 from goldsmith.results.history import by_node
 from goldsmith.results.record import NodeResult
 
-GOOD, WARN, BAD, HELD, IDLE = "good", "warn", "bad", "held", "idle"
+NODE_GOOD, NODE_WARN, NODE_BAD, NODE_HELD, NODE_IDLE = "good", "warn", "bad", "held", "idle"
 """How a node fared: done, done with a warning, failed, held back by another one, not run."""
-CONDITIONS = (GOOD, WARN, BAD, HELD, IDLE)
-WORDS = {GOOD: "green", WARN: "warned", BAD: "failed", HELD: "held back", IDLE: "not run"}
-_OF_STATUS = {"success": GOOD, "pass": GOOD, "warn": WARN, "skipped": HELD}
-_OF_STATE = {"success": GOOD, "failed": BAD, "upstream_failed": HELD}
+CONDITIONS = (NODE_GOOD, NODE_WARN, NODE_BAD, NODE_HELD, NODE_IDLE)
+WORDS = {
+    NODE_GOOD: "green",
+    NODE_WARN: "warned",
+    NODE_BAD: "failed",
+    NODE_HELD: "held back",
+    NODE_IDLE: "not run",
+}
+_OF_STATUS = {"success": NODE_GOOD, "pass": NODE_GOOD, "warn": NODE_WARN, "skipped": NODE_HELD}
+_OF_STATE = {"success": NODE_GOOD, "failed": NODE_BAD, "upstream_failed": NODE_HELD}
 _RED = {"failed", "upstream_failed"}
 _MAPPED = re.compile(r"^(ingest\..+\.load)_\d+$")
 
@@ -48,7 +54,7 @@ class NodeFacts:
     @property
     def seconds(self) -> float:
         """How long dbt took the last time; 0 where it did not get to it."""
-        return self.record.seconds if self.record and self.condition != HELD else 0.0
+        return self.record.seconds if self.record and self.condition != NODE_HELD else 0.0
 
     @property
     def is_test(self) -> bool:
@@ -75,14 +81,14 @@ class LayerFacts:
     @property
     def stopped_by(self) -> tuple[str, ...]:
         """Ids of the tasks for which the gate blocks."""
-        is_blocked = self.verdict is not None and self.verdict.verdict == BLOCK
+        is_blocked = self.verdict is not None and self.verdict.verdict == VERDICT_BLOCK
         return tuple(sorted(self.verdict.stopped_by)) if self.verdict and is_blocked else ()
 
     @property
     def rules(self) -> tuple[RuleResult, ...]:
         """The gate's limits of which there is something to see: what was measured, and what is not plainly kept."""
         found = self.verdict.rules if self.verdict else ()
-        return tuple(rule for rule in found if rule.outcome != PASS or rule.measured)
+        return tuple(rule for rule in found if rule.outcome != VERDICT_PASS or rule.measured)
 
     @property
     def decision(self) -> str:
@@ -160,7 +166,7 @@ def run_facts(
     # A gate that failed without a verdict could not judge: that is a failure of its own.
     known = {node.node.task_id for node in nodes} | (gates_of(plan) & verdicts.keys())
     # A comparison that is red for nodes which are red themselves says nothing new.
-    if any(node.condition in (BAD, HELD) for node in nodes):
+    if any(node.condition in (NODE_BAD, NODE_HELD) for node in nodes):
         known |= {build.reconcile_id for build in plan.builds}
     return RunFacts(
         pipeline=plan.pipeline,
@@ -251,10 +257,10 @@ def _nodes(
 def _condition(state: str, record: NodeResult | None, *, is_alone: bool) -> str:
     """A person's mark, or a task that failed beside dbt, counts where the task shows this node alone."""
     if record is None:
-        return _OF_STATE.get(state, IDLE)
-    said = _OF_STATUS.get(record.status, BAD)
-    if is_alone and state == "failed" and said in (GOOD, WARN):
-        return BAD
+        return _OF_STATE.get(state, NODE_IDLE)
+    said = _OF_STATUS.get(record.status, NODE_BAD)
+    if is_alone and state == "failed" and said in (NODE_GOOD, NODE_WARN):
+        return NODE_BAD
     return said
 
 

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from goldsmith.plan.edges import topological_order
-from goldsmith.report.facts import BAD, HELD, IDLE, WARN, NodeFacts, RunFacts
+from goldsmith.report.facts import NODE_BAD, NODE_HELD, NODE_IDLE, NODE_WARN, NodeFacts, RunFacts
 
 MOST = 150
 """Boxes in a picture that a person can read."""
 BOX, HIGH, COLUMN, ROW = 158.0, 22.0, 206.0, 30.0
 _LETTERS = 25
-_RANK = {BAD: 0, HELD: 1, WARN: 2, IDLE: 3}
+_RANK = {NODE_BAD: 0, NODE_HELD: 1, NODE_WARN: 2, NODE_IDLE: 3}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

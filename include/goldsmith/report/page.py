@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from goldsmith.airflow_pages import run_url, task_url
 from goldsmith.pages.page import Pages
-from goldsmith.report.facts import BAD, CONDITIONS, HELD, WARN, WORDS, NodeFacts, RunFacts
+from goldsmith.report.facts import CONDITIONS, NODE_BAD, NODE_HELD, NODE_WARN, WORDS, NodeFacts, RunFacts
 from goldsmith.report.lineage import lineage, longest_chain
 from goldsmith.report.summary import Changes
 from goldsmith.report.timeline import timeline
@@ -81,11 +81,11 @@ def _by_condition(run: RunFacts) -> dict[str, Any]:
     nodes = {one: [node for node in run.nodes if node.condition == one] for one in CONDITIONS}
     return {
         "conditions": [(one, len(nodes[one])) for one in CONDITIONS if nodes[one]],
-        "failed": nodes[BAD][:_FAILED],
-        "more_failed": len(nodes[BAD][_FAILED:]),
-        "warned": nodes[WARN][:_WARNED],
-        "more_warned": len(nodes[WARN][_WARNED:]),
-        "held": len(nodes[HELD]),
+        "failed": nodes[NODE_BAD][:_FAILED],
+        "more_failed": len(nodes[NODE_BAD][_FAILED:]),
+        "warned": nodes[NODE_WARN][:_WARNED],
+        "more_warned": len(nodes[NODE_WARN][_WARNED:]),
+        "held": len(nodes[NODE_HELD]),
     }
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from goldsmith.report.facts import BAD, GOOD, WARN, WORDS, RunFacts
+from goldsmith.report.facts import NODE_BAD, NODE_GOOD, NODE_WARN, WORDS, RunFacts
 
 _SLOWER, _MUCH = 2.0, 2.0  # times as long, and seconds: less is noise
 _ROWS_CHANGED = 0.5
@@ -95,19 +95,19 @@ def changes_since(before: Summary, now: Summary) -> Changes:
             found.append((2, Change(unique_id=uid, what="new", condition=condition)))
             continue
         was, took, _ = before.nodes[uid]
-        if condition != was and BAD in (condition, was):
-            rank = 0 if condition == BAD else 1
+        if condition != was and NODE_BAD in (condition, was):
+            rank = 0 if condition == NODE_BAD else 1
             found.append(
                 (
                     rank,
                     Change(unique_id=uid, what=f"{WORDS[was]} → {WORDS[condition]}", condition=condition),
                 )
             )
-        elif condition != was and WARN in (condition, was):
+        elif condition != was and NODE_WARN in (condition, was):
             found.append(
                 (1, Change(unique_id=uid, what=f"{WORDS[was]} → {WORDS[condition]}", condition=condition))
             )
-        elif condition == GOOD and seconds > took * _SLOWER and seconds - took > _MUCH:
+        elif condition == NODE_GOOD and seconds > took * _SLOWER and seconds - took > _MUCH:
             found.append(
                 (
                     4,
@@ -129,6 +129,6 @@ def _of_other_size(before: Summary, now: Summary) -> list[Change]:
     found = []
     for uid, (condition, _, rows) in now.nodes.items():
         _, _, were = before.nodes.get(uid, ("", 0.0, None))
-        if condition == GOOD and rows is not None and were and abs(rows - were) / were >= _ROWS_CHANGED:
+        if condition == NODE_GOOD and rows is not None and were and abs(rows - were) / were >= _ROWS_CHANGED:
             found.append(Change(unique_id=uid, what=f"rows: {were:,} → {rows:,}", condition=condition))
     return found

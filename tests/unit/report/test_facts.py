@@ -9,7 +9,7 @@ from tests.unit.report.conftest import MakeRun, planned
 
 from goldsmith.gate_rules.base import RuleResult
 from goldsmith.gates.verdict import Verdict
-from goldsmith.report.facts import BAD, GOOD, HELD, IDLE, WARN
+from goldsmith.report.facts import NODE_BAD, NODE_GOOD, NODE_HELD, NODE_IDLE, NODE_WARN
 from goldsmith.report.page import report_page
 from goldsmith.results.record import NodeResult
 
@@ -28,17 +28,17 @@ A, B = planned("a", "bronze"), planned("b", "silver", "bronze.a.run")
 @pytest.mark.parametrize(
     ("status", "state", "condition"),
     [
-        ("success", "success", GOOD),
-        ("warn", "success", WARN),
-        ("error", "failed", BAD),
-        ("runtime error", "failed", BAD),
-        ("skipped", "upstream_failed", HELD),
-        ("success", "failed", BAD),  # a person's mark, or a time limit that came after dbt
-        ("", "success", GOOD),  # nothing is kept: Airflow's state has to do
-        ("", "failed", BAD),
-        ("", "upstream_failed", HELD),
-        ("", "skipped", IDLE),
-        ("", None, IDLE),
+        ("success", "success", NODE_GOOD),
+        ("warn", "success", NODE_WARN),
+        ("error", "failed", NODE_BAD),
+        ("runtime error", "failed", NODE_BAD),
+        ("skipped", "upstream_failed", NODE_HELD),
+        ("success", "failed", NODE_BAD),  # a person's mark, or a time limit that came after dbt
+        ("", "success", NODE_GOOD),  # nothing is kept: Airflow's state has to do
+        ("", "failed", NODE_BAD),
+        ("", "upstream_failed", NODE_HELD),
+        ("", "skipped", NODE_IDLE),
+        ("", None, NODE_IDLE),
     ],
 )
 def test_how_a_node_fared(
@@ -55,14 +55,14 @@ def test_of_a_task_with_several_nodes_only_the_one_that_failed_is_red(
     """The task is red for one of them."""
     test = planned("a_is_unique", "bronze", kind="test", task_id=A.task_id)
     run = make_run([A, test], [ended(A, "success"), ended(test, "fail")], {A.task_id: "failed"})
-    assert {node.node.name: node.condition for node in run.nodes} == {"a": GOOD, "a_is_unique": BAD}
+    assert {node.node.name: node.condition for node in run.nodes} == {"a": NODE_GOOD, "a_is_unique": NODE_BAD}
 
 
 def test_what_was_tried_twice_counts_as_it_ended(make_run: MakeRun, ended: Ended) -> None:
     """And the earlier time is kept."""
     run = make_run([A], [ended(A, "error"), ended(A, "success", after=20, seconds=3)])
     (node,) = run.nodes
-    assert (node.condition, node.seconds, [one.status for one in node.earlier]) == (GOOD, 3, ["error"])
+    assert (node.condition, node.seconds, [one.status for one in node.earlier]) == (NODE_GOOD, 3, ["error"])
     assert run.layers[0].seconds == 23
 
 

@@ -19,7 +19,7 @@ from goldsmith.engine.build_state import StateStore
 from goldsmith.engine.gate.task import GateTask
 from goldsmith.engine.packed import pack, unpack
 from goldsmith.errors import GoldsmithError
-from goldsmith.gate_rules.base import BLOCK
+from goldsmith.gate_rules.base import VERDICT_BLOCK
 from goldsmith.gates.question import APPROVE, REASON, REJECT, body_of, override_of, subject_of, unanswered
 from goldsmith.gates.verdict import Override, Verdict
 from goldsmith.parameters import is_dry
@@ -53,7 +53,7 @@ class AskingGateTask(GateTask):
             self.log.info("An earlier try has asked, and was answered.")
             return self.conclude(verdict.decided(override), context)
         verdict = self.judged(context)
-        if verdict.verdict != BLOCK or is_dry(context):
+        if verdict.verdict != VERDICT_BLOCK or is_dry(context):
             return self.conclude(verdict, context)
         if self._time(context) is None:
             return self._too_late(verdict, context)

@@ -16,7 +16,7 @@ from goldsmith.engine.gate.verdict_table import table_of, write_verdict
 from goldsmith.engine.missing import refuse_unknown
 from goldsmith.engine.site import Site
 from goldsmith.errors import GoldsmithError
-from goldsmith.gate_rules.base import BLOCK, PASS, Found
+from goldsmith.gate_rules.base import VERDICT_BLOCK, VERDICT_PASS, Found
 from goldsmith.gates.measure import measure
 from goldsmith.gates.outcomes import HARMLESS, LetPass
 from goldsmith.gates.verdict import Case, Verdict, decision_text, judge
@@ -91,7 +91,7 @@ class GateTask(BaseOperator):
         if not is_dry(context):
             write_verdict(self.site, context["run_id"], verdict)
         self._note(verdict, context["run_id"])
-        if verdict.verdict == BLOCK:
+        if verdict.verdict == VERDICT_BLOCK:
             decided = f" {decision_text(verdict.override)}" if verdict.override else ""
             raise AirflowFailException(
                 f"The gate after {verdict.layer} blocks: {verdict.blocking()}.{decided} "
@@ -158,7 +158,7 @@ class GateTask(BaseOperator):
 
     def _note(self, verdict: Verdict, run_id: str) -> None:
         """Put the verdict on the task, where there is more to say than that all is green."""
-        if verdict.verdict == PASS and not verdict.tolerated and not verdict.held_back:
+        if verdict.verdict == VERDICT_PASS and not verdict.tolerated and not verdict.held_back:
             return
         try:
             with airflow_api() as api:

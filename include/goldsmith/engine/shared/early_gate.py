@@ -17,7 +17,7 @@ from goldsmith.engine.asset_memory import EARLIEST, KEY, Memory
 from goldsmith.engine.build_state import BuildState
 from goldsmith.engine.shared.marks import Marker, must_run
 from goldsmith.engine.site import Site
-from goldsmith.gate_rules.base import PASS
+from goldsmith.gate_rules.base import VERDICT_PASS
 from goldsmith.gates.outcomes import HARMLESS
 from goldsmith.gates.verdict import Case, Verdict, judge
 from goldsmith.plan.graph import States
@@ -85,7 +85,7 @@ def early_verdict(
         skips_stale=site.freshness == "skip",
     )
     verdict = judge(case)
-    if verdict.verdict != PASS or verdict.failed or verdict.held_back:
+    if verdict.verdict != VERDICT_PASS or verdict.failed or verdict.held_back:
         return None
     updated = _assets(site, gate, state, marker, marked)
     if updated is None:
