@@ -204,8 +204,8 @@ INTERNALS = (
             "view/app.py",
             "view/assets.py",
             "view/compared.py",
-            "view/gates.py",
             "view/marks.py",
+            "view/pass_gate.py",
             "view/reports.py",
         ),
         names={
@@ -228,7 +228,7 @@ INTERNALS = (
     ),
     Internal(
         what="a gate that passes without a task leaves its return value and its state store as the task would",
-        files=("view/gates.py",),
+        files=("view/pass_gate.py",),
         names={
             "airflow.models.xcom:XComModel.set": (
                 "key",

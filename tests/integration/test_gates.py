@@ -9,7 +9,7 @@ import pytest
 from tests.integration.shared_lab import Lab, Seen
 
 from goldsmith.client.airflow import Airflow
-from goldsmith.client.gates import GateInRun, gate_in_run
+from goldsmith.client.gate_in_run import GateInRun, gate_in_run
 from goldsmith.client.progress import Progress
 from goldsmith.client.summary import RunSummary, summed_up
 from goldsmith.errors import ConfigurationError, SelectionError

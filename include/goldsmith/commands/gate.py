@@ -37,7 +37,7 @@ def show(
 ) -> None:
     """Show a gate's verdict: every limit, what was measured, who decided what."""
     from goldsmith.client.airflow import running_airflow
-    from goldsmith.client.gates import gate_in_run
+    from goldsmith.client.gate_in_run import gate_in_run
     from goldsmith.pipelines.find import choose_pipeline
 
     here = settings()
@@ -67,7 +67,7 @@ def reject(run: _Run, layer: _Layer, *, reason: _Reason, pipeline: OfPipeline = 
 
 def _answer(run: str, layer: str, *, approve: bool, reason: str, pipeline: str | None) -> None:
     from goldsmith.client.airflow import running_airflow
-    from goldsmith.client.gates import gate_in_run
+    from goldsmith.client.gate_in_run import gate_in_run
     from goldsmith.pipelines.find import choose_pipeline
 
     here = settings()

@@ -9,10 +9,10 @@ from goldsmith.dbt.node import Node
 from goldsmith.errors import PlanError
 from goldsmith.plan.assets import updaters
 from goldsmith.plan.by_hand import selections
+from goldsmith.plan.check_gates import check_gates
 from goldsmith.plan.deadlines import node_meant
 from goldsmith.plan.docs import nodes_docs
 from goldsmith.plan.edges import topological_order
-from goldsmith.plan.gates import check_gates
 from goldsmith.plan.groups import Place, place_tasks
 from goldsmith.plan.layers import assign_layers
 from goldsmith.plan.model import Plan, PlannedBuild, PlannedGate

@@ -28,7 +28,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy import select, update
 
 from goldsmith.view.compared import DoneComparison, comparison_to_set
-from goldsmith.view.gates import DoneGate, is_set, set_gate
+from goldsmith.view.pass_gate import DoneGate, is_set, set_gate
 
 EVENT = "goldsmith_marks"
 """Name of the entry in Airflow's audit log."""
