@@ -19,6 +19,7 @@ from goldsmith.engine.build_state import BuildState, StateStore
 from goldsmith.engine.left_behind import left_by
 from goldsmith.engine.site import Site
 from goldsmith.errors import GoldsmithError
+from goldsmith.gates.outcomes import HARMLESS
 from goldsmith.kinds import TEST_KINDS
 from goldsmith.plan.graph import States
 from goldsmith.plan.model import PlannedNode
@@ -26,7 +27,6 @@ from goldsmith.plan.model import PlannedNode
 log = logging.getLogger(__name__)
 
 _SUCCESS = "success"
-_HARMLESS = {_SUCCESS, "skipped"}
 _FEW = 10  # assets: Airflow takes 8 ms for each
 _IN_A_REQUEST = 1000
 
@@ -114,7 +114,7 @@ def _built(
 def _ready(nodes: Sequence[PlannedNode], site: Site, run_id: str) -> set[str]:
     """Unique ids of nodes whose task is green, and so are the tests among the nodes that read it."""
     states = site.states(run_id)
-    red = [node for node in nodes if node.kind in TEST_KINDS and states.get(node.task_id) not in _HARMLESS]
+    red = [node for node in nodes if node.kind in TEST_KINDS and states.get(node.task_id) not in HARMLESS]
     # A task may be red for another one of its nodes.
     shared = [node for node in red if len(site.graph.tasks[node.task_id]) > 1]
     lasts = site.results.last(run_id, shared)

@@ -10,13 +10,14 @@ from goldsmith.engine.access import airflow_api
 from goldsmith.engine.build_state import BuildState
 from goldsmith.engine.shared.marks import Marker, MarksApi
 from goldsmith.engine.site import Site
+from goldsmith.gates.outcomes import HARMLESS
 from goldsmith.plan.graph import States
 from goldsmith.plan.model import PlannedNode
 from goldsmith.results.record import GOOD, SKIPPED, NodeResult
 
-_GREEN = {"success", "skipped"}
 _IN_FLIGHT = {"scheduled", "queued", "running"}
-_HARMLESS = {None, SKIPPED, *GOOD}
+_NO_FAILURE = {None, SKIPPED, *GOOD}
+"""dbt's statuses of a node that did not fail; None where the build has said nothing that is still to be reported."""
 
 
 def built_together(
@@ -38,7 +39,7 @@ def built_together(
     graph = site.graph
     by = graph.tasks[task_id][0].build
     members = {one: nodes for one, nodes in graph.tasks.items() if nodes[0].build == by and one != task_id}
-    done = {task_id, *(one for one, state in states.items() if state in _GREEN)}
+    done = {task_id, *(one for one, state in states.items() if state in HARMLESS)}
     done |= {
         one for one, nodes in members.items() if _will_be_green(nodes, states.get(one, "removed"), build)
     }
@@ -66,7 +67,7 @@ def _is_free(nodes: Sequence[PlannedNode], state: str | None, build: BuildState)
     if state is None:
         return any(status is None or status not in GOOD for status in to_report)
     has_to_build = any(status in (None, SKIPPED) for status in to_report)
-    return state in _IN_FLIGHT and has_to_build and all(one in _HARMLESS for one in to_report)
+    return state in _IN_FLIGHT and has_to_build and all(one in _NO_FAILURE for one in to_report)
 
 
 def _will_be_green(nodes: Sequence[PlannedNode], state: str | None, build: BuildState) -> bool:
