@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
+RESULT_TAB, REPORT_TAB = "dbt-result", "dbt-report"
+"""Names, in addresses, of the tabs that Goldsmith adds: to a task for what dbt said, to a run for its report."""
+
 
 def dag_url(url: str, dag_id: str) -> str:
     """The page of a DAG.
@@ -22,14 +25,14 @@ def run_url(url: str, dag_id: str, run_id: str) -> str:
 
 def report_url(url: str, dag_id: str, run_id: str) -> str:
     """The tab of a run with its report, which Goldsmith adds to Airflow."""
-    return f"{run_url(url, dag_id, run_id)}/plugin/dbt-report"
+    return f"{run_url(url, dag_id, run_id)}/plugin/{REPORT_TAB}"
 
 
 def task_url(url: str, dag_id: str, run_id: str, task_id: str, *, map_index: int = -1, tab: str = "") -> str:
     """The page of a task in a run, with its log.
 
     Args:
-        url: As in `dag_page`.
+        url: As in `dag_url`.
         dag_id: The DAG.
         run_id: Its run.
         task_id: The task.

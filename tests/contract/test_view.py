@@ -38,8 +38,8 @@ def test_the_plugin_loads_nothing_in_processes_that_serve_no_pages() -> None:
     """Airflow imports it in the scheduler and in every task."""
     done = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True, check=True)
     loaded = done.stdout.splitlines()[-1]
-    ours = ["goldsmith", "goldsmith.dag", "goldsmith.dag.clock", "goldsmith.view", "goldsmith.view.plugin"]
-    assert loaded == str(ours)
+    ours = ("airflow_pages", "dag", "dag.clock", "view", "view.plugin")
+    assert loaded == str(["goldsmith", *(f"goldsmith.{name}" for name in ours)])
 
 
 @pytest.mark.filterwarnings("ignore")  # Airflow's own, while its API is imported

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from goldsmith.airflow_pages import report_url, run_url, task_url
+from goldsmith.airflow_pages import RESULT_TAB, report_url, run_url, task_url
 from goldsmith.alerts.event import Event
 from goldsmith.alerts.ledger import Incident
 from goldsmith.gate_rules.base import VERDICT_BLOCK
@@ -136,7 +136,7 @@ class Events:
             message=record.message if record else "",
             rows=record.failing_rows if record else None,
             blocks=tuple(self._models_below(node.task_id)) if is_bad and not is_tolerated else (),
-            links=self._links(node.task_id, name=node.name, owner=node.owner, view="dbt-result"),
+            links=self._links(node.task_id, name=node.name, owner=node.owner, view=RESULT_TAB),
             command=command,
         )
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from airflow.sdk.plugins_manager import AirflowPlugin
 
+from goldsmith.airflow_pages import REPORT_TAB, RESULT_TAB
 from goldsmith.dag.clock import TimeOfDay
 
 PREFIX = "/goldsmith"
@@ -40,13 +41,13 @@ class GoldsmithPlugin(AirflowPlugin):
             # Without a slash in front: the browser puts the path before it under which Airflow is served.
             "href": f"{PREFIX.lstrip('/')}/task/{{DAG_ID}}/{{RUN_ID}}/{{TASK_ID}}",
             "destination": "task_instance",
-            "url_route": "dbt-result",
+            "url_route": RESULT_TAB,
         },
         {
             "name": "report",
             "href": f"{PREFIX.lstrip('/')}/report/{{DAG_ID}}/{{RUN_ID}}/report.html",
             "destination": "dag_run",
-            "url_route": "dbt-report",
+            "url_route": REPORT_TAB,
         },
         {
             "name": "Elementary",
