@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -163,17 +163,20 @@ def test_what_stands_in_the_warehouse_is_measured_once_for_each_model(
     monkeypatch: pytest.MonkeyPatch, rows: int, before: float | None, verdict: str
 ) -> None:
     """With all columns of all limits; and compared with the last good run."""
-    seen: list[tuple[str, str, tuple[str, ...]]] = []
+    seen: list[dict[str, Sequence[str]]] = []
 
-    def measure(connection: str, relation: str, columns: tuple[str, ...]) -> Measured:
-        seen.append((connection, relation, columns))
-        return Measured(rows=rows, filled=dict.fromkeys(columns, rows))
+    def measure(wanted: dict[str, Sequence[str]]) -> dict[str, Measured]:
+        seen.append(wanted)
+        return {
+            relation: Measured(rows=rows, filled=dict.fromkeys(columns, rows))
+            for relation, columns in wanted.items()
+        }
 
     def last_good(run_id: str, layer: str, asked: list[str]) -> dict[str, float]:
         assert (run_id, layer, asked) == ("r1", "silver", ["rows of orders"])
         return {} if before is None else {"rows of orders": before}
 
-    monkeypatch.setattr(task, "measure", measure)
+    monkeypatch.setattr(task, "warehouse_for", lambda *_: SimpleNamespace(measure=measure))
     monkeypatch.setattr(task, "table_of", lambda _: SimpleNamespace(last_good=last_good))
     then, far = "block" if verdict == "block" else "warn", {"share": 0.1}
     rows_of = {"min": 5, "change": 0.5, "then": then}
@@ -181,12 +184,13 @@ def test_what_stands_in_the_warehouse_is_measured_once_for_each_model(
     site = OneRun(limits=limits)
     judged = gate(site).judged(context())
     assert judged.verdict == verdict
-    assert seen == [("warehouse", '"silver"."orders"', ("day", "id"))]
+    assert seen == [{'"silver"."orders"': ("day", "id")}]
 
 
 def test_a_past_that_cannot_be_read_is_no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """A table of verdicts that is not there yet."""
-    monkeypatch.setattr(task, "measure", lambda *_: Measured(rows=1, filled={}))
+    one_row = SimpleNamespace(measure=lambda wanted: dict.fromkeys(wanted, Measured(rows=1, filled={})))
+    monkeypatch.setattr(task, "warehouse_for", lambda *_: one_row)
 
     def broken(*_: Any) -> Any:
         raise EnvironmentProblem("The warehouse does not answer.")
@@ -198,7 +202,7 @@ def test_a_past_that_cannot_be_read_is_no_limit(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_model_that_was_not_built_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     """It was held back, or skipped by a selection."""
-    monkeypatch.setattr(task, "measure", lambda *_: pytest.fail("measured"))
+    monkeypatch.setattr(task, "warehouse_for", lambda *_: pytest.fail("measured"))
     monkeypatch.setattr(task, "table_of", lambda _: SimpleNamespace(last_good=lambda *_: {}))
     site = OneRun(given={**GREEN, ORDERS.task_id: "skipped"}, limits={"rows": {"orders": 1}})
     assert {one.rule: one.shown for one in gate(site).judged(context()).rules}[

@@ -24,7 +24,7 @@ from tests.airflow.joint_tasks import (
     node,
     of,
 )
-from tests.builders import planned_build, planned_gate
+from tests.builders import no_samples, planned_build, planned_gate
 
 from goldsmith.engine.assets import _ready
 from goldsmith.engine.build_state import BuildState
@@ -64,7 +64,7 @@ def batch(
         save=lambda now: _check(now, flushed),
         begin=lambda _: None,
         marker=marker,
-        sample=lambda one: one,
+        sampler=no_samples(),
     )
     return made, dbt, flushed
 

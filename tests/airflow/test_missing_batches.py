@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 from tests.airflow.joint_tasks import GRAPH, FakeDbt, Result, node
+from tests.builders import no_samples
 
 from goldsmith.engine.build_state import BuildState
 from goldsmith.engine.shared.batch import Batch
@@ -50,7 +51,7 @@ def built(
         save=lambda _: None,
         begin=lambda _: None,
         marker=None,
-        sample=lambda one: one,
+        sampler=no_samples(),
     ).build([one for one in nodes if one.unique_id in names])
     return dbt.ran, state
 

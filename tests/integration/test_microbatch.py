@@ -22,7 +22,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
-from tests.builders import dbt_target
+from tests.builders import dbt_target, no_samples
 from tests.integration.waiting import until
 
 from goldsmith.dbt.parse import make_manifest
@@ -210,7 +210,7 @@ class Lab:
                     save=lambda it: it.save(store),
                     begin=partial(BuildState.begin, store),
                     marker=None,
-                    sample=lambda one: one,
+                    sampler=no_samples(),
                 ).build([one for one in nodes if not models or one.name in models])
             except DbtStopped:
                 assert meanwhile is not None

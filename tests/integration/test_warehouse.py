@@ -18,28 +18,23 @@ from tests.integration.waiting import until
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.results.record import FailingRows
 from goldsmith.stack.postgres import EmbeddedPostgres
-from goldsmith.warehouse.cancel import end_sessions
-from goldsmith.warehouse.relations import relation_kinds
-from goldsmith.warehouse.rows import sample_rows
+from goldsmith.warehouse.base import Capability
+from goldsmith.warehouse.choose import warehouse_of
 from goldsmith.warehouse.tags import session_tag
-from goldsmith.warehouse.writer import writer
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("warehouse_connections")]
 
 
-def test_a_warehouse_without_locks_says_so(caplog: pytest.LogCaptureFixture) -> None:
-    """Where nothing can be locked or ended, one line each tells; the work goes on."""
-    target = f"warehouse/test/{uuid4().hex}"
-    with writer("lake", target=target, run="a", exclusive=True, on_wait=print, timeout=None) as own:
+def test_a_warehouse_without_locks_does_nothing_instead() -> None:
+    """Nothing is locked or ended, the work goes on, and what cannot be done is known."""
+    lake = warehouse_of("lake")
+    with lake.writer(target=f"warehouse/test/{uuid4().hex}", run="a", exclusive=True, on_wait=print) as own:
         assert own.is_held()
-    assert end_sessions("lake", "goldsmith", timeout=1) == 0
-    assert sample_rows("lake", "select 1", limit=1, timeout=1) is None
-    lock, sessions, sample = (
-        record.message for record in caplog.records if record.name.startswith("goldsmith")
-    )
-    assert f"Nothing keeps two runs from writing {target} at once" in lock
-    assert "cannot be looked for on databricks" in sessions
-    assert sample.endswith("not on databricks.")
+    assert lake.end_sessions("goldsmith", timeout=1) == 0
+    assert lake.cancel_node("goldsmith", "model.shop.orders") == 0
+    assert lake.sample_rows(["select 1"], limit=1, timeout=1) == [None]
+    assert lake.session_options() == {}
+    assert not lake.can(Capability.ONE_WRITER)
 
 
 def test_lost_queries_end_within_a_second(warehouse_server: EmbeddedPostgres) -> None:
@@ -51,18 +46,18 @@ def test_lost_queries_end_within_a_second(warehouse_server: EmbeddedPostgres) ->
         _sleeping(warehouse_server, other),
     ):
         started = time.monotonic()
-        assert end_sessions("warehouse", tag, timeout=5) == 2
+        assert warehouse_of("warehouse").end_sessions(tag, timeout=5) == 2
         assert time.monotonic() - started < 1
         assert _named(warehouse_server, tag) == 0
         assert _named(warehouse_server, other) == 1
-        assert end_sessions("warehouse", tag, timeout=5) == 0
+        assert warehouse_of("warehouse").end_sessions(tag, timeout=5) == 0
 
 
 def test_sessions_of_another_role_are_left_alone(warehouse_server: EmbeddedPostgres) -> None:
     """A tag that somebody else gave to a session does not make it ours."""
     tag = session_tag("shop", "manual", "theirs")
     with _sleeping(warehouse_server, tag):
-        assert end_sessions("analyst", tag, timeout=1) == 0
+        assert warehouse_of("analyst").end_sessions(tag, timeout=1) == 0
         assert _named(warehouse_server, tag) == 1
 
 
@@ -71,10 +66,12 @@ def test_sessions_can_be_ended_from_a_signal_handler(
 ) -> None:
     """Once a session was opened Airflow is not asked again: the interrupted code may be asking it."""
     tag = session_tag("shop", "manual", "cancelled")
-    assert end_sessions("warehouse", tag, timeout=5) == 0
+    assert warehouse_of("warehouse").end_sessions(tag, timeout=5) == 0
     monkeypatch.delenv("AIRFLOW_CONN_WAREHOUSE")
     ended: list[int] = []
-    before = signal.signal(signal.SIGUSR1, lambda *_: ended.append(end_sessions("warehouse", tag, timeout=5)))
+    before = signal.signal(
+        signal.SIGUSR1, lambda *_: ended.append(warehouse_of("warehouse").end_sessions(tag, timeout=5))
+    )
     try:
         with (
             _sleeping(warehouse_server, tag),
@@ -92,7 +89,7 @@ def test_a_server_that_is_away_is_named(warehouse_server: EmbeddedPostgres) -> N
     warehouse_server.stop()
     try:
         with pytest.raises(EnvironmentProblem, match="connection 'warehouse' failed"):
-            end_sessions("warehouse", "goldsmith", timeout=5)
+            warehouse_of("warehouse").end_sessions("goldsmith", timeout=5)
     finally:
         warehouse_server.start()
 
@@ -110,25 +107,26 @@ def test_relations_are_found_with_their_kind(warehouse_server: EmbeddedPostgres)
         ):
             connection.execute(statement)
     expected = {
-        ("Kinds", "plain"): "table",
-        ("Kinds", "parts"): "table",
-        ("Kinds", "Odd \"name'"): "view",
-        ("Kinds", "stored"): "materialized_view",
+        '"warehouse"."Kinds"."plain"': "table",
+        '"Kinds"."parts"': "table",
+        """"Kinds"."Odd ""name'\"""": "view",
+        '"warehouse"."Kinds".stored': "materialized_view",
     }
-    missing = [("kinds", "plain"), ("Kinds", "PLAIN"), ("Kinds", "plain_index"), ("nowhere", "plain")]
-    many = [("Kinds", f"model_{number}") for number in range(3000)]
-    assert relation_kinds("warehouse", [*many, *expected, *missing]) == expected
-    assert relation_kinds("warehouse", []) == {}
+    missing = ["Kinds.plain", '"Kinds"."PLAIN"', '"Kinds"."plain_index"', "nowhere.plain"]
+    many = [f'"Kinds"."model_{number}"' for number in range(3000)]
+    warehouse = warehouse_of("warehouse")
+    assert warehouse.relation_kinds([*many, *expected, *missing]) == expected
+    assert warehouse.relation_kinds([]) == {}
 
 
 def test_relations_of_databricks_need_its_provider() -> None:
-    """The error says what to install; another warehouse is refused."""
+    """The error says what to install."""
     with pytest.raises(EnvironmentProblem, match="apache-airflow-providers-databricks"):
-        relation_kinds("lake", [("bronze", "orders")])
+        warehouse_of("lake").relation_kinds(["bronze.orders"])
 
 
 def test_relations_of_databricks_in_any_case(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One query over the schemas that are asked for; names come back as they were asked for."""
+    """One query for a catalog, over the schemas that are asked for; names come back as they were asked for."""
     asked: list[object] = []
 
     class DatabricksSqlHook:
@@ -151,11 +149,16 @@ def test_relations_of_databricks_in_any_case(monkeypatch: pytest.MonkeyPatch) ->
     for name in ("databricks", "databricks.hooks"):
         monkeypatch.setitem(sys.modules, f"airflow.providers.{name}", ModuleType(name))
     monkeypatch.setitem(sys.modules, "airflow.providers.databricks.hooks.databricks_sql", module)
-    wanted = [("Bronze", "Orders"), ("bronze", "live"), ("bronze", "gone"), ("it's", "daily")]
-    assert relation_kinds("lake", wanted, catalog="prod") == {
-        ("Bronze", "Orders"): "table",
-        ("bronze", "live"): "table",
-        ("it's", "daily"): "materialized_view",
+    wanted = [
+        "`prod`.`Bronze`.`Orders`",
+        "prod.bronze.live",
+        "`prod`.`bronze`.`gone`",
+        "`prod`.`it's`.`daily`",
+    ]
+    assert warehouse_of("lake").relation_kinds(wanted) == {
+        "`prod`.`Bronze`.`Orders`": "table",
+        "prod.bronze.live": "table",
+        "`prod`.`it's`.`daily`": "materialized_view",
     }
     arguments, statement = asked
     assert arguments == {"databricks_conn_id": "lake", "catalog": "prod"}
@@ -168,14 +171,15 @@ def test_a_sample_is_short_text() -> None:
     """Few rows, 20 columns, 200 characters; nulls, columns that are there twice and odd values included."""
     query = """select n as id, n as id, null as nothing, repeat('ä', 300) as long, 'infinity'::date as day, true as ok,
         '%s'::text as percent from generate_series(1, 5) as n order by n -- a comment"""
-    assert sample_rows("warehouse", query, limit=2, timeout=5) == FailingRows(
+    [short] = warehouse_of("warehouse").sample_rows([query], limit=2, timeout=5)
+    assert short == FailingRows(
         columns=("id", "id", "nothing", "long", "day", "ok", "percent"),
         rows=tuple((n, n, "NULL", "ä" * 199 + "…", "infinity", "true", "%s") for n in ("1", "2")),
     )
-    wide = sample_rows("warehouse", f"select {', '.join('1' * 30)}", limit=5, timeout=5)
+    [wide] = warehouse_of("warehouse").sample_rows([f"select {', '.join('1' * 30)}"], limit=5, timeout=5)
     assert wide is not None
     assert (len(wide.columns), len(wide.rows[0])) == (20, 20)
-    empty = sample_rows("warehouse", "select 1 as id where false", limit=5, timeout=5)
+    [empty] = warehouse_of("warehouse").sample_rows(["select 1 as id where false"], limit=5, timeout=5)
     assert empty == FailingRows(columns=("id",), rows=())
 
 
@@ -194,7 +198,7 @@ def test_a_sample_that_fails_is_none(
     """SQL that fails, takes long or would change something costs a line in the log and no more."""
     with warehouse_server.connected("warehouse") as connection:
         connection.execute("create sequence if not exists counted")
-    assert sample_rows("warehouse", query, limit=5, timeout=0.2) is None
+    assert warehouse_of("warehouse").sample_rows([query], limit=5, timeout=0.2) == [None]
     (line,) = [record.message for record in caplog.records if record.name.startswith("goldsmith")]
     assert line.startswith("No sample of failing rows: ")
     assert reason in line

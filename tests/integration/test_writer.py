@@ -19,8 +19,9 @@ from tests.integration.waiting import until
 
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.stack.postgres import EmbeddedPostgres
+from goldsmith.warehouse.base import Writer
+from goldsmith.warehouse.postgres.writer import _key, writer
 from goldsmith.warehouse.tags import session_tag
-from goldsmith.warehouse.writer import Writer, _key, writer
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("warehouse_connections")]
 
@@ -28,7 +29,7 @@ POLL = 0.05
 # Says `held` when it is the writer, and stays it until it is killed.
 HOLDER = """
 import functools, sys, time
-from goldsmith.warehouse.writer import writer
+from goldsmith.warehouse.postgres.writer import writer
 say = functools.partial(print, flush=True)
 with writer("warehouse", target=sys.argv[1], run=sys.argv[2], exclusive=True, on_wait=say, timeout=None):
     say("held")

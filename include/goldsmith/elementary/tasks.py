@@ -20,6 +20,7 @@ from goldsmith.dbt.packages import packages_dir
 from goldsmith.elementary.edr import PROFILE, Edr, edr_executable
 from goldsmith.elementary.setup import package_version
 from goldsmith.engine.site import Site
+from goldsmith.engine.task_dbt import warehouse_for
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.report.around import AroundRun
 from goldsmith.report.dbt_command import DbtCommand
@@ -32,7 +33,6 @@ NOT_INSTALLED = (
     "lists; then: goldsmith manifest"
 )
 RESULTS = "model.elementary.dbt_run_results"
-_NAME = "dbt_run_results"
 _ALL = "package:elementary"
 _ARTIFACTS = "elementary.edr.dbt_artifacts"
 _TABLES_NOTE, _ARTIFACTS_NOTE = "elementary_tables", "elementary_artifacts"
@@ -45,6 +45,8 @@ class Tables:
     version: str
     """Of the package."""
     schema: str
+    relation: str
+    """Name of one of them, as dbt writes it."""
 
     def note(self, store: ReportStore, target: str) -> None:
         """Keep it for later runs with this dbt target."""
@@ -81,19 +83,19 @@ class ElementaryTablesTask(AroundRun):
         Raises:
             AirflowSkipException: They cannot be made.
         """
-        from goldsmith.warehouse.relations import relation_of
+        from goldsmith.warehouse.names import relation_of
 
         store = ReportStore(self.site.results_path, self.dag_id)
         installed, target = package_version(self.site.target.project_dir), self.site.target.target
         try:
             known = Tables.noted(store, target)
-            if known and known.version == installed and self._are_there(known.schema):
+            if known and known.version == installed and self._are_there(known.relation, context["run_id"]):
                 return f"Elementary's tables are there, in {known.schema}"
             self._dbt = DbtCommand(site=self.site, run_id=context["run_id"], task_id=self.task_id)
             with self.site.writer.held(context, self.task_id):
-                relations = self._dbt.run(["run", "--select", _ALL])
-            schema, _ = relation_of(relations[RESULTS])
-            Tables(version=installed, schema=schema).note(store, target)
+                made = self._dbt.run(["run", "--select", _ALL])[RESULTS]
+            schema, _ = relation_of(made)
+            Tables(version=installed, schema=schema, relation=made).note(store, target)
             store.note(
                 f"{_ARTIFACTS_NOTE}.{target}", self.site.graph.plan.manifest_checksum
             )  # their models write them
@@ -110,11 +112,8 @@ class ElementaryTablesTask(AroundRun):
         if self._dbt is not None:
             self._dbt.stop()
 
-    def _are_there(self, schema: str) -> bool:
-        from goldsmith.warehouse.relations import relation_kinds
-
-        catalog = str(self.site.target.profile_args.get("catalog", ""))
-        return bool(relation_kinds(self.site.target.connection, [(schema, _NAME)], catalog=catalog))
+    def _are_there(self, relation: str, run_id: str) -> bool:
+        return bool(warehouse_for(self.site, run_id, self.task_id).relation_kinds([relation]))
 
 
 class ElementaryReportTask(AroundRun):

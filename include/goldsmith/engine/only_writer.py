@@ -16,7 +16,7 @@ from goldsmith.errors import DbtStopped, EnvironmentProblem
 from goldsmith.warehouse.tags import session_tag
 
 if TYPE_CHECKING:
-    from goldsmith.warehouse.writer import Writer
+    from goldsmith.warehouse.base import Warehouse, Writer
 
 # What talks to the warehouse is imported where it is used: a DAG file is parsed without its driver.
 
@@ -53,12 +53,9 @@ class OnlyWriter:
             task_id: The task.
             is_alone: Keep also the other tasks of this run out.
         """
-        from goldsmith.warehouse.writer import writer
-
         run_id = context["run_id"]
         self._end_lost_try(run_id, task_id)
-        with writer(
-            self._target.connection,
+        with self._warehouse.writer(
             target=self._target.writes_to,
             run=f"{self._target.dag_id}/{run_id}",
             exclusive=is_alone,
@@ -93,21 +90,23 @@ class OnlyWriter:
 
         It says nothing: the handler may have interrupted a line that was being logged.
         """
-        from goldsmith.warehouse.cancel import end_sessions
-
         with contextlib.suppress(EnvironmentProblem):
-            end_sessions(self._target.connection, self.session(run_id, task_id), timeout=_END_TIME)
+            self._warehouse.end_sessions(self.session(run_id, task_id), timeout=_END_TIME)
 
     def _end_lost_try(self, run_id: str, task_id: str) -> None:
         """End what an earlier try has left in the warehouse, dbt's queries first, then its right to write."""
-        from goldsmith.warehouse.cancel import end_sessions
-
         tags = self.session(run_id, task_id), self._own_session(run_id, task_id)
-        ended = [end_sessions(self._target.connection, tag, timeout=_LEFTOVERS_TIME) for tag in tags]
+        ended = [self._warehouse.end_sessions(tag, timeout=_LEFTOVERS_TIME) for tag in tags]
         if any(ended):
             log.warning(
                 "Ended %d sessions in the warehouse that an earlier try of %s had left", sum(ended), task_id
             )
+
+    @property
+    def _warehouse(self) -> Warehouse:
+        from goldsmith.warehouse.choose import warehouse_of
+
+        return warehouse_of(self._target.connection)
 
     def _own_session(self, run_id: str, task_id: str) -> str:
         return session_tag(self._target.dag_id, run_id, f"{task_id} writer")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 from goldsmith.engine.site import Site
+from goldsmith.engine.task_dbt import warehouse_for
 from goldsmith.results.record import NodeResult
 
 _SAMPLES = 20  # tests of one build whose failing rows are fetched
@@ -13,22 +14,49 @@ _SAMPLE_TIME = 10.0
 _RED = {"fail", "warn"}
 
 
-def sampler(site: Site) -> Callable[[NodeResult], NodeResult]:
-    """Adds failing rows to the details of a red or warning test, to those of the first few."""
-    from goldsmith.warehouse.rows import sample_rows
+@dataclass(kw_only=True)
+class Sampler:
+    """Adds failing rows to the details of a task's red and warning tests, to those of the first few.
 
-    taken = 0
+    A warehouse that cannot be asked while dbt builds is asked when dbt has ended. Until then it keeps those details.
 
-    def sample(result: NodeResult) -> NodeResult:
-        nonlocal taken
-        if result.kind != "test" or result.status not in _RED or not result.compiled_sql:
-            return result
-        if site.failing_rows == 0 or taken >= _SAMPLES:
-            return result
-        taken += 1
-        rows = sample_rows(
-            site.target.connection, result.compiled_sql, limit=site.failing_rows, timeout=_SAMPLE_TIME
+    Args:
+        site: Where the nodes are built.
+        run_id: The run.
+        task_id: The task.
+    """
+
+    site: Site
+    run_id: str
+    task_id: str
+    _taken: int = field(default=0, init=False)
+    _waiting: list[NodeResult] = field(default_factory=list, init=False)
+
+    def now(self, result: NodeResult) -> list[NodeResult]:
+        """The details with their rows; nothing, if they are kept until dbt has ended."""
+        if not self._is_wanted(result):
+            return [result]
+        self._taken += 1
+        if warehouse_for(self.site, self.run_id, self.task_id).answers_beside_dbt:
+            return self._sampled([result])
+        self._waiting.append(result)
+        return []
+
+    def at_last(self, *, asks: bool) -> list[NodeResult]:
+        """The details that were kept; to be called when dbt has ended.
+
+        Args:
+            asks: Ask the warehouse for the rows: not, if the task is being stopped.
+        """
+        waiting, self._waiting = self._waiting, []
+        return self._sampled(waiting) if waiting and asks else waiting
+
+    def _is_wanted(self, result: NodeResult) -> bool:
+        is_red = result.kind == "test" and result.status in _RED and bool(result.compiled_sql)
+        return is_red and self.site.failing_rows > 0 and self._taken < _SAMPLES
+
+    def _sampled(self, results: Sequence[NodeResult]) -> list[NodeResult]:
+        found = warehouse_for(self.site, self.run_id, self.task_id).sample_rows(
+            [one.compiled_sql for one in results], limit=self.site.failing_rows, timeout=_SAMPLE_TIME
         )
-        return replace(result, failing_rows=rows)
-
-    return sample
+        return [replace(one, failing_rows=rows) for one, rows in zip(results, found, strict=True)]

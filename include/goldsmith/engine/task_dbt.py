@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from goldsmith.engine.access import airflow_api
+from goldsmith.engine.dbt.asking import ask_dbt
 from goldsmith.engine.dbt.invocation import Invocations
 from goldsmith.engine.dbt.timeouts import NodeTimeouts
 from goldsmith.engine.dbt.workspace import SESSION_VARIABLE, Workspace, workspace
@@ -18,6 +20,9 @@ from goldsmith.errors import GoldsmithError
 from goldsmith.plan.model import PlannedNode
 from goldsmith.spec.run import RunOptions
 
+if TYPE_CHECKING:
+    from goldsmith.warehouse.base import Warehouse
+
 # What talks to the warehouse is imported where it is used: a DAG file is parsed without its driver.
 
 log = logging.getLogger(__name__)
@@ -26,13 +31,15 @@ log = logging.getLogger(__name__)
 @contextmanager
 def dbt_workspace(site: Site, run_id: str, task_id: str, options: RunOptions) -> Iterator[Workspace]:
     """A folder for dbt commands of a task."""
-    from goldsmith.warehouse.watch import OPTIONS_VARIABLE, watched_options
+    from goldsmith.warehouse.choose import warehouse_of
 
-    watched = watched_options(site.target.connection)
     with workspace(
         site.target,
         session=site.writer.session(run_id, task_id),
-        env=named_run(site.target, run_id) | ({OPTIONS_VARIABLE: watched} if watched else {}),
+        env={
+            **named_run(site.target, run_id),
+            **warehouse_of(site.target.connection).session_options(),
+        },
         options=options,
     ) as space:
         yield space
@@ -41,7 +48,7 @@ def dbt_workspace(site: Site, run_id: str, task_id: str, options: RunOptions) ->
 @contextmanager
 def dbt_for(site: Site, run_id: str, task_id: str, options: RunOptions) -> Iterator[Invocations]:
     """dbt, ready to be run for a task that is the writer, and stopped where it no longer is."""
-    from goldsmith.warehouse.cancel import cancel_node
+    from goldsmith.warehouse.choose import warehouse_of
 
     with dbt_workspace(site, run_id, task_id, options) as space:
         yield Invocations(
@@ -51,10 +58,21 @@ def dbt_for(site: Site, run_id: str, task_id: str, options: RunOptions) -> Itera
             check=site.writer.check,
             freshness=site.freshness,
             timeouts=NodeTimeouts(
-                cancel=partial(cancel_node, site.target.connection, space.env[SESSION_VARIABLE]),
+                cancel=partial(warehouse_of(site.target.connection).cancel_node, space.env[SESSION_VARIABLE]),
                 tell=partial(note_slow_node, site, run_id),
             ),
         )
+
+
+def warehouse_for(site: Site, run_id: str, task_id: str) -> Warehouse:
+    """The warehouse, which a task may ask, through a dbt of its own if need be."""
+    from goldsmith.warehouse.choose import warehouse_of
+
+    def ask(questions: Sequence[str]) -> list[Any]:
+        with dbt_workspace(site, run_id, task_id, RunOptions()) as space:
+            return ask_dbt(space, questions)
+
+    return warehouse_of(site.target.connection, ask)
 
 
 def note_slow_node(site: Site, run_id: str, node: PlannedNode, seconds: float) -> None:

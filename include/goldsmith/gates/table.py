@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from goldsmith.errors import NoSuchTable
 from goldsmith.gate_rules.base import VERDICT_BLOCK
 from goldsmith.gates.verdict import Verdict
+from goldsmith.warehouse.base import Capability, Warehouse
 
 TABLE = "goldsmith_gates"
 _COLUMNS = {
@@ -31,36 +33,29 @@ _COLUMNS = {
     "decided_at": "text",
     "reason": "text",
 }
-_TYPES = {
-    "postgres": {"text": "text", "time": "timestamptz", "number": "double precision"},
-    "databricks": {"text": "string", "time": "timestamp", "number": "double"},
-}
 _NAME = "goldsmith gate"  # of the session
-
-# What talks to the warehouse is imported where it is used: a DAG file is parsed without its driver.
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GateTable:
-    """The table of one pipeline's verdicts.
+    """The table of one pipeline's verdicts; of a warehouse that cannot keep them, nothing.
 
-    Every method raises an `EnvironmentProblem` where the warehouse fails or does not let this login in, and a
-    `ConfigurationError` where it is neither PostgreSQL nor Databricks.
+    Every method raises an `EnvironmentProblem` if the warehouse fails or does not let this login in.
 
     Args:
-        conn_id: The Airflow connection of the warehouse.
+        warehouse: The warehouse.
         schema: dbt's target schema.
         pipeline: The pipeline.
     """
 
-    conn_id: str
+    warehouse: Warehouse
     schema: str
     pipeline: str
 
     def write(self, run_id: str, verdict: Verdict) -> None:
         """Add a verdict, with one statement; make the table where it is missing."""
-        from goldsmith.errors import NoSuchTable
-
+        if not self._is_kept:
+            return
         rows = self._rows(run_id, verdict)
         marks = ", ".join(f"cast(%s as {self._types[kind]})" for kind in _COLUMNS.values())
         statement = f"insert into {self._table} values {', '.join([f'({marks})'] * len(rows))}"  # noqa: S608
@@ -79,10 +74,8 @@ class GateTable:
             layer: The layer.
             rules: The rules.
         """
-        from goldsmith.errors import NoSuchTable
-
         wanted = list(rules)
-        if not wanted:
+        if not wanted or not self._is_kept:
             return {}
         marks = ", ".join(["%s"] * len(wanted))
         statement = (
@@ -99,15 +92,12 @@ class GateTable:
 
     def _make(self) -> None:
         """Make the schema first, where that is what is missing: dbt makes only those that its models stand in."""
-        from goldsmith.errors import NoSuchTable
-        from goldsmith.warehouse.statements import quoted_name
-
         columns = ", ".join(f"{name} {self._types[kind]}" for name, kind in _COLUMNS.items())
         make_table = f"create table if not exists {self._table} ({columns})"
         try:
             self._run(make_table)
         except NoSuchTable:
-            self._run(f"create schema if not exists {quoted_name(self.conn_id, self.schema)}")
+            self._run(f"create schema if not exists {self.warehouse.quoted(self.schema)}")
             self._run(make_table)
 
     def _rows(self, run_id: str, verdict: Verdict) -> list[tuple[str | float | None, ...]]:
@@ -126,19 +116,15 @@ class GateTable:
 
     @property
     def _table(self) -> str:
-        from goldsmith.warehouse.statements import quoted_name
-
-        return f"{quoted_name(self.conn_id, self.schema)}.{TABLE}"
+        return f"{self.warehouse.quoted(self.schema)}.{TABLE}"
 
     @property
     def _types(self) -> Mapping[str, str]:
-        from goldsmith.warehouse.session import POSTGRES, kind_of
+        return self.warehouse.types
 
-        return _TYPES.get(
-            kind_of(self.conn_id), _TYPES[POSTGRES]
-        )  # another one is refused with the statement
+    @property
+    def _is_kept(self) -> bool:
+        return self.warehouse.can(Capability.VERDICTS)
 
     def _run(self, statement: str, values: list[Any] | None = None) -> list[tuple[Any, ...]]:
-        from goldsmith.warehouse.statements import run_statement
-
-        return run_statement(self.conn_id, statement, values or [], name=_NAME)
+        return self.warehouse.run(statement, values or [], name=_NAME)

@@ -15,12 +15,10 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import psycopg
 from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule, TaskGroup, get_current_context, task
 from airflow.sdk.exceptions import AirflowRuntimeError
-from psycopg.rows import tuple_row
 
-from goldsmith.errors import EnvironmentProblem, GoldsmithError, IngestBlocked
+from goldsmith.errors import GoldsmithError, IngestBlocked
 from goldsmith.ingest.chunks import split
 from goldsmith.ingest.load import load
 from goldsmith.ingest.merge import merge
@@ -196,22 +194,9 @@ def _root(root: str) -> Path:
 
 
 def _connect(connection: str) -> Connect:
-    from airflow.providers.postgres.hooks.postgres import PostgresHook
+    from goldsmith.warehouse.choose import warehouse_of
 
-    hook = PostgresHook(postgres_conn_id=connection)
-    return partial(_open, hook, connection)
-
-
-def _open(hook: Any, name: str) -> psycopg.Connection[tuple[object, ...]]:
-    opened = hook.get_conn()
-    if not isinstance(opened, psycopg.Connection):
-        raise EnvironmentProblem(
-            f"Airflow connection {name!r} opens with {type(opened).__module__}; the ingest needs psycopg 3.",
-            hint="Install apache-airflow-providers-postgres 7.1 or later with SQLAlchemy 2.",
-        )
-    # The connection's extra may ask for rows of another kind.
-    opened.row_factory = tuple_row
-    return opened
+    return warehouse_of(connection).loader()
 
 
 _SPLIT_DOC = (

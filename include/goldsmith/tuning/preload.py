@@ -36,11 +36,7 @@ MODULES = (
     "goldsmith.engine.shared.marks",
     "goldsmith.ingest.task_group",
     "goldsmith.pipeline",
-    "goldsmith.warehouse.cancel",
-    "goldsmith.warehouse.relations",
-    "goldsmith.warehouse.rows",
-    "goldsmith.warehouse.watch",
-    "goldsmith.warehouse.writer",
+    "goldsmith.warehouse.postgres.warehouse",
 )
 
 # The smallest project that makes dbt read every kind of file a task's project has.

@@ -1,1 +1,1 @@
-"""The warehouse beside dbt: one writer at a time, sessions that a lost task left, what relations there are."""
+"""The warehouse beside dbt: what relations there are, what is in them, one writer at a time, sessions of lost tasks."""

@@ -15,9 +15,9 @@ from goldsmith.engine.gate.tolerance import in_doubt, let_pass_in_run, statuses_
 from goldsmith.engine.gate.verdict_table import table_of, write_verdict
 from goldsmith.engine.missing import refuse_unknown
 from goldsmith.engine.site import Site
+from goldsmith.engine.task_dbt import warehouse_for
 from goldsmith.errors import GoldsmithError
 from goldsmith.gate_rules.base import VERDICT_BLOCK, VERDICT_PASS, Found
-from goldsmith.gates.measure import measure
 from goldsmith.gates.outcomes import HARMLESS, LetPass
 from goldsmith.gates.verdict import Case, Verdict, decision_text, judge
 from goldsmith.kinds import RELATIONS, TEST_KINDS
@@ -132,13 +132,19 @@ class GateTask(BaseOperator):
             for name, node in nodes.items()
             if self._is_built(node, states.get(node.task_id), lasts.get(node.unique_id))
         }
-        measured = {}
+        places = {}
         for name, node in built.items():
             last = lasts.get(node.unique_id)
-            relation = (last.relation if last else "") or node.relation
-            measured[name] = measure(self.site.target.connection, relation, wanted[name])
+            places[name] = (last.relation if last else "") or node.relation
+        found = (
+            warehouse_for(self.site, run_id, self.task_id).measure(
+                {place: wanted[name] for name, place in places.items()}
+            )
+            if places
+            else {}
+        )
         return Found(
-            measured=measured,
+            measured={name: found[place] for name, place in places.items()},
             before=self._before(run_id),
             unique_ids={name: node.unique_id for name, node in nodes.items()},
         )

@@ -14,11 +14,15 @@ log = logging.getLogger(__name__)
 
 def table_of(site: Site) -> GateTable:
     """The table of the verdicts, in the target schema of the site."""
-    return GateTable(conn_id=site.target.connection, schema=site.schema, pipeline=site.target.dag_id)
+    from goldsmith.warehouse.choose import warehouse_of
+
+    return GateTable(
+        warehouse=warehouse_of(site.target.connection), schema=site.schema, pipeline=site.target.dag_id
+    )
 
 
 def write_verdict(site: Site, run_id: str, verdict: Verdict) -> None:
-    """Add a verdict; that it cannot be written changes nothing for the run."""
+    """Add a verdict, if the warehouse keeps them; that it cannot be written changes nothing for the run."""
     try:
         table_of(site).write(run_id, verdict)
     except GoldsmithError as error:

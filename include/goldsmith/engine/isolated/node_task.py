@@ -48,7 +48,7 @@ from goldsmith.engine.isolated.runner import Listener, failed_beside, result_at_
 from goldsmith.engine.kept_results import INCREMENTAL
 from goldsmith.engine.links import named_run
 from goldsmith.engine.rebuilt import is_rebuilt_since
-from goldsmith.engine.sampling import sampler
+from goldsmith.engine.sampling import Sampler
 from goldsmith.engine.site import Site
 from goldsmith.engine.task_dbt import note_slow_node
 from goldsmith.engine.task_end import NodeFailed, failure_of
@@ -56,7 +56,7 @@ from goldsmith.errors import EnvironmentProblem
 from goldsmith.plan.model import PlannedNode
 from goldsmith.results.record import FAILED, WARN, NodeResult
 from goldsmith.run_limit import bounded
-from goldsmith.warehouse.watch import OPTIONS_VARIABLE, watched_options
+from goldsmith.warehouse.choose import warehouse_of
 
 log = logging.getLogger(__name__)
 
@@ -190,12 +190,11 @@ class CosmosTask(DbtLocalBaseOperator):
 
     def get_env(self, context: Context) -> dict[str, str | bytes | os.PathLike[Any]]:
         """Tag dbt's sessions with this task, and let the server end them with it."""
-        options = watched_options(self.site.target.connection)
         return {
             **super().get_env(context),
             **named_run(self.site.target, self._run_id),
             SESSION_VARIABLE: self.site.writer.session(self._run_id, self.task_id),
-            **({OPTIONS_VARIABLE: options} if options else {}),
+            **warehouse_of(self.site.target.connection).session_options(),
         }
 
     def run_dbt_runner(self, command: list[str], env: dict[str, str], cwd: str, **kwargs: Any) -> Any:
@@ -276,7 +275,9 @@ class CosmosTask(DbtLocalBaseOperator):
             found = replace(found, command=shown)
         self._found = found = by_policy(found, self.site.freshness)
         try:
-            self.site.results.keep(self._run_id, [sampler(self.site)(found)])
+            sampler = Sampler(site=self.site, run_id=self._run_id, task_id=self.task_id)
+            kept = [*sampler.now(found), *sampler.at_last(asks=True)]
+            self.site.results.keep(self._run_id, kept)
         except EnvironmentProblem as error:
             log.warning("What dbt said could not be kept: %s", error)
 

@@ -11,14 +11,19 @@ import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from goldsmith.engine.access import airflow_api
 from goldsmith.engine.build_state import BuildState
 from goldsmith.engine.shared.differences import SaidAboutNode, differences, expected_kind
 from goldsmith.engine.site import Site
+from goldsmith.engine.task_dbt import warehouse_for
 from goldsmith.plan.graph import States
 from goldsmith.plan.model import PlannedNode
 from goldsmith.plan.stages import reconcile_id
+
+if TYPE_CHECKING:
+    from goldsmith.warehouse.base import Warehouse
 
 log = logging.getLogger(__name__)
 
@@ -65,22 +70,20 @@ def said_about(
     return found
 
 
-def with_kinds(site: Site, said: Mapping[str, SaidAboutNode]) -> dict[str, SaidAboutNode]:
+def with_kinds(warehouse: Warehouse, said: Mapping[str, SaidAboutNode]) -> dict[str, SaidAboutNode]:
     """Add what the warehouse has, asked in one go.
 
     Raises:
         EnvironmentProblem: It could not be asked.
     """
-    from goldsmith.warehouse.relations import relation_kinds, relation_of
-
-    places = {
-        uid: relation_of(one.relation)
+    asked = {
+        uid: one.relation
         for uid, one in said.items()
         if one.relation and one.state == _GREEN and expected_kind(one.node)
     }
-    kinds = relation_kinds(site.target.connection, set(places.values())) if places else {}
+    kinds = warehouse.relation_kinds(list(dict.fromkeys(asked.values()))) if asked else {}
     return {
-        uid: replace(one, kind=kinds.get(places[uid], "")) if uid in places else one
+        uid: replace(one, kind=kinds.get(one.relation, "")) if uid in asked else one
         for uid, one in said.items()
     }
 
@@ -103,7 +106,7 @@ def compare_early(site: Site, run_id: str, build: str, state: BuildState, *, try
     if any(node.asset and node.updated_by == compares for node in mine):
         return
     try:
-        if not _is_agreed(site, run_id, mine, state):
+        if not _is_agreed(site, run_id, mine, state, warehouse_for(site, run_id, build)):
             return
         compared = {
             "task_id": compares,
@@ -129,7 +132,9 @@ def _until(site: Site, build: str) -> list[str]:
     return list(dict.fromkeys(node.task_id for one in before for node in site.graph.built_by(one)))
 
 
-def _is_agreed(site: Site, run_id: str, mine: Sequence[PlannedNode], state: BuildState) -> bool:
+def _is_agreed(
+    site: Site, run_id: str, mine: Sequence[PlannedNode], state: BuildState, warehouse: Warehouse
+) -> bool:
     """Whether each task is green, and what dbt said and the warehouse has is as it should be."""
     states = site.states(run_id, [node.task_id for node in mine])
     if any(states.get(node.task_id) != _GREEN for node in mine):
@@ -137,4 +142,4 @@ def _is_agreed(site: Site, run_id: str, mine: Sequence[PlannedNode], state: Buil
     said = said_about(site, run_id, states=states, mine=mine, build=state)
     if any(one.is_unkept or one.is_unplaced for one in said.values()):
         return False
-    return not differences(with_kinds(site, said))
+    return not differences(with_kinds(warehouse, said))

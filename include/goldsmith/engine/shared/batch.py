@@ -14,6 +14,7 @@ from goldsmith.engine.build_state import MISSING, BuildState
 from goldsmith.engine.dbt.invocation import Invocations
 from goldsmith.engine.dbt.retried import missing_of
 from goldsmith.engine.rebuilt import REBUILT
+from goldsmith.engine.sampling import Sampler
 from goldsmith.engine.shared.marks import FLUSH_EVERY, Marker
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.plan.graph import PlanGraph
@@ -43,7 +44,7 @@ class Batch:
         save: Keeps the state; called about every two seconds.
         begin: Keeps the batches of the microbatch models that dbt has begun with; called on another thread, at once.
         marker: Shows finished nodes while dbt runs; None where nothing is shown before the end.
-        sample: Gives the details of a failed or warning test a sample of its failing rows.
+        sampler: Gives the details of failed and warning tests a sample of their failing rows.
     """
 
     graph: PlanGraph
@@ -53,7 +54,7 @@ class Batch:
     save: Callable[[BuildState], None]
     begin: Callable[[Mapping[str, Microbatches]], None]
     marker: Marker | None
-    sample: Callable[[NodeResult], NodeResult]
+    sampler: Sampler
     _begun: set[str] = field(default_factory=set)
     """Ids of the tasks of which details were kept."""
     _unwritten: list[NodeResult] = field(default_factory=list)
@@ -82,7 +83,9 @@ class Batch:
             red = [node.task_id for node in sources if node.unique_id not in self.state.good()]
             below |= {*red, *self.graph.below(red)}  # of a stale source's own task: its tests
             self._build([node for node in nodes if node.kind != "source" and node.task_id not in below])
+            self._unwritten += self.sampler.at_last(asks=True)
         finally:
+            self._unwritten += self.sampler.at_last(asks=False)
             self._flush()
         if self.marker is not None:
             self.marker.say_warnings(self._warnings)
@@ -174,7 +177,7 @@ class Batch:
             self.state.batches.pop(result.unique_id, None)
             if result.batches is not None:
                 self.state.batches[result.unique_id] = result.batches
-            self._unwritten.append(self.sample(result))
+            self._unwritten += self.sampler.now(result)
             if result.status == WARN:
                 self._warnings.append(result)
             if result.is_good:

@@ -19,7 +19,7 @@ from goldsmith.engine.comparison import compare_again, compare_later
 from goldsmith.engine.dbt.invocation import Invocations
 from goldsmith.engine.gate.verdict_table import write_verdict
 from goldsmith.engine.left_behind import REASON_LENGTH, saying_why
-from goldsmith.engine.sampling import sampler
+from goldsmith.engine.sampling import Sampler
 from goldsmith.engine.shared.agreement import compare_early
 from goldsmith.engine.shared.batch import Batch
 from goldsmith.engine.shared.early_gate import early_verdict
@@ -217,7 +217,7 @@ class BuildTask(BaseOperator):
             save=lambda now: now.save(store),
             begin=partial(BuildState.begin, store),
             marker=marker,
-            sample=sampler(self.site),
+            sampler=Sampler(site=self.site, run_id=self._run_id, task_id=self.task_id),
         )
 
     def _settle(self, state: BuildState, mine: tuple[PlannedNode, ...]) -> None:

@@ -21,7 +21,7 @@ from goldsmith.engine.comparison import compare_again, compare_later
 from goldsmith.engine.dbt.invocation import Invocations
 from goldsmith.engine.left_behind import left_by
 from goldsmith.engine.rebuilt import is_rebuilt_since
-from goldsmith.engine.sampling import sampler
+from goldsmith.engine.sampling import Sampler
 from goldsmith.engine.shared.batch import Batch
 from goldsmith.engine.shared.heal import Heal, built_together, is_after
 from goldsmith.engine.shared.left_out import left_by_first, options_of
@@ -188,7 +188,7 @@ class NodeTask(BaseOperator):
                 save=lambda now: now.save(store),
                 begin=partial(BuildState.begin, store),
                 marker=None,
-                sample=sampler(self.site),
+                sampler=Sampler(site=self.site, run_id=self._run_id, task_id=self.task_id),
             ).build(todo)
         heal.show()
         compare_later(self.site, self._run_id, self.nodes[0].build)

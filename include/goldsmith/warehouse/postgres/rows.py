@@ -9,16 +9,10 @@ from psycopg import sql
 
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.results.record import FailingRows
-from goldsmith.warehouse.session import POSTGRES, Session, kind_of, open_session
+from goldsmith.warehouse.postgres.session import Session, open_session
+from goldsmith.warehouse.samples import LONGEST_VALUE, MOST_COLUMNS, shown
 
 log = logging.getLogger(__name__)
-
-MOST_COLUMNS = 20
-LONGEST_VALUE = 200
-"""Characters of a value that are kept, the mark that it was longer among them."""
-
-NULL = "NULL"
-_MORE = "…"
 
 
 def sample_rows(conn_id: str, query: str, *, limit: int, timeout: float) -> FailingRows | None:
@@ -31,12 +25,9 @@ def sample_rows(conn_id: str, query: str, *, limit: int, timeout: float) -> Fail
         timeout: Seconds that each of its two statements may take.
 
     Returns:
-        The rows; of each the first 20 columns, of each value the first 200 characters. None where the SQL fails or
-        the warehouse is not PostgreSQL, with a line in the log: a sample is never the reason for a failure.
+        The rows; of each the first 20 columns, of each value the first 200 characters. None if the SQL fails,
+        with a line in the log: a sample is never the reason for a failure.
     """
-    if (kind := kind_of(conn_id)) != POSTGRES:
-        log.info("No sample of failing rows: that is done on PostgreSQL, not on %s.", kind)
-        return None
     try:
         with open_session(conn_id, name="goldsmith sample") as session:
             session.execute("set default_transaction_read_only = on")
@@ -60,10 +51,4 @@ def _read(session: Session, query: str, limit: int) -> FailingRows:
             sql.SQL(", ").join(values), failing, sql.SQL(", ").join(aliases), limit
         )
     ).fetchall()
-    return FailingRows(columns=columns, rows=tuple(tuple(map(_shown, row)) for row in rows))
-
-
-def _shown(value: str | None) -> str:
-    if value is None:
-        return NULL
-    return value if len(value) <= LONGEST_VALUE else value[: LONGEST_VALUE - 1] + _MORE
+    return FailingRows(columns=columns, rows=tuple(tuple(map(shown, row)) for row in rows))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from goldsmith.errors import ConfigurationError
-from goldsmith.warehouse.relations import relation_of
+from goldsmith.warehouse.names import relation_of
 
 _NAMES = st.text(min_size=1) | st.text('ab."` ', min_size=1)
 

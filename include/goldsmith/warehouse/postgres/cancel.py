@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import time
 
 import psycopg
 
 from goldsmith.errors import EnvironmentProblem
-from goldsmith.warehouse.session import POSTGRES, Session, kind_of, open_session, unreachable
-
-log = logging.getLogger(__name__)
+from goldsmith.warehouse.postgres.session import Session, open_session, unreachable
 
 # By the login, not `current_user`: that is how pg_stat_activity knows a session.
 _END = """
@@ -39,15 +36,11 @@ def end_sessions(conn_id: str, tag: str, *, timeout: float) -> int:
         timeout: Seconds for all of it.
 
     Returns:
-        How many sessions there were. On a warehouse other than PostgreSQL 0, with a line in the log: sessions there
-        have no tag, and end when dbt cancels its own queries.
+        How many sessions there were.
 
     Raises:
         EnvironmentProblem: The warehouse does not answer, or a session is still there after the time.
     """
-    if (kind := kind_of(conn_id)) != POSTGRES:
-        log.info("Sessions of a lost task cannot be looked for on %s; a query of it ends by itself.", kind)
-        return 0
     end = time.monotonic() + timeout
     with open_session(conn_id, name="goldsmith end sessions", connect_timeout=int(timeout)) as session:
         try:
@@ -66,13 +59,11 @@ def cancel_node(conn_id: str, tag: str, unique_id: str) -> int:
         unique_id: dbt's, of the node.
 
     Returns:
-        How many queries; 0 where there is none, and on a warehouse other than PostgreSQL.
+        How many queries.
 
     Raises:
         EnvironmentProblem: The warehouse does not answer.
     """
-    if kind_of(conn_id) != POSTGRES:
-        return 0
     with open_session(conn_id, name="goldsmith cancel", connect_timeout=_CANCEL_TIME) as session:
         try:
             session.execute("select set_config('statement_timeout', %s, false)", (str(_CANCEL_TIME * 1000),))

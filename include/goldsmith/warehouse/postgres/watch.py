@@ -9,7 +9,7 @@ from __future__ import annotations
 import psycopg
 from psycopg.pq import Conninfo
 
-from goldsmith.warehouse.session import POSTGRES, kind_of, open_session
+from goldsmith.warehouse.postgres.session import open_session
 
 OPTIONS_VARIABLE = "PGOPTIONS"
 """libpq takes a session's options from here."""
@@ -25,13 +25,11 @@ def watched_options(conn_id: str) -> str:
         conn_id: The Airflow connection of the warehouse.
 
     Returns:
-        The options of this process's own environment with one more; empty where the warehouse does not take it.
+        The options of this process's own environment with one more; empty if the server does not take it.
 
     Raises:
         EnvironmentProblem: The warehouse does not answer.
     """
-    if kind_of(conn_id) != POSTGRES:
-        return ""
     options = f"{_from_environment()} {_LOOK}".strip()
     with open_session(conn_id, name="goldsmith options") as session:
         parameters = {**session.info.get_parameters(), "password": session.info.password or None}

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,10 +23,9 @@ import psycopg
 from psycopg import sql
 
 from goldsmith.errors import EnvironmentProblem
-from goldsmith.warehouse.session import POSTGRES, Session, kind_of, open_session, unreachable
+from goldsmith.warehouse.base import Writer
+from goldsmith.warehouse.postgres.session import Session, open_session, unreachable
 from goldsmith.warehouse.tags import session_tag
-
-log = logging.getLogger(__name__)
 
 _SAY_AGAIN = 60.0  # seconds
 
@@ -60,24 +58,6 @@ order by class <> {seen_writer}, a.backend_start, pid limit 5
 """
 
 
-@dataclass(frozen=True, kw_only=True)
-class Writer:
-    """The right to write a target.
-
-    Attributes:
-        target: What is written.
-    """
-
-    target: str
-
-    def is_held(self) -> bool:
-        """Whether this process is still the writer: one question to the warehouse.
-
-        It stops being so when its session dies, with the server for example. Whoever wrote under it must stop.
-        """
-        return True
-
-
 def writer(
     conn_id: str,
     *,
@@ -107,14 +87,11 @@ def writer(
             the one of dbt's sessions, or ending those would end it too.
 
     Returns:
-        The context manager. On a warehouse other than PostgreSQL nothing is locked, which a line in the log says.
+        The context manager.
 
     Raises:
         EnvironmentProblem: On entering: the warehouse fails, or the time is over.
     """
-    if (kind := kind_of(conn_id)) != POSTGRES:
-        log.warning("Nothing keeps two runs from writing %s at once: %s has no locks for it.", target, kind)
-        return contextlib.nullcontext(Writer(target=target))
     lock = _Lock(target, run, exclusive=exclusive)
     name = tag or session_tag("writer", run, target)
     return _entered(conn_id, lock, name, on_wait=on_wait, poll=poll, timeout=timeout)

@@ -7,18 +7,18 @@ and would wait for it forever.
 
 from __future__ import annotations
 
-import functools
 import json
+from collections.abc import Callable
 from copy import copy
 from typing import Any
 
 import psycopg
+from psycopg.rows import tuple_row
 
 from goldsmith.errors import EnvironmentProblem
 
 Session = psycopg.Connection[tuple[Any, ...]]
 
-POSTGRES = "postgres"
 _PATIENCE = {
     "connect_timeout": 10,
     # Seconds until a server that vanished without a word is noticed: 30 + 3 * 10.
@@ -38,20 +38,6 @@ select set_config(name, value, false) from (values
 """
 
 _parameters: dict[str, dict[str, Any]] = {}
-
-
-@functools.cache
-def kind_of(conn_id: str) -> str:
-    """The warehouse behind an Airflow connection.
-
-    Returns:
-        `postgres`; else the connection's type, or `redshift` where it is that in a connection of type postgres.
-    """
-    connection = _airflow_connection(conn_id)
-    extra = connection.extra_dejson
-    if extra.get("redshift") or extra.get("redshift-serverless"):
-        return "redshift"
-    return str(connection.conn_type)
 
 
 def open_session(conn_id: str, *, name: str, connect_timeout: int | None = None) -> Session:
@@ -79,6 +65,34 @@ def open_session(conn_id: str, *, name: str, connect_timeout: int | None = None)
     return session
 
 
+def loader(conn_id: str) -> Callable[[], psycopg.Connection[tuple[object, ...]]]:
+    """What opens a session for raw files, with whatever the connection says.
+
+    Raises:
+        EnvironmentProblem: When it is called: the hook is not one of psycopg 3.
+    """
+    from airflow.providers.postgres.hooks.postgres import PostgresHook
+
+    hook = PostgresHook(postgres_conn_id=conn_id)
+
+    def connect() -> psycopg.Connection[tuple[object, ...]]:
+        opened: Any = hook.get_conn()
+        if not isinstance(opened, psycopg.Connection):
+            raise _wrong_driver(conn_id, opened)
+        # The connection's extra may ask for rows of another kind.
+        opened.row_factory = tuple_row
+        return opened
+
+    return connect
+
+
+def _wrong_driver(conn_id: str, opened: object) -> EnvironmentProblem:
+    return EnvironmentProblem(
+        f"Airflow connection {conn_id!r} opens with {type(opened).__module__}; psycopg 3 is needed.",
+        hint="Install apache-airflow-providers-postgres 7.1 or later with SQLAlchemy 2.",
+    )
+
+
 def unreachable(conn_id: str, error: psycopg.Error) -> EnvironmentProblem:
     """What to raise where the warehouse fails."""
     return EnvironmentProblem(
@@ -96,10 +110,7 @@ def _open_by_hook(conn_id: str, name: str) -> Session:
     connection.extra = json.dumps(extra)
     opened: Any = PostgresHook(connection=connection).get_conn()
     if not isinstance(opened, psycopg.Connection):
-        raise EnvironmentProblem(
-            f"Airflow connection {conn_id!r} opens with {type(opened).__module__}; psycopg 3 is needed.",
-            hint="Install apache-airflow-providers-postgres 7.1 or later with SQLAlchemy 2.",
-        )
+        raise _wrong_driver(conn_id, opened)
     opened.autocommit = True
     if not extra.get("iam"):  # that login is good for minutes: the hook asks for the next
         _parameters[conn_id] = {**opened.info.get_parameters(), "password": opened.info.password or None}

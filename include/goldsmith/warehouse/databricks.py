@@ -1,0 +1,95 @@
+"""Databricks as Goldsmith uses it, by the hook of Airflow's provider."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, ClassVar
+
+from goldsmith.errors import EnvironmentProblem, NoSuchTable
+from goldsmith.warehouse.base import MATERIALIZED_VIEW, TABLE, VIEW, Value
+from goldsmith.warehouse.names import parts_of, relation_of
+from goldsmith.warehouse.sql import SqlWarehouse
+
+# https://docs.databricks.com/aws/en/sql/language-manual/information-schema/tables; all others are tables.
+_KINDS = {"VIEW": VIEW, "METRIC_VIEW": VIEW, "MATERIALIZED_VIEW": MATERIALIZED_VIEW}
+
+
+class DatabricksWarehouse(SqlWarehouse):
+    """Databricks with Unity Catalog."""
+
+    types: ClassVar[Mapping[str, str]] = {"text": "string", "time": "timestamp", "number": "double"}
+    quote: ClassVar[str] = "`"
+
+    def relation_kinds(self, relations: Collection[str]) -> dict[str, str]:
+        """Ask the information schema of each catalog, with one query over the schemas; names in any case."""
+        by_catalog: dict[str, list[str]] = defaultdict(list)
+        for relation in relations:
+            by_catalog["".join(part for part, _ in parts_of(relation)[:-2])].append(relation)
+        return {
+            relation: kind
+            for catalog, wanted in by_catalog.items()
+            for relation, kind in self._in_catalog(catalog, wanted).items()
+        }
+
+    def _in_catalog(self, catalog: str, wanted: Sequence[str]) -> dict[str, str]:
+        places = {relation: relation_of(relation) for relation in wanted}
+        schemas = ", ".join(sorted({_literal(schema.lower()) for schema, _ in places.values()}))
+        rows = self._hook(catalog=catalog or None).get_records(
+            "select lower(table_schema), lower(table_name), table_type from information_schema.tables"  # noqa: S608
+            f" where lower(table_schema) in ({schemas})"
+        )
+        found = {(schema, name): _KINDS.get(kind, TABLE) for schema, name, kind in rows or ()}
+        return {
+            relation: found[schema.lower(), name.lower()]
+            for relation, (schema, name) in places.items()
+            if (schema.lower(), name.lower()) in found
+        }
+
+    def run(
+        self,
+        statement: str,
+        values: Sequence[Value] = (),
+        *,
+        name: str,  # noqa: ARG002 - its sessions have none
+        timeout: float = 30.0,  # noqa: ARG002
+    ) -> list[tuple[Any, ...]]:
+        """Run one statement."""
+        try:
+            rows = self._hook().get_records(_filled(statement, values))
+        except EnvironmentProblem:
+            raise
+        except Exception as error:
+            if "_NOT_FOUND" in str(error):  # TABLE_OR_VIEW_NOT_FOUND, SCHEMA_NOT_FOUND
+                raise NoSuchTable(str(error)) from error
+            raise EnvironmentProblem(
+                f"The warehouse of the Airflow connection {self.conn_id!r} failed: {error}"
+            ) from error
+        return [tuple(row) for row in rows or ()]
+
+    def _hook(self, **arguments: Any) -> Any:
+        try:
+            from airflow.providers.databricks.hooks.databricks_sql import (  # type: ignore[import-not-found, unused-ignore]
+                DatabricksSqlHook,
+            )
+        except ImportError as error:
+            raise EnvironmentProblem(
+                f"The warehouse of the Airflow connection {self.conn_id!r} cannot be asked: there is no hook for it.",
+                hint="pip install apache-airflow-providers-databricks",
+            ) from error
+        return DatabricksSqlHook(databricks_conn_id=self.conn_id, **arguments)
+
+
+def _filled(statement: str, values: Sequence[Value]) -> str:
+    """The statement with its values: each kind of Databricks cursor wants its own marks for them."""
+    left = iter(values)
+    return re.sub(r"%[s%]", lambda match: "%" if match[0] == "%%" else _literal(next(left)), statement)
+
+
+def _literal(value: Value) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, str):
+        return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    return repr(value)

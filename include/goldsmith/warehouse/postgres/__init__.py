@@ -1,0 +1,1 @@
+"""PostgreSQL: sessions of our own, advisory locks, the catalogue."""

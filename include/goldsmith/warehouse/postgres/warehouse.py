@@ -1,0 +1,95 @@
+"""PostgreSQL as Goldsmith uses it: it can do everything."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, ClassVar
+
+import psycopg
+
+from goldsmith.errors import NoSuchTable
+from goldsmith.results.record import FailingRows
+from goldsmith.warehouse.base import Value, Writer
+from goldsmith.warehouse.names import relation_of
+from goldsmith.warehouse.postgres.cancel import cancel_node, end_sessions
+from goldsmith.warehouse.postgres.relations import relation_kinds
+from goldsmith.warehouse.postgres.rows import sample_rows
+from goldsmith.warehouse.postgres.session import loader, open_session, unreachable
+from goldsmith.warehouse.postgres.watch import OPTIONS_VARIABLE, watched_options
+from goldsmith.warehouse.postgres.writer import writer
+from goldsmith.warehouse.sql import SqlWarehouse
+
+
+class PostgresWarehouse(SqlWarehouse):
+    """PostgreSQL 15 and later."""
+
+    types: ClassVar[Mapping[str, str]] = {"text": "text", "time": "timestamptz", "number": "double precision"}
+
+    def relation_kinds(self, relations: Collection[str]) -> dict[str, str]:
+        """Look in the catalogue, with one query."""
+        places = {relation: relation_of(relation) for relation in relations}
+        found = relation_kinds(self.conn_id, list(dict.fromkeys(places.values()))) if places else {}
+        return {relation: found[place] for relation, place in places.items() if place in found}
+
+    def run(
+        self, statement: str, values: Sequence[Value] = (), *, name: str, timeout: float = 30.0
+    ) -> list[tuple[Any, ...]]:
+        """Run one statement in a session of its own."""
+        with open_session(self.conn_id, name=name) as session:
+            try:
+                session.execute(
+                    "select set_config('statement_timeout', %s, false)", (str(int(timeout * 1000)),)
+                )
+                cursor = session.execute(statement.encode(), values)
+                return cursor.fetchall() if cursor.description else []
+            except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
+                raise NoSuchTable(str(error).strip()) from error
+            except psycopg.Error as error:
+                raise unreachable(self.conn_id, error) from error
+
+    def writer(
+        self,
+        *,
+        target: str,
+        run: str,
+        exclusive: bool,
+        on_wait: Callable[[str], None],
+        timeout: timedelta | None = None,
+        tag: str = "",
+    ) -> contextlib.AbstractContextManager[Writer]:
+        """Hold an advisory lock.
+
+        The connection must lead to a session of its own, not to a pool that serves each transaction by another one.
+        """
+        return writer(
+            self.conn_id,
+            target=target,
+            run=run,
+            exclusive=exclusive,
+            on_wait=on_wait,
+            timeout=timeout,
+            tag=tag,
+        )
+
+    def cancel_node(self, tag: str, unique_id: str) -> int:
+        """Cancel the statements that name the node in dbt's comment."""
+        return cancel_node(self.conn_id, tag, unique_id)
+
+    def end_sessions(self, tag: str, *, timeout: float) -> int:
+        """End the sessions of that `application_name`."""
+        return end_sessions(self.conn_id, tag, timeout=timeout)
+
+    def sample_rows(self, queries: Sequence[str], *, limit: int, timeout: float) -> list[FailingRows | None]:
+        """Read in transactions that can change nothing."""
+        return [sample_rows(self.conn_id, query, limit=limit, timeout=timeout) for query in queries]
+
+    def session_options(self) -> Mapping[str, str]:
+        """Let the server look once a second whether its client still lives."""
+        options = watched_options(self.conn_id)
+        return {OPTIONS_VARIABLE: options} if options else {}
+
+    def loader(self) -> Callable[[], psycopg.Connection[tuple[object, ...]]]:
+        """What opens a session by the provider's hook, with whatever the connection says."""
+        return loader(self.conn_id)
