@@ -113,6 +113,7 @@ def select_nodes(
         exposures=tuple(e for e in manifest.exposures if set(e.parents) & set(nodes)),
         manifest_checksum=manifest.checksum,
         dbt_version=manifest.dbt_version,
+        adapter=manifest.adapter,
         project_name=manifest.project_name,
         elementary_schema=manifest.elementary_schema,
         unknown_kinds=manifest.unknown_kinds,

@@ -70,9 +70,14 @@ class Settings:
     may_write_prod: bool = False
     """Whether pipelines of the local stack may write the target `prod` of another database."""
 
+    @property
+    def is_local(self) -> bool:
+        """Whether this is a process of the local stack, or a command that is about it."""
+        return self.embedded is not None and self.airflow is None
+
     def is_foreign(self, connection: str) -> bool:
         """Whether this is a developer's machine, and a connection leads to another database than its own."""
-        return self.embedded is not None and self.airflow is None and connection != self.embedded
+        return self.is_local and connection != self.embedded
 
 
 def developer_schema() -> str:

@@ -18,6 +18,7 @@ from tests.integration.shared_lab import Lab
 from tests.integration.shared_project import (
     ALERTED,
     CONTROL,
+    DUCKS,
     GATED,
     MICRO,
     OBSERVED,
@@ -26,6 +27,7 @@ from tests.integration.shared_project import (
     STARTED,
     STEERED,
     WATCHED,
+    make_duck_project,
     make_gated_project,
     make_observed_project,
     make_projects,
@@ -105,6 +107,22 @@ def alerted(
             environment.setenv(f"AIRFLOW_CONN_{name.upper()}", json.dumps(connection))
         with _started(root, settings_for(root), ALERTED) as made:
             yield made, receiver
+
+
+@pytest.fixture(scope="module")
+def ducks(
+    tmp_path_factory: pytest.TempPathFactory, settings_for: Callable[[Path], Settings]
+) -> Iterator[Lab]:
+    """Pipelines on DuckDB, in one file."""
+    root = tmp_path_factory.mktemp("ducks")
+    (root / "control.csv").write_text("key,value\nunknown,-1\nbroken,0\n")
+    make_duck_project(root)
+    with pytest.MonkeyPatch.context() as environment:
+        connection = {"conn_type": "duckdb", "host": str(root / "lake.duckdb")}
+        environment.setenv("AIRFLOW_CONN_LAKEHOUSE", json.dumps(connection))
+        environment.setenv("GOLDSMITH_ALLOW_PROD", "yes")
+        with _started(root, settings_for(root), DUCKS) as made:
+            yield made
 
 
 @pytest.fixture(scope="module")

@@ -135,12 +135,25 @@ STARTED: dict[str, dict[str, object]] = {
     "windowed": {"gate": "node", "select": "appended", "schedule": "@daily", "window": "1d"},
 }
 """Pipelines that Airflow may start by itself."""
+_REPORTED: dict[str, object] = {"report": {"elementary": None}}
 DAYS = 5
 MICRO: dict[str, dict[str, object]] = {
     name: {"project": "micro_project", "layers": _TWO_LAYERS, **engine}
     for name, engine in (("micro", {}), ("micro_alone", {"engine": "isolated"}))
 }
 """Pipelines with a microbatch model of `DAYS` batches: of those, that of the day `bad` fails, and of the day after."""
+_DUCKS_LIMITS = {
+    "bronze": {
+        "failed_tests": 1,
+        "rows": {"people": {"min": 3, "change": 0.5}},
+        "nulls": {"people": {"customer": 0.5}},
+    }
+}
+DUCKS: dict[str, dict[str, object]] = {
+    name: {"connection": "lakehouse", "layers": _TWO_LAYERS, "gates": _DUCKS_LIMITS, **engine, **_REPORTED}
+    for name, engine in (("ducks", {}), ("ducks_alone", {"engine": "isolated"}))
+}
+"""Pipelines on DuckDB, which Goldsmith asks through dbt; both use one file."""
 REFUSED = ("refused_absent", "refused_password", "refused_viewer")
 """Pipelines whose tasks have no right to mark."""
 
@@ -328,6 +341,33 @@ def make_steered_project(root: Path) -> None:
     _make(root / "micro_project", _MICRO_FILES)
 
 
+def make_duck_project(root: Path) -> None:
+    """Write a project of five models for DuckDB; what fails is decided by a file, `control.csv`."""
+    control = f"(select max(value) from read_csv('{root}/control.csv') where key = '%s')"
+    profile = f"lab:\n  target: prod\n  outputs:\n    prod: {{type: duckdb, path: {root}/lake.duckdb, schema: lab}}\n"
+    files = {
+        "dbt_project.yml": _PROJECT,
+        "profiles.yml": profile,
+        "models/schema.yml": (
+            "models:\n"
+            "  - name: people\n"
+            "    columns: [{name: id, data_tests: [unique]}, {name: customer, data_tests: [not_null]}]\n"
+            "  - {name: summary, columns: [{name: people, data_tests: [not_null]}]}\n"
+        ),
+        "models/bronze/people.sql": (
+            f"select id, case when id > {control % 'unknown'} then 'it''s ' || id end as customer from range(3) t(id)"
+        ),
+        "models/bronze/rates.sql": (
+            f"select case when {control % 'broken'} = 1 then error('rates is broken ' || id) else id end as rate\n"
+            "from range(2) t(id)"
+        ),
+        "models/bronze/days.sql": "{{ config(materialized='view') }} select date '2026-01-01' as day",
+        "models/silver/priced.sql": "select p.id, r.rate from {{ ref('people') }} p, {{ ref('rates') }} r",
+        "models/silver/summary.sql": "select count(*) as people from {{ ref('people') }}",
+    }
+    _make(root / "dbt_project", files)
+
+
 def make_observed_project(root: Path, packages: Path) -> None:
     """Write the first project with the dbt package Elementary, set up as docs/report.md says."""
     folder = root / "dbt_project"
@@ -366,9 +406,17 @@ def spec_of(name: str) -> dict[str, object]:
     }
     return {
         **common,
-        **{**PIPELINES, **GATED, **STEERED, **STARTED, **OBSERVED, **ALERTED, **WATCHED, **MICRO}.get(
-            name, {"gate": "node", "select": "+priced"}
-        ),
+        **{
+            **PIPELINES,
+            **GATED,
+            **STEERED,
+            **STARTED,
+            **OBSERVED,
+            **ALERTED,
+            **WATCHED,
+            **MICRO,
+            **DUCKS,
+        }.get(name, {"gate": "node", "select": "+priced"}),
     }
 
 

@@ -20,6 +20,8 @@ from goldsmith.plan.show import plan_head
 from goldsmith.settings import Settings
 from goldsmith.spec.alerts import Alerts
 from goldsmith.spec.pipeline import Pipeline
+from goldsmith.warehouse.choose import missing
+from goldsmith.warehouse.turns import ONE_SLOT_POOL, is_one_process
 from goldsmith.wording import did_you_mean
 
 
@@ -84,6 +86,7 @@ def without_airflow(one: Planned, others: Sequence[Pipeline], here: Settings) ->
             lambda: _awaited(spec, others, here),
             hint="If another DAG updates it, all is well; else the pipeline never starts by itself.",
         )
+    yield from _warehouse(one, here)
     if kinds := one.plan.unknown_kinds:
         text = f"no task builds nodes of types that Goldsmith does not know: {', '.join(kinds)}"
         yield Finding(subject=f"{name}: types", status=WARN, text=text, hint="Build them with dbt itself.")
@@ -100,6 +103,24 @@ def without_airflow(one: Planned, others: Sequence[Pipeline], here: Settings) ->
             lambda: _alerts(one),
             hint="goldsmith alerts explain NODE says who hears of a node, and why others do not.",
         )
+
+
+def _warehouse(one: Planned, here: Settings) -> Iterator[Finding]:
+    """What Goldsmith cannot do in the warehouse, and whether tasks could be in each other's way there."""
+    subject, adapter = f"{one.spec.name}: warehouse", one.plan.adapter
+    if adapter and (lacks := missing(adapter)):
+        text = f"in {adapter} Goldsmith cannot {'; '.join(each.text for each in lacks)}"
+        hint = "docs/warehouses.md says what a run is like without."
+        yield Finding(subject=subject, status=OK, text=text, hint=hint)
+    if is_one_process(adapter) and not one.spec.pool and not here.is_local:
+        text = (
+            f"a {adapter} file belongs to one process at a time: a pipeline's own tasks take turns, but those of "
+            "another pipeline that uses the file would fail beside them"
+        )
+        hint = (
+            f"airflow pools set {ONE_SLOT_POOL} 1 DuckDB, then `pool: {ONE_SLOT_POOL}` in all of their specs"
+        )
+        yield Finding(subject=subject, status=WARN, text=text, hint=hint)
 
 
 def _awaited(spec: Pipeline, others: Sequence[Pipeline], here: Settings) -> tuple[str, str]:

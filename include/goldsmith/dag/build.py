@@ -42,6 +42,7 @@ from goldsmith.results.objects import is_object_storage
 from goldsmith.settings import Settings, developer_schema
 from goldsmith.spec.pipeline import Pipeline
 from goldsmith.spec.run import PROD
+from goldsmith.warehouse.turns import ONE_SLOT_POOL, is_one_process
 
 _LONGEST_OWNERS = 2000  # that of all tasks in one text; a longer one stops the dag-processor
 _LONGEST_TAG = 100  # Airflow refuses a DAG with a longer one; dbt knows no limit
@@ -92,7 +93,10 @@ def _dag(plan: Plan, spec: Pipeline, here: Settings, engine: Engine, *, is_for_t
     """The DAG without its tasks; in a task's process without what only people see."""
     tags = set[str]() if is_for_task else {tag for node in plan.nodes for tag in node.tags}
     environment = here.environment or engine.site.target.target
-    return DAG(
+    takes_turns = is_one_process(plan.adapter) and not spec.pool
+    # Only the local stack surely has the pool: without it no task would ever start.
+    pool = spec.pool or (ONE_SLOT_POOL if takes_turns and here.is_local else None)
+    dag = DAG(
         dag_id=spec.name,
         description=spec.description.strip().split("\n")[0],
         doc_md=None if is_for_task else pipeline_docs(plan, spec),
@@ -101,9 +105,12 @@ def _dag(plan: Plan, spec: Pipeline, here: Settings, engine: Engine, *, is_for_t
         catchup=spec.catchup,
         max_active_runs=spec.max_active_runs,
         tags=sorted({tag[:_LONGEST_TAG] for tag in ("goldsmith", *spec.tags, *tags)}),
-        default_args={"owner": spec.owner},
+        default_args={"owner": spec.owner, **({"pool": pool} if pool else {})},
         deadline=None if is_for_task else deadline_alerts(plan, spec, environment) or None,
     )
+    if takes_turns:
+        dag.max_active_tasks = 1
+    return dag
 
 
 def _ingest(spec: Pipeline, site: Site) -> None:

@@ -9,6 +9,7 @@ from goldsmith.kinds import TEST_KINDS
 from goldsmith.plan.model import Plan, PlannedGate
 from goldsmith.settings import airflow_url
 from goldsmith.spec.pipeline import Pipeline
+from goldsmith.warehouse.choose import missing
 
 _KINDS = ("model", "seed", "snapshot", "function", "test", "unit_test", "source")
 _OWNERS = 20
@@ -23,6 +24,7 @@ def pipeline_docs(plan: Plan, spec: Pipeline) -> str:
         _unknown_line(plan),
         _tasks_line(plan),
         _gate_line(plan, spec),
+        _warehouse(plan),
     ]
     parts += [
         _times(spec),
@@ -95,6 +97,12 @@ def _gate_line(plan: Plan, spec: Pipeline) -> str:
     line = f"Layers build in order: {chain}. A gate after each lets the next start when all its tasks are green{but}."
     rows = [f"| {gate.layer} | {'<br>'.join(gate.limits)} |" for gate in limited]
     return "\n".join([line, "", "| gate after | limits |", "|---|---|", *rows]) if rows else line
+
+
+def _warehouse(plan: Plan) -> str:
+    """What Goldsmith cannot do in the pipeline's warehouse."""
+    lines = [f"- {one.text}: {one.without}" for one in missing(plan.adapter)] if plan.adapter else []
+    return "\n".join([f"**In {plan.adapter} Goldsmith cannot**", "", *lines]) if lines else ""
 
 
 def _times(spec: Pipeline) -> str:

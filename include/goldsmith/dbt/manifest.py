@@ -41,6 +41,8 @@ class Manifest:
     path: Path
     checksum: str
     dbt_version: str
+    adapter: str
+    """Type of the dbt adapter that it was made with: `postgres`, `snowflake`."""
     project_name: str
     nodes: dict[str, Node]
     exposures: tuple[Node, ...]
@@ -116,6 +118,7 @@ def load(path: Path, project_dir: Path, document: dict[str, Any] | None = None) 
         path=path,
         checksum=checksum(document),
         dbt_version=str(document["metadata"]["dbt_version"]),
+        adapter=str(document["metadata"].get("adapter_type") or ""),
         project_name=str(document["metadata"].get("project_name", "")),
         nodes={uid: node for uid, node in sorted(nodes.items()) if node.kind != "exposure"},
         exposures=tuple(node for _, node in sorted(nodes.items()) if node.kind == "exposure"),

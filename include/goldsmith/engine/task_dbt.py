@@ -75,6 +75,20 @@ def warehouse_for(site: Site, run_id: str, task_id: str) -> Warehouse:
     return warehouse_of(site.target.connection, ask)
 
 
+def name_what_is_missing(site: Site, task_id: str) -> None:
+    """Say in the log what Goldsmith cannot do in this warehouse, once in a run: in its first task."""
+    from goldsmith.warehouse.choose import kind_of, missing
+
+    plan = site.graph.plan
+    first = plan.builds[0].task_id if plan.builds else plan.nodes[0].task_id
+    if task_id == first:
+        kind = kind_of(site.target.connection)
+        # Some types of connections are not the adapter's: `google_cloud_platform`, `generic`.
+        name = plan.adapter if missing(kind) and missing(plan.adapter) else kind
+        for one in missing(kind):
+            log.warning("In %s Goldsmith cannot %s: %s", name, one.text, one.without)
+
+
 def note_slow_node(site: Site, run_id: str, node: PlannedNode, seconds: float) -> None:
     """Say in the log, as a note on the run and to whoever has alerts that a node takes long."""
     limit = timedelta(seconds=node.slow_after)

@@ -85,6 +85,7 @@ def _plan(
         manifest_checksum=selected.manifest_checksum,
         spec_checksum=spec_checksum(pipeline),
         dbt_version=selected.dbt_version,
+        adapter=selected.adapter,
         project_name=selected.project_name,
         layers=tuple(pipeline.layers),
         tasks=tasks.how,

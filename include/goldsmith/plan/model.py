@@ -141,6 +141,8 @@ class Plan:
     """Who uses what: one line of Markdown for each exposure."""
     elementary: str = ""
     """Schema in which the dbt package Elementary keeps what dbt did; empty where it is not installed."""
+    adapter: str = ""
+    """Type of the dbt adapter that the manifest was made with."""
     unknown_kinds: tuple[str, ...] = ()
     """dbt resource types that Goldsmith does not know, which no task builds; each with its number of nodes."""
 

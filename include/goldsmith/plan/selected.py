@@ -19,6 +19,7 @@ class Selected:
     exposures: tuple[Node, ...]
     manifest_checksum: str
     dbt_version: str
+    adapter: str
     project_name: str
     elementary_schema: str = ""
     unknown_kinds: tuple[str, ...] = ()

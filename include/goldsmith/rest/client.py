@@ -77,6 +77,15 @@ class RestClient(Marking, Questions):
             if error.status != httpx.codes.CONFLICT:  # already asked
                 raise
 
+    def make_pool(self, name: str, slots: int, description: str) -> None:
+        """Make a pool if there is none of that name; one that there is keeps its slots."""
+        body = {"name": name, "slots": slots, "description": description, "include_deferred": False}
+        try:
+            self.send("POST", "/api/v2/pools", body=body)
+        except ApiRefused as error:
+            if error.status != httpx.codes.CONFLICT:
+                raise
+
     def import_errors(self) -> list[ImportFailure]:
         """The DAG files that cannot be imported."""
         return [

@@ -125,6 +125,8 @@ class Pipeline(SpecModel):
     """By when the run or single nodes have to be done; who is late is told, and goes on."""
     window: Duration | None = None
     """Length of time that each run by the clock covers, up to its moment: what microbatch models build in it."""
+    pool: str | None = None
+    """Airflow pool of all tasks; default is Airflow's own, and `duckdb` on the local stack with a DuckDB file."""
     max_active_runs: int = Field(1, ge=1)
     catchup: bool = False
 

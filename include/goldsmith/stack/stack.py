@@ -28,6 +28,7 @@ from goldsmith.stack.processes import ProcessName, end_all, of_stack, wait_for_e
 from goldsmith.stack.record import Record
 from goldsmith.stack.state import StateDir, write_private
 from goldsmith.stack.supervisor import EMBEDDED_OPTION, HEALTH_NAMES
+from goldsmith.warehouse.turns import ONE_SLOT_POOL
 
 START_TIMEOUT = 240.0
 STOP_TIMEOUT = 40.0
@@ -209,6 +210,8 @@ class Stack:
         started = datetime.now(UTC)
         self._start_supervisor(env)
         self._wait_until_healthy(since=started)
+        with self.api() as api:
+            api.make_pool(ONE_SLOT_POOL, 1, "Goldsmith: tasks that use a DuckDB file take turns")
 
     def _check_dags_dir(self) -> None:
         if not self.dags_dir.is_dir():

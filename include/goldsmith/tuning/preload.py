@@ -36,7 +36,13 @@ MODULES = (
     "goldsmith.engine.shared.marks",
     "goldsmith.ingest.task_group",
     "goldsmith.pipeline",
+    "goldsmith.warehouse.postgres.cancel",
+    "goldsmith.warehouse.postgres.relations",
+    "goldsmith.warehouse.postgres.rows",
+    "goldsmith.warehouse.postgres.statements",
     "goldsmith.warehouse.postgres.warehouse",
+    "goldsmith.warehouse.postgres.watch",
+    "goldsmith.warehouse.postgres.writer",
 )
 
 # The smallest project that makes dbt read every kind of file a task's project has.

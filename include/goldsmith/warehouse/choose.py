@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 
-from goldsmith.warehouse.base import Warehouse
+from goldsmith.warehouse.base import Capability, Warehouse
+from goldsmith.warehouse.databricks import DatabricksWarehouse
 from goldsmith.warehouse.other import Ask, OtherWarehouse
+from goldsmith.warehouse.postgres.warehouse import PostgresWarehouse
 
-POSTGRES, DATABRICKS = "postgres", "databricks"
+_CLASSES: dict[str, type[Warehouse]] = {"postgres": PostgresWarehouse, "databricks": DatabricksWarehouse}
 
 
 @functools.cache
@@ -28,16 +30,13 @@ def kind_of(conn_id: str) -> str:
 
 def class_of(kind: str) -> type[Warehouse]:
     """The class for a kind of warehouse: a connection's type, or the type of a dbt adapter."""
-    # Imported where they are used: drivers, and whoever asks only what can be done needs none.
-    if kind == POSTGRES:
-        from goldsmith.warehouse.postgres.warehouse import PostgresWarehouse
+    return _CLASSES.get(kind, OtherWarehouse)
 
-        return PostgresWarehouse
-    if kind == DATABRICKS:
-        from goldsmith.warehouse.databricks import DatabricksWarehouse
 
-        return DatabricksWarehouse
-    return OtherWarehouse
+def missing(kind: str) -> list[Capability]:
+    """What Goldsmith cannot do in a kind of warehouse."""
+    able = class_of(kind).capabilities()
+    return [one for one in Capability if one not in able]
 
 
 def warehouse_of(conn_id: str, ask: Ask | None = None) -> Warehouse:

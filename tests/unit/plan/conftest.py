@@ -47,6 +47,7 @@ def selected() -> Select:
 
     def make(nodes: Mapping[str, Node], layers: tuple[str, ...] = ("bronze", "silver", "gold")) -> Selected:
         return Selected(
+            adapter="postgres",
             nodes=nodes,
             layer_matches={
                 layer: {uid for uid, node in nodes.items() if node.file.startswith(f"models/{layer}/")}

@@ -248,6 +248,7 @@ def test_any_project_gets_tasks_and_groups_that_can_be_ordered(graph: dict[str, 
     """Whichever tests keep a task of their own; no node is lost, and every id is one task's."""
     made = {name: _node(name, text) for name, text in graph.items()}
     found = Selected(
+        adapter="postgres",
         nodes=made,
         graph=made,
         layer_matches={

@@ -50,7 +50,7 @@ from goldsmith.engine.links import named_run
 from goldsmith.engine.rebuilt import is_rebuilt_since
 from goldsmith.engine.sampling import Sampler
 from goldsmith.engine.site import Site
-from goldsmith.engine.task_dbt import note_slow_node
+from goldsmith.engine.task_dbt import name_what_is_missing, note_slow_node
 from goldsmith.engine.task_end import NodeFailed, failure_of
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.plan.model import PlannedNode
@@ -106,6 +106,8 @@ class CosmosTask(DbtLocalBaseOperator):
         if self.cache_dir is not None:
             (self.cache_dir / "target").mkdir(parents=True, exist_ok=True)
         log.info("dbt node %s", self.node.unique_id)
+        if not self.node.upstream:
+            name_what_is_missing(self.site, self.task_id)
 
     def execute(self, context: Context, **kwargs: Any) -> None:
         """Run dbt, together with other tasks of this run, while no other run writes the same schemas.

@@ -26,7 +26,7 @@ from goldsmith.engine.shared.early_gate import early_verdict
 from goldsmith.engine.shared.left_out import choose, options_of
 from goldsmith.engine.shared.marks import Marker
 from goldsmith.engine.site import Site
-from goldsmith.engine.task_dbt import dbt_for
+from goldsmith.engine.task_dbt import dbt_for, name_what_is_missing
 from goldsmith.plan.graph import States
 from goldsmith.plan.model import PlannedNode
 from goldsmith.results.record import FAILED
@@ -83,6 +83,7 @@ class BuildTask(BaseOperator):
 
     def _execute(self, context: Context) -> dict[str, int]:
         self._run_id = context["run_id"]
+        name_what_is_missing(self.site, self.task_id)
         store = cast("StateStore", context["task_state_store"])
         mine = self.site.graph.built_by(self.task_id)
         kept = BuildState.load(store)

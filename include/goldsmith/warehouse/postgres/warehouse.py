@@ -1,4 +1,7 @@
-"""PostgreSQL as Goldsmith uses it: it can do everything."""
+"""PostgreSQL as Goldsmith uses it: it can do everything.
+
+What needs the driver is imported where it is used: a DAG file is parsed without it.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +10,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, ClassVar
 
-import psycopg
-
-from goldsmith.errors import NoSuchTable
 from goldsmith.results.record import FailingRows
 from goldsmith.warehouse.base import Value, Writer
 from goldsmith.warehouse.names import relation_of
-from goldsmith.warehouse.postgres.cancel import cancel_node, end_sessions
-from goldsmith.warehouse.postgres.relations import relation_kinds
-from goldsmith.warehouse.postgres.rows import sample_rows
-from goldsmith.warehouse.postgres.session import loader, open_session, unreachable
-from goldsmith.warehouse.postgres.watch import OPTIONS_VARIABLE, watched_options
-from goldsmith.warehouse.postgres.writer import writer
 from goldsmith.warehouse.sql import SqlWarehouse
 
 
@@ -29,6 +23,8 @@ class PostgresWarehouse(SqlWarehouse):
 
     def relation_kinds(self, relations: Collection[str]) -> dict[str, str]:
         """Look in the catalogue, with one query."""
+        from goldsmith.warehouse.postgres.relations import relation_kinds
+
         places = {relation: relation_of(relation) for relation in relations}
         found = relation_kinds(self.conn_id, list(dict.fromkeys(places.values()))) if places else {}
         return {relation: found[place] for relation, place in places.items() if place in found}
@@ -37,17 +33,9 @@ class PostgresWarehouse(SqlWarehouse):
         self, statement: str, values: Sequence[Value] = (), *, name: str, timeout: float = 30.0
     ) -> list[tuple[Any, ...]]:
         """Run one statement in a session of its own."""
-        with open_session(self.conn_id, name=name) as session:
-            try:
-                session.execute(
-                    "select set_config('statement_timeout', %s, false)", (str(int(timeout * 1000)),)
-                )
-                cursor = session.execute(statement.encode(), values)
-                return cursor.fetchall() if cursor.description else []
-            except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
-                raise NoSuchTable(str(error).strip()) from error
-            except psycopg.Error as error:
-                raise unreachable(self.conn_id, error) from error
+        from goldsmith.warehouse.postgres.statements import run_statement
+
+        return run_statement(self.conn_id, statement, values, name=name, timeout=timeout)
 
     def writer(
         self,
@@ -63,6 +51,8 @@ class PostgresWarehouse(SqlWarehouse):
 
         The connection must lead to a session of its own, not to a pool that serves each transaction by another one.
         """
+        from goldsmith.warehouse.postgres.writer import writer
+
         return writer(
             self.conn_id,
             target=target,
@@ -75,21 +65,31 @@ class PostgresWarehouse(SqlWarehouse):
 
     def cancel_node(self, tag: str, unique_id: str) -> int:
         """Cancel the statements that name the node in dbt's comment."""
+        from goldsmith.warehouse.postgres.cancel import cancel_node
+
         return cancel_node(self.conn_id, tag, unique_id)
 
     def end_sessions(self, tag: str, *, timeout: float) -> int:
         """End the sessions of that `application_name`."""
+        from goldsmith.warehouse.postgres.cancel import end_sessions
+
         return end_sessions(self.conn_id, tag, timeout=timeout)
 
     def sample_rows(self, queries: Sequence[str], *, limit: int, timeout: float) -> list[FailingRows | None]:
         """Read in transactions that can change nothing."""
+        from goldsmith.warehouse.postgres.rows import sample_rows
+
         return [sample_rows(self.conn_id, query, limit=limit, timeout=timeout) for query in queries]
 
     def session_options(self) -> Mapping[str, str]:
         """Let the server look once a second whether its client still lives."""
+        from goldsmith.warehouse.postgres.watch import OPTIONS_VARIABLE, watched_options
+
         options = watched_options(self.conn_id)
         return {OPTIONS_VARIABLE: options} if options else {}
 
-    def loader(self) -> Callable[[], psycopg.Connection[tuple[object, ...]]]:
+    def loader(self) -> Callable[[], Any]:
         """What opens a session by the provider's hook, with whatever the connection says."""
+        from goldsmith.warehouse.postgres.session import loader
+
         return loader(self.conn_id)
