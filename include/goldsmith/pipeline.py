@@ -70,19 +70,20 @@ def refuse_prod_from_here(spec: Pipeline, here: Settings) -> None:
         ConfigurationError: The pipeline would write `prod`, or load raw files, in a database that is not the local
             stack's own.
     """
-    if not here.is_foreign(spec.connection) or here.may_write_prod:
+    is_own = not here.is_foreign(spec.connection) and spec.profile.file is None
+    if is_own or not here.is_local or here.may_write_prod:
         return
+    where = spec.profile.file or f"the connection {spec.connection}"
     if (spec.target or here.target) == PROD:
         raise ConfigurationError(
-            f"{spec.name} would write the target {PROD} of the connection {spec.connection}, which is not the local "
-            "stack's own database.",
+            f"{spec.name} would write the target {PROD} of {where}, which is not the local stack's own database.",
             hint="Build into schemas of your own: export GOLDSMITH_TARGET=dev. If production is meant: "
             "export GOLDSMITH_ALLOW_PROD=yes",
         )
     if spec.ingest:
         raise ConfigurationError(
-            f"{spec.name} would load files into {', '.join(one.source for one in spec.ingest)} of the connection "
-            f"{spec.connection}, which is not the local stack's own database; all targets read these tables.",
+            f"{spec.name} would load files into {', '.join(one.source for one in spec.ingest)} of {where}, which is "
+            "not the local stack's own database; all targets read these tables.",
             hint="Leave that out: an environment with `ingest: []` in the spec, and GOLDSMITH_ENVIRONMENT. If it is "
             "meant: export GOLDSMITH_ALLOW_PROD=yes",
         )

@@ -17,6 +17,7 @@ from tests.integration.lake import LAKES, Lake
 from tests.integration.shared_lab import Lab
 from tests.integration.shared_project import (
     ALERTED,
+    BY_FILE,
     CONTROL,
     DUCKS,
     GATED,
@@ -34,6 +35,7 @@ from tests.integration.shared_project import (
     make_steered_project,
     spec_of,
     write_dag,
+    write_profile,
 )
 from tests.unit.alerts.receiver import Receiver
 
@@ -157,6 +159,8 @@ def _started(
     (root / "dags").mkdir()
     for name in pipelines:
         write_dag(root / "dags", name)
+        if name in BY_FILE:
+            write_profile(root, name)
     _ask_dbt([Pipeline.parse(spec_of(name)) for name in (*pipelines, *refused)], here)
     stack = Stack(root=root)
     try:

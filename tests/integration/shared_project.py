@@ -21,12 +21,24 @@ WIDE = 100
 # What breaks here is a division by zero, which by itself is not worth a retry.
 _RETRIES = {"models": 1, "delay": "5s", "errors": "any"}
 _TWO_LAYERS = {"bronze": "path:models/bronze/", "silver": "path:models/silver/"}
+BY_FILE = ("strict", "tolerant", "alone")
+"""Pipelines that connect by a profiles.yml, in which `env_var` gives fields of an Airflow connection."""
+
+
+def _by_file(name: str) -> dict[str, object]:
+    return {
+        "file": f"{name}_profiles.yml",
+        "env": {"LAB_HOST": "warehouse.host", "LAB_USER": "warehouse.login"},
+    }
+
+
 PIPELINES: dict[str, dict[str, object]] = {
     "by_layer": {"gate": "layer"},
     "by_node": {"gate": "node"},
     "by_task_model": {"gate": "layer", "tasks": "model", "report": {"elementary": None}},
     "by_model_tests": {"gate": "node", "tasks": "model_tests"},
     "strict": {
+        "profile": _by_file("strict"),
         "gate": "node",
         "select": ["+rates", "+stg_orders"],
         "retries": {"models": 1, "build_delay": "2s"},
@@ -58,8 +70,9 @@ _ASKS: dict[str, object] = {
     "gates": {"bronze": {"on_block": "ask", "ask_timeout": "10m"}},
 }
 GATED: dict[str, dict[str, object]] = {
-    "tolerant": {"freshness": "skip", "gates": _LIMITS},
+    "tolerant": {"freshness": "skip", "gates": _LIMITS, "profile": _by_file("tolerant")},
     "alone": {
+        "profile": _by_file("alone"),
         "engine": "isolated",
         "select": ["+coded", "+rates", "+greeted"],
         "layers": _TWO_LAYERS,
@@ -418,6 +431,13 @@ def spec_of(name: str) -> dict[str, object]:
             **DUCKS,
         }.get(name, {"gate": "node", "select": "+priced"}),
     }
+
+
+def write_profile(root: Path, name: str) -> None:
+    """Write the profiles.yml of a pipeline that connects by one."""
+    connection = "type: postgres, host: \"{{ env_var('LAB_HOST') }}\", user: \"{{ env_var('LAB_USER') }}\""
+    server = f"{connection}, password: '', port: 5432, dbname: warehouse, schema: {name}, threads: 4"
+    (root / f"{name}_profiles.yml").write_text(f"lab:\n  outputs:\n    prod: {{{server}}}\n")
 
 
 def write_dag(dags: Path, name: str, before: str = "") -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from goldsmith.check.finding import FAIL, OK, WARN, Finding
 from goldsmith.check.pipeline import Planned
 from goldsmith.dag.faults import fault_in
+from goldsmith.profile_file import connection_of
 from goldsmith.settings import Settings
 from goldsmith.stack.environment import API_ACCESS, api_connection
 from goldsmith.stack.stack import local_stack
@@ -80,6 +81,14 @@ class AirflowAnswers:
 
     def _connection(self, one: Planned) -> Finding:
         subject, connection = f"{one.spec.name}: connection", one.spec.connection
+        if file := one.spec.profile.file:
+            said = self.one["connections"][self.tests[one.spec.name]]
+            status, text = (
+                (FAIL, f"dbt cannot connect with {file}: {said}")
+                if said
+                else (OK, f"dbt connects with {file}")
+            )
+            return Finding(subject=subject, status=status, text=text, hint="dbt debug" if said else "")
         if said := self.one["connections"][self.tests[one.spec.name]]:
             text = f"dbt cannot connect with the Airflow connection {connection!r}: {said}"
             hint = f"goldsmith up --warehouse, or define it: airflow connections add {connection} ..."
@@ -174,14 +183,15 @@ def _test_of(one: Planned, here: Settings, asked: dict[str, dict[str, Any]]) -> 
     """Name of the test of a pipeline's connection; those that would test the same share one."""
     profile = one.spec.profile.for_dbt()
     tested = {key: value for key, value in profile.items() if key not in ("schema", "threads")}
-    name = json.dumps([one.spec.connection, tested], sort_keys=True)
+    connection = connection_of(one.spec, here, one.project.profile)
+    name = json.dumps([connection, tested], sort_keys=True)
     asked.setdefault(
         name,
         {
             "project_dir": str(one.project.path),
             "profile": one.project.profile,
             "target": one.spec.target or here.target,
-            "connection": one.spec.connection,
+            "connection": connection,
             "profile_args": profile,
             "variables": one.spec.vars,
         },

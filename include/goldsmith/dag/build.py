@@ -36,6 +36,7 @@ from goldsmith.plan.groups import unit_group_id
 from goldsmith.plan.model import Plan, PlannedBuild, PlannedNode
 from goldsmith.plan.priority import priorities
 from goldsmith.plan.stages import ALL
+from goldsmith.profile_file import connection_of
 from goldsmith.report.pace import measured_seconds
 from goldsmith.report.store import ReportStore
 from goldsmith.results.objects import is_object_storage
@@ -119,7 +120,7 @@ def _ingest(spec: Pipeline, site: Site) -> None:
 
         ingest_group(
             spec.ingest,
-            connection=spec.connection,
+            connection=site.target.connection,
             task_timeout=spec.task_timeout,
             run_timeout=spec.run_timeout,
             target=site.target.target,
@@ -133,7 +134,7 @@ def _engine(spec: Pipeline, project: DbtProject, here: Settings, load_plan: Call
         project_dir=project.path,
         profile_name=project.profile,
         target=spec.target or here.target,
-        connection=spec.connection,
+        connection=connection_of(spec, here, project.profile),
         profile_args=_profile_args(spec, here),
         variables=spec.vars,
         parsed_dir=project.manifest_path.parent,
@@ -162,6 +163,8 @@ def _engine(spec: Pipeline, project: DbtProject, here: Settings, load_plan: Call
 def _profile_args(spec: Pipeline, here: Settings) -> dict[str, str | int | bool]:
     """On a developer's machine another database gets a schema of the developer's, unless the spec names one."""
     is_named = "schema_" in spec.profile.model_fields_set
+    if spec.profile.file is not None:
+        return {}
     is_own = here.is_foreign(spec.connection) and (spec.target or here.target) != PROD and not is_named
     return spec.profile.for_dbt() | ({"schema": developer_schema()} if is_own else {})
 

@@ -37,7 +37,8 @@ def pipeline_docs(plan: Plan, spec: Pipeline) -> str:
     if plan.exposures:
         parts.append("**Who uses it**\n\n" + "\n".join(f"- {line}" for line in plan.exposures))
     parts.append(
-        f"dbt project `{plan.project_name}`, dbt {plan.dbt_version}, connection `{spec.connection}`."
+        f"dbt project `{plan.project_name}`, dbt {plan.dbt_version}, "
+        + (f"profile in `{spec.profile.file}`." if spec.profile.file else f"connection `{spec.connection}`.")
     )
     return "\n\n".join(part for part in parts if part)
 

@@ -42,9 +42,9 @@ class ConnectionTest:
 
     def start(self) -> None:
         """Make the profile and start dbt."""
-        from goldsmith.dbt.profile import ConnectionProfile
+        from goldsmith.dbt.profile import profile_config
 
-        config = ConnectionProfile(
+        config = profile_config(
             profile_name=self.profile,
             target_name=self.target,
             conn_id=self.connection,

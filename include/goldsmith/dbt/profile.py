@@ -1,4 +1,4 @@
-"""dbt's profile from an Airflow connection.
+"""dbt's profile from an Airflow connection, or from a profiles.yml that the pipeline names.
 
 Cosmos has a mapping for every kind of connection; it writes a profiles.yml that names environment variables
 in place of secrets, and hands the secrets to dbt as those variables. The connection is read when a task runs,
@@ -8,11 +8,13 @@ never while a DAG file is parsed.
 from __future__ import annotations
 
 import contextlib
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
 from airflow.sdk import BaseHook
 from cosmos.config import ProfileConfig
 from cosmos.profiles import (
@@ -22,6 +24,7 @@ from cosmos.profiles import (
 )
 
 from goldsmith.errors import ConfigurationError
+from goldsmith.profile_file import ProfileFile
 
 
 class PostgresWithoutPassword(PostgresUserPasswordProfileMapping):
@@ -89,3 +92,58 @@ class ConnectionProfile(ProfileConfig):
         self.profile_mapping = profile_mapping(self.conn_id, self.profile_args)
         with super().ensure_profile(desired_profile_path, use_mock_values) as profile:
             yield profile
+
+
+@dataclass
+class FileProfile(ProfileConfig):
+    """A profile that a profiles.yml holds; its secrets are variables that the environment or Airflow gives."""
+
+    source: ProfileFile = field(default_factory=lambda: ProfileFile(file="", profile="", target=""))
+    profile_args: dict[str, Any] = field(default_factory=dict)
+    """Keys of the output that differ from the file's."""
+
+    def __post_init__(self) -> None:
+        """Skip Cosmos's check: the file is read when a task runs."""
+        self.profiles_yml_filepath = self.source.file
+
+    @contextlib.contextmanager
+    def ensure_profile(
+        self,
+        desired_profile_path: Path | None = None,  # noqa: ARG002 - the signature is Cosmos's
+        use_mock_values: bool = False,  # noqa: ARG002, FBT001, FBT002
+    ) -> Iterator[tuple[Path, dict[str, str]]]:
+        """Give the path of a profiles.yml with this output alone, as it is written, and the variables it needs.
+
+        Raises:
+            ConfigurationError: The file cannot be read, or a connection lacks a field.
+        """
+        self.source.output()  # says which variable is not set, before dbt starts
+        written = self.source.written()
+        tagged = _UNNAMED_SESSION if written["type"] == "postgres" else {}
+        output = {**tagged, **written, **self.profile_args}
+        whole = {self.profile_name: {"target": self.target_name, "outputs": {self.target_name: output}}}
+        with tempfile.TemporaryDirectory(prefix="goldsmith-") as folder:
+            path = Path(folder) / "profiles.yml"
+            path.touch(mode=0o600)
+            path.write_text(yaml.safe_dump(whole, sort_keys=False), encoding="utf-8")
+            yield path, self.source.variables()
+
+
+def profile_config(
+    *, profile_name: str, target_name: str, conn_id: str, profile_args: dict[str, Any]
+) -> ConnectionProfile | FileProfile:
+    """dbt's profile from a connection, be it Airflow's or that of a file.
+
+    Args:
+        profile_name: Name of the profile.
+        target_name: dbt target.
+        conn_id: The connection.
+        profile_args: What the profile holds beside it, or in place of what the file says.
+    """
+    if source := ProfileFile.of(conn_id):
+        return FileProfile(
+            profile_name=profile_name, target_name=target_name, source=source, profile_args=profile_args
+        )
+    return ConnectionProfile(
+        profile_name=profile_name, target_name=target_name, conn_id=conn_id, profile_args=profile_args
+    )

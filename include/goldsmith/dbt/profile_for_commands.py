@@ -75,10 +75,10 @@ def main() -> None:
     """Write profiles.yml, without secrets, into a folder, and print the variables that hold them, as one JSON line."""
     asked = json.load(sys.stdin)
     with contextlib.redirect_stdout(sys.stderr):  # Airflow and Cosmos log to stdout while they are imported
-        from goldsmith.dbt.profile import ConnectionProfile
+        from goldsmith.dbt.profile import profile_config
 
         try:
-            with ConnectionProfile(**asked).ensure_profile() as (path, secrets):
+            with profile_config(**asked).ensure_profile() as (path, secrets):
                 shutil.copyfile(path, Path(sys.argv[1]) / _FILE)
         except Exception as error:  # noqa: BLE001 - Airflow has many ways to say that a connection is not defined
             sys.exit(str(error).strip() or type(error).__name__)

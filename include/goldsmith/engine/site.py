@@ -55,7 +55,7 @@ class Site:
     @property
     def schema(self) -> str:
         """dbt's target schema, where what is not a model of the project stands."""
-        return str(self.target.profile_args.get("schema", ""))
+        return self.target.schema
 
     @property
     def can_tolerate(self) -> bool:

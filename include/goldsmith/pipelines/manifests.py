@@ -15,6 +15,7 @@ from goldsmith.errors import EnvironmentProblem, GoldsmithError, ProjectError
 from goldsmith.pipeline import project_of
 from goldsmith.pipelines.find import find_pipelines
 from goldsmith.pipelines.refresh import is_fresh, make_pipeline_manifest, project_to_make
+from goldsmith.profile_file import connection_of
 from goldsmith.settings import Settings
 from goldsmith.spec.pipeline import Pipeline
 from goldsmith.stack.stack import local_stack
@@ -39,8 +40,9 @@ def dbt_profile(
     """
     target = spec.target or here.target
     env = dbt_environment(project.path)
-    lacking = lacks(project, target=target, env=env)
-    if not lacking:
+    connection = connection_of(spec, here, project.profile)
+    lacking = "" if spec.profile.file else lacks(project, target=target, env=env)
+    if not lacking and not spec.profile.file:
         yield DbtProfile(env=env)
         return
     with ExitStack() as stack:
@@ -49,17 +51,20 @@ def dbt_profile(
                 profile_from_connection(
                     profile=project.profile,
                     target=target,
-                    connection=spec.connection,
+                    connection=connection,
                     profile_args=spec.profile.for_dbt(),
                     env=dbt_environment(project.path, local_stack(here).env()),
                 )
             )
         except ProjectError as error:
+            if spec.profile.file:
+                raise
             raise _no_profile(spec, project, here, lacking, error) from error
-        report(
-            f"{lacking[0].upper()}{lacking[1:]}: dbt parses with a profile made from the Airflow connection "
-            f"{spec.connection}"
-        )
+        if lacking:
+            report(
+                f"{lacking[0].upper()}{lacking[1:]}: dbt parses with a profile made from the Airflow connection "
+                f"{spec.connection}"
+            )
         yield made
 
 

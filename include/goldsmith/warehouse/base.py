@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 
 from goldsmith.errors import ConfigurationError
 from goldsmith.gate_rules.base import Measured
+from goldsmith.profile_file import named
 from goldsmith.results.record import FailingRows
 
 TABLE, VIEW, MATERIALIZED_VIEW = "table", "view", "materialized_view"
@@ -271,6 +272,6 @@ class Warehouse:
 
     def _cannot(self, what: Capability) -> ConfigurationError:
         return ConfigurationError(
-            f"Goldsmith cannot {what.text} in {self.kind} (Airflow connection {self.conn_id!r}).",
+            f"Goldsmith cannot {what.text} in {self.kind} ({named(self.conn_id)}).",
             hint="See what it can do in which warehouse: docs/warehouses.md",
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 
+from goldsmith.profile_file import airflow_connection
 from goldsmith.warehouse.base import Capability, Warehouse
 from goldsmith.warehouse.databricks import DatabricksWarehouse
 from goldsmith.warehouse.other import Ask, OtherWarehouse
@@ -19,9 +20,7 @@ def kind_of(conn_id: str) -> str:
     Returns:
         The connection's type, or `redshift` if a connection of type postgres says so.
     """
-    from airflow.sdk import BaseHook
-
-    connection = BaseHook.get_connection(conn_id)
+    connection = airflow_connection(conn_id)
     extra = connection.extra_dejson
     if extra.get("redshift") or extra.get("redshift-serverless"):
         return "redshift"

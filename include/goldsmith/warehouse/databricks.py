@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar
 
 from goldsmith.errors import EnvironmentProblem, NoSuchTable
+from goldsmith.profile_file import named
 from goldsmith.warehouse.base import MATERIALIZED_VIEW, TABLE, VIEW, Value
 from goldsmith.warehouse.names import parts_of, relation_of
 from goldsmith.warehouse.sql import SqlWarehouse
@@ -63,9 +64,7 @@ class DatabricksWarehouse(SqlWarehouse):
         except Exception as error:
             if "_NOT_FOUND" in str(error):  # TABLE_OR_VIEW_NOT_FOUND, SCHEMA_NOT_FOUND
                 raise NoSuchTable(str(error)) from error
-            raise EnvironmentProblem(
-                f"The warehouse of the Airflow connection {self.conn_id!r} failed: {error}"
-            ) from error
+            raise EnvironmentProblem(f"The warehouse ({named(self.conn_id)}) failed: {error}") from error
         return [tuple(row) for row in rows or ()]
 
     def _hook(self, **arguments: Any) -> Any:
@@ -75,7 +74,7 @@ class DatabricksWarehouse(SqlWarehouse):
             )
         except ImportError as error:
             raise EnvironmentProblem(
-                f"The warehouse of the Airflow connection {self.conn_id!r} cannot be asked: there is no hook for it.",
+                f"The warehouse ({named(self.conn_id)}) cannot be asked: there is no hook for it.",
                 hint="pip install apache-airflow-providers-databricks",
             ) from error
         return DatabricksSqlHook(databricks_conn_id=self.conn_id, **arguments)

@@ -25,11 +25,12 @@ from goldsmith.engine.dbt.retried import (
     variables_to_retry,
 )
 from goldsmith.plan.model import PlannedNode
+from goldsmith.profile_file import ProfileFile
 from goldsmith.results.microbatch import Microbatches
 from goldsmith.spec.run import RunOptions
 
 if TYPE_CHECKING:
-    from goldsmith.dbt.profile import ConnectionProfile
+    from goldsmith.dbt.profile import ConnectionProfile, FileProfile
 
 log = logging.getLogger(__name__)
 
@@ -80,16 +81,16 @@ class DbtTarget:
     parsed_dir: Path | None = None
     """Where what dbt parsed lies beside the manifest."""
 
-    def profile(self, *, name: str = "", schema: str = "") -> ConnectionProfile:
+    def profile(self, *, name: str = "", schema: str = "") -> ConnectionProfile | FileProfile:
         """dbt's profile, from the Airflow connection.
 
         Args:
             name: Of the profile, where it is not the project's.
             schema: dbt's target schema, where it is not the pipeline's.
         """
-        from goldsmith.dbt.profile import ConnectionProfile
+        from goldsmith.dbt.profile import profile_config
 
-        return ConnectionProfile(
+        return profile_config(
             profile_name=name or self.profile_name,
             target_name=self.target,
             conn_id=self.connection,
@@ -106,7 +107,15 @@ class DbtTarget:
     @property
     def writes_to(self) -> str:
         """Name of what only one run at a time may write: the target's schemas."""
-        return f"{self.profile_name}/{self.target}/{self.profile_args.get('schema', '')}"
+        return f"{self.profile_name}/{self.target}/{self.schema}"
+
+    @property
+    def schema(self) -> str:
+        """dbt's target schema, where what is not a model of the project stands."""
+        if file := ProfileFile.of(self.connection):
+            output = file.output()
+            return str(output.get("schema") or output.get("dataset") or "")
+        return str(self.profile_args.get("schema", ""))
 
 
 @dataclass(frozen=True, kw_only=True)

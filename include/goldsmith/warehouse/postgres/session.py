@@ -16,6 +16,7 @@ import psycopg
 from psycopg.rows import tuple_row
 
 from goldsmith.errors import EnvironmentProblem
+from goldsmith.profile_file import ProfileFile, airflow_connection, named
 
 Session = psycopg.Connection[tuple[Any, ...]]
 
@@ -73,7 +74,7 @@ def loader(conn_id: str) -> Callable[[], psycopg.Connection[tuple[object, ...]]]
     """
     from airflow.providers.postgres.hooks.postgres import PostgresHook
 
-    hook = PostgresHook(postgres_conn_id=conn_id)
+    hook = PostgresHook(connection=airflow_connection(conn_id))
 
     def connect() -> psycopg.Connection[tuple[object, ...]]:
         opened: Any = hook.get_conn()
@@ -86,9 +87,13 @@ def loader(conn_id: str) -> Callable[[], psycopg.Connection[tuple[object, ...]]]
     return connect
 
 
+def _how_to_see(conn_id: str) -> str:
+    return "dbt debug" if ProfileFile.of(conn_id) else f"airflow connections get {conn_id}"
+
+
 def _wrong_driver(conn_id: str, opened: object) -> EnvironmentProblem:
     return EnvironmentProblem(
-        f"Airflow connection {conn_id!r} opens with {type(opened).__module__}; psycopg 3 is needed.",
+        f"{named(conn_id)} opens with {type(opened).__module__}; psycopg 3 is needed.",
         hint="Install apache-airflow-providers-postgres 7.1 or later with SQLAlchemy 2.",
     )
 
@@ -96,15 +101,15 @@ def _wrong_driver(conn_id: str, opened: object) -> EnvironmentProblem:
 def unreachable(conn_id: str, error: psycopg.Error) -> EnvironmentProblem:
     """What to raise where the warehouse fails."""
     return EnvironmentProblem(
-        f"The warehouse of the Airflow connection {conn_id!r} failed: {str(error).strip()}",
-        hint=f"Does the server run, and does it accept this login? airflow connections get {conn_id}",
+        f"The warehouse ({named(conn_id)}) failed: {str(error).strip()}",
+        hint=f"Does the server run, and does it accept this login? {_how_to_see(conn_id)}",
     )
 
 
 def _open_by_hook(conn_id: str, name: str) -> Session:
     from airflow.providers.postgres.hooks.postgres import PostgresHook
 
-    connection = copy(_airflow_connection(conn_id))
+    connection = copy(airflow_connection(conn_id))
     extra = {**_PATIENCE, **connection.extra_dejson, "application_name": name}
     extra.pop("cursor", None)  # rows as a user's own tasks want them; ours are tuples
     connection.extra = json.dumps(extra)
@@ -115,9 +120,3 @@ def _open_by_hook(conn_id: str, name: str) -> Session:
     if not extra.get("iam"):  # that login is good for minutes: the hook asks for the next
         _parameters[conn_id] = {**opened.info.get_parameters(), "password": opened.info.password or None}
     return opened
-
-
-def _airflow_connection(conn_id: str) -> Any:
-    from airflow.sdk import BaseHook
-
-    return BaseHook.get_connection(conn_id)

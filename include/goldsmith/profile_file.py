@@ -1,0 +1,215 @@
+"""An output of a profiles.yml as the connection to the warehouse, for dbt and for everything that Goldsmith asks.
+
+Such a connection has an id, as Airflow's have, so that it can stand wherever one of those stands. The id holds names
+only: what `env_var` gives is read when a task runs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from goldsmith.errors import ConfigurationError
+from goldsmith.settings import Settings
+from goldsmith.spec.pipeline import Pipeline
+
+_MARK = "profiles.yml "
+_FIELDS = ("host", "login", "password", "port", "schema")
+# dbt's names in the output of a PostgreSQL to libpq's, beside those of the server.
+_LIBPQ = ("sslmode", "sslcert", "sslkey", "sslrootcert", "connect_timeout", "keepalives_idle")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProfileFile:
+    """One output of one profile.
+
+    Args:
+        file: The profiles.yml.
+        profile: Name of the profile.
+        target: Name of the output.
+        env: Environment variable to `connection.field`: what `env_var` gives of it comes from an Airflow connection. A
+            field is host, login, password, port, schema or a key of the connection's extra.
+    """
+
+    file: str
+    profile: str
+    target: str
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def conn_id(self) -> str:
+        """The id by which it is known where an Airflow connection could be too."""
+        return _MARK + json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def of(cls, conn_id: str) -> ProfileFile | None:
+        """The file behind an id; none if it is that of an Airflow connection."""
+        if not conn_id.startswith(_MARK):
+            return None
+        return cls(**json.loads(conn_id.removeprefix(_MARK)))
+
+    def __str__(self) -> str:
+        return f"profile {self.profile}, target {self.target} in {self.file}"
+
+    def variables(self) -> dict[str, str]:
+        """The environment variables that Airflow connections give; secrets among them.
+
+        Raises:
+            ConfigurationError: A connection has no such field.
+        """
+        return {name: _field_of(where) for name, where in self.env.items()}
+
+    def written(self) -> dict[str, Any]:
+        """The output as it is written, with its `env_var`.
+
+        Raises:
+            ConfigurationError: There is no such file, profile or target, or it is not YAML.
+        """
+        profiles = self._read()
+        profile = profiles.get(self.profile)
+        if not isinstance(profile, dict) or not isinstance(profile.get("outputs"), dict):
+            names = ", ".join(name for name in profiles if name != "config") or "none"
+            raise ConfigurationError(
+                f"{self.file} has no profile {self.profile!r} with outputs (profiles: {names}).",
+                hint=f"Write it there, or name another: profile: {self.profile} in dbt_project.yml",
+            )
+        output = profile["outputs"].get(self.target)
+        if not isinstance(output, dict) or not isinstance(output.get("type"), str):
+            raise ConfigurationError(
+                f"The profile {self.profile!r} in {self.file} has no target {self.target!r} with a `type` "
+                f"(targets: {', '.join(map(str, profile['outputs']))}).",
+                hint="Write it there, or another one into the pipeline spec: target: ...",
+            )
+        return output
+
+    def output(self) -> dict[str, Any]:
+        """The output as dbt has it, with its secrets.
+
+        Raises:
+            ConfigurationError: It cannot be read, or a variable is not set.
+        """
+        given = {**os.environ, **self.variables()}
+        return {key: self._rendered(key, value, given) for key, value in self.written().items()}
+
+    def connection(self) -> Any:
+        """The output as an Airflow connection, which no database holds.
+
+        Raises:
+            ConfigurationError: It cannot be read, or a variable is not set.
+        """
+        from airflow.sdk import Connection
+
+        found = self.output()
+        extra = {key: str(found[key]) for key in _LIBPQ if found.get(key) not in (None, "")}
+        if path := found.get("search_path"):
+            extra["options"] = f"-c search_path={path}"
+        if found["type"] == "databricks":
+            extra = {key: str(found[key]) for key in ("http_path", "catalog") if found.get(key)}
+        return Connection(
+            conn_id=self.conn_id,
+            conn_type=str(found["type"]),
+            host=_text(found, "host", "path", "account", "server"),
+            login=_text(found, "user", "username"),
+            password=_text(found, "password", "pass", "token"),
+            port=int(found["port"]) if found.get("port") else None,
+            schema=_text(found, "dbname", "database", "catalog"),
+            extra=json.dumps(extra),
+        )
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            found = yaml.safe_load(Path(self.file).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise ConfigurationError(
+                f"{self.file} cannot be read: {error}",
+                hint="The pipeline spec names it: profile: {file: ...}, from the repository's root.",
+            ) from error
+        return found if isinstance(found, dict) else {}
+
+    def _rendered(self, key: str, value: Any, given: Mapping[str, str]) -> Any:
+        if not isinstance(value, str) or "{" not in value:
+            return value
+        from jinja2 import Environment, TemplateError
+
+        def env_var(name: str, default: str | None = None) -> str:
+            if name in given:
+                return given[name]
+            if default is not None:
+                return default
+            raise ConfigurationError(
+                f"{key} in the {self} needs the environment variable {name}, which is not set.",
+                hint=f"export {name}=..., or take it from an Airflow connection: "
+                f"profile: {{env: {{{name}: connection.password}}}}",
+            )
+
+        # autoescape is for web pages; the filters say only what type YAML should have had.
+        rendering = Environment(autoescape=False)  # noqa: S701
+        rendering.filters |= dict.fromkeys(
+            ("as_text", "as_number", "as_bool", "as_native"), lambda text: text
+        )
+        try:
+            return rendering.from_string(value).render(env_var=env_var, var=env_var)
+        except TemplateError as error:
+            raise ConfigurationError(
+                f"{key} in the {self} cannot be rendered: {error}", hint="dbt debug says what it is for dbt."
+            ) from error
+
+
+def connection_of(spec: Pipeline, here: Settings, profile: str) -> str:
+    """The id of a pipeline's connection to the warehouse: Airflow's, or that of an output of a profiles.yml.
+
+    Args:
+        spec: The pipeline.
+        here: Settings of this process.
+        profile: Name of the dbt project's profile.
+    """
+    if spec.profile.file is None:
+        return spec.connection
+    file, target = str(here.root / spec.profile.file), spec.target or here.target
+    return ProfileFile(file=file, profile=profile, target=target, env=spec.profile.env).conn_id
+
+
+def airflow_connection(conn_id: str) -> Any:
+    """The Airflow connection of an id, be it Airflow's own or that of a file.
+
+    Raises:
+        ConfigurationError: The file cannot be read, or a variable is not set.
+    """
+    from airflow.sdk import BaseHook
+
+    file = ProfileFile.of(conn_id)
+    return file.connection() if file else BaseHook.get_connection(conn_id)
+
+
+def named(conn_id: str) -> str:
+    """A connection as messages name it.
+
+    Example:
+        >>> named("warehouse")
+        "Airflow connection 'warehouse'"
+    """
+    return str(ProfileFile.of(conn_id) or f"Airflow connection {conn_id!r}")
+
+
+def _text(found: Mapping[str, Any], *names: str) -> str | None:
+    return next((str(found[name]) for name in names if found.get(name) not in (None, "")), None)
+
+
+def _field_of(where: str) -> str:
+    from airflow.sdk import BaseHook
+
+    conn_id, _, name = where.partition(".")
+    connection = BaseHook.get_connection(conn_id)
+    value = getattr(connection, name) if name in _FIELDS else connection.extra_dejson.get(name)
+    if value in (None, ""):
+        raise ConfigurationError(
+            f"The Airflow connection {conn_id!r} has no {name or 'field'}, which the pipeline's profile takes from it.",
+            hint=f"Write one of {', '.join(_FIELDS)}, or a key of its extra: airflow connections get {conn_id}",
+        )
+    return str(value)
