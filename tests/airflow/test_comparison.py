@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from types import SimpleNamespace
-from typing import Any, cast
+from pathlib import Path
+from typing import Any
 
 import pytest
+from tests.builders import plan_of
+from tests.sites import site_of
 
 from goldsmith.engine.access import PAUSES
 from goldsmith.engine.comparison import compare_again
-from goldsmith.engine.site import Site
 from goldsmith.errors import ApiRefused, EnvironmentProblem
 
 
@@ -31,16 +32,15 @@ class Api:
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> Any:
+def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """Let a task of a build that was compared begin; returns the comparisons that are cleared."""
     monkeypatch.setattr("goldsmith.engine.comparison.time.sleep", lambda _: None)
 
     def begin(*fails: Exception, state: str | None = "success") -> list[str]:
         api = Api(list(fails))
         monkeypatch.setattr("goldsmith.engine.comparison.airflow_api", lambda: nullcontext(api))
-        target = SimpleNamespace(dag_id="shop")
-        site = SimpleNamespace(target=target, states=lambda _, ids: dict.fromkeys(ids, state))
-        compare_again(cast("Site", site), "r1", "gold.build")
+        site = site_of(plan_of(()), tmp_path, given={"gold.reconcile": state})
+        compare_again(site, "r1", "gold.build")
         return api.cleared
 
     return begin

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import SimpleNamespace
-from typing import Any, cast
+from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.airflow.joint_tasks import GRAPH, LATER, NODES, ORDERS
 from tests.builders import planned_build, planned_gate
+from tests.sites import site_of
 
 from goldsmith.engine.build_state import BuildState
 from goldsmith.engine.shared.early_gate import EarlyVerdict, early_verdict
 from goldsmith.engine.shared.marks import Marker
-from goldsmith.engine.site import Site
 from goldsmith.plan.graph import PlanGraph
 from goldsmith.spec.gate import Gate
 
@@ -38,12 +38,12 @@ def judged(
     )
     graph = PlanGraph(replace(GRAPH.plan, nodes=nodes, gates=(gate,), builds=(build,)))
     gates = {"silver": Gate.model_validate(limits)} if limits else {}
-    site = SimpleNamespace(graph=graph, gates=gates, freshness="block")
+    site = site_of(graph.plan, Path("nowhere"), gates=gates)
     marker = Marker(graph, "run")
     marker.times = dict.fromkeys((ORDERS, LATER), (ENDED, ENDED))
     state = BuildState(build_id="b", max_tries=0, statuses=statuses)
     found = NO_STATES if states is None else states
-    return early_verdict(cast("Site", site), "build", states=found, state=state, marker=marker)
+    return early_verdict(site, "build", states=found, state=state, marker=marker)
 
 
 def test_a_layer_that_is_all_good_passes() -> None:

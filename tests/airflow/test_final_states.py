@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,14 +17,14 @@ import pytest
 from airflow.sdk import TaskInstanceState
 from airflow.sdk.exceptions import AirflowFailException
 from tests.airflow.joint_tasks import GRAPH, node
-from tests.builders import dbt_target, planned_build, planned_gate
+from tests.builders import planned_build, planned_gate
+from tests.sites import StatedSite, site_of
 from tests.unit.gates.conftest import _node
 
 from goldsmith.engine.build_state import XCOM_KEY, BuildState
 from goldsmith.engine.gate.task import GateTask
 from goldsmith.engine.shared.agreement import compare_early
 from goldsmith.engine.shared.reconcile import ReconcileTask
-from goldsmith.engine.site import Site
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.gate_rules.base import VERDICT_BLOCK, VERDICT_PASS
 from goldsmith.gates.verdict import Case, judge
@@ -83,17 +82,6 @@ VERDICTS = {state: VERDICT_PASS if state in ("success", "skipped") else VERDICT_
 """State of a node's task to the verdict of a gate without limits."""
 
 
-@dataclass
-class StatedSite(Site):
-    """A site of whose run the states are given; without a run, nobody can be asked for them."""
-
-    given: dict[str, str | None] = field(default_factory=dict)
-
-    def states(self, _: str, __: list[str] | None = None) -> dict[str, str | None]:
-        """The states."""
-        return self.given
-
-
 def plan() -> Plan:
     """One model with its build, and a gate with limits."""
     gate = planned_gate("silver", [NODE], task_id=GATE, limits=("no failed tests",))
@@ -122,17 +110,9 @@ class Instance:
 @pytest.fixture
 def ran(tmp_path: Path, result: Callable[..., NodeResult]) -> Callable[..., tuple[StatedSite, BuildState]]:
     """A run with the given states, and what its build knows."""
-    target = dbt_target(tmp_path)
 
     def make(states: Mapping[str, str | None], *, status: str = GOOD) -> tuple[StatedSite, BuildState]:
-        site = StatedSite(
-            load_plan=plan,
-            target=target,
-            results_path=str(tmp_path / "results"),
-            failing_rows=0,
-            run_timeout=timedelta(hours=1),
-            given=dict(states),
-        )
+        site = site_of(plan(), tmp_path, given=dict(states))
         if status:
             kept = result(unique_id="orders", task_id=NODE, kind="model", status=status, relation="")
             site.results.keep("r1", [kept], is_first=True)
