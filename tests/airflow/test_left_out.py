@@ -2,111 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import json
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 from tests.builders import plan_of, planned_build, planned_node
+from tests.said_dbt import FORKS, SaidDbt, event, lake_target, listed, said_dbt
+from tests.sites import StatedSite, site_of
 
-from goldsmith.dbt.listing import Listing
 from goldsmith.engine.shared import left_out
 from goldsmith.engine.shared.left_out import choose, left_by_first
-from goldsmith.engine.site import Site
 from goldsmith.errors import EnvironmentProblem
-from goldsmith.plan.graph import PlanGraph
 from goldsmith.results.record import NodeResult
 from goldsmith.spec.run import RunOptions
+
+pytestmark = FORKS
 
 ORDERS = planned_node("model.shop.orders", layer="bronze", build="bronze.build")
 CHECK = planned_node("test.shop.check", layer="bronze", build="bronze.build", task_id="bronze.orders")
 REPORT = planned_node("model.shop.report", layer="silver", build="silver.build")
 BUILDS = (planned_build("bronze"), planned_build("silver"))
-GRAPH = PlanGraph(plan_of((ORDERS, CHECK, REPORT), builds=BUILDS, layers=("bronze", "silver")))
+PLAN = plan_of((ORDERS, CHECK, REPORT), builds=BUILDS, layers=("bronze", "silver"))
+EARLIER = ("running", "dry", "r7", "r6")
+"""The runs before the run r9, the latest first."""
 
 
 @dataclass
-class Lab:
-    """A site whose dbt answers as the test says, and what is done in Airflow."""
+class Skips:
+    """Airflow's way to skip tasks."""
 
-    listed: tuple[str, ...] = ()
-    unmatched: tuple[str, ...] = ()
-    errors: tuple[str, ...] = ()
-    code: int = 0
-    earlier: dict[str, dict[str, NodeResult]] = field(default_factory=dict)
-    """Run id to its details, the latest run first."""
-    commands: list[list[str]] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
-    written: dict[str, str] = field(default_factory=dict)
-    graph: PlanGraph = GRAPH
-    compared_with: Path | None = None
-    target: Any = field(default_factory=lambda: SimpleNamespace(dag_id="shop", target="prod"))
+    is_open: bool = False
 
-    @property
-    def results(self) -> Lab:
-        """It keeps them itself."""
+    def connect(self) -> Any:
+        """Open it."""
+        self.is_open = True
         return self
 
-    def last(self, run_id: str, _: Any) -> dict[str, NodeResult]:
-        """Details of a run."""
-        return self.earlier[run_id]
+    def mark_as(self, state: str, dag_id: str, run_id: str, task_ids: Iterable[str]) -> tuple[str, ...]:
+        """Note what is skipped."""
+        assert (state, dag_id, run_id, self.is_open) == ("skipped", "shop", "r9", True)
+        self.skipped += task_ids
+        return tuple(task_ids)
 
-    def lasted(self) -> dict[str, float]:
-        """How long nodes took."""
-        return {}
-
-    def plain_command(self, command: Sequence[str]) -> list[str]:
-        """Of the workspace."""
-        return list(command)
-
-    def write_results(self, statuses: dict[str, str]) -> None:
-        """Of the workspace: what `result:` means."""
-        self.written |= statuses
-
-    @property
-    def site(self) -> Site:
-        """As the build knows it."""
-        return cast("Site", self)
-
-
-@pytest.fixture
-def lab(monkeypatch: pytest.MonkeyPatch) -> Lab:
-    """With dbt, the way to Airflow and the marks replaced."""
-    made = Lab()
-
-    @contextmanager
-    def workspace(*_: Any) -> Iterator[Lab]:
-        yield made
-
-    def list_nodes(_: Any, __: Any, command: list[str]) -> tuple[Listing, int]:
-        made.commands.append(command)
-        found = Listing(unique_ids=frozenset(made.listed), unmatched=made.unmatched, errors=made.errors)
-        return found, made.code
-
-    @contextmanager
-    def api() -> Iterator[Any]:
-        runs = [SimpleNamespace(run_id=one, is_finished=one != "running") for one in ("r9", *made.earlier)]
-        yield SimpleNamespace(runs=lambda *_, **__: runs)
-
-    class Marks:
-        """Takes marks."""
-
-        def __init__(self, *_: Any) -> None:
-            self.close = lambda: None
-
-        def skip(self, task_ids: list[str]) -> None:
-            """Note what is skipped."""
-            made.skipped += task_ids
-
-    monkeypatch.setattr(left_out, "dbt_workspace", workspace)
-    monkeypatch.setattr(left_out, "list_nodes", list_nodes)
-    monkeypatch.setattr(left_out, "airflow_api", api)
-    monkeypatch.setattr(left_out, "Marker", Marks)
-    return made
+    def close(self) -> None:
+        """Close it."""
+        self.is_open = False
 
 
 @dataclass
@@ -124,85 +71,116 @@ class Builds:
         return self.kept.get(f"{task_ids} {key}")
 
 
-def asked(builds: Builds | None = None) -> Any:
-    """The context of a build of the run r9."""
-    return {"run_id": "r9", "ti": builds or Builds()}
+@dataclass
+class Lab:
+    """A site whose dbt answers as the test says, and what is skipped."""
+
+    site: StatedSite
+    dbt: SaidDbt
+    skips: Skips = field(default_factory=Skips)
+    builds: Builds = field(default_factory=Builds)
+
+    def choose(self, task_id: str = "bronze.build", **given: Any) -> frozenset[str] | None:
+        """The tasks that a build finds chosen, in a run with these parameters."""
+        options = RunOptions.parse(given, target="prod")
+        return choose(self.site, self.context, options, task_id, connect=self.skips.connect)
+
+    @property
+    def context(self) -> Any:
+        """Of a build of the run r9."""
+        return {"run_id": "r9", "ti": self.builds}
 
 
-def options(**given: Any) -> RunOptions:
-    """The parameters of the run."""
-    return RunOptions.parse(given, target="prod")
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+    """A run after others."""
+    runs = [SimpleNamespace(run_id=one, is_finished=one != "running") for one in ("r9", *EARLIER)]
+    api = SimpleNamespace(runs=lambda *_, **__: runs)
+    monkeypatch.setattr(left_out, "airflow_api", lambda: nullcontext(api))
+    with lake_target(tmp_path) as target, said_dbt(tmp_path) as dbt:
+        yield Lab(site_of(PLAN, tmp_path, target=target), dbt)
 
 
 def test_a_run_of_everything_asks_nobody(lab: Lab) -> None:
     """And skips nothing."""
-    assert choose(lab.site, asked(), options(threads=2), "bronze.build") is None
-    assert (lab.commands, lab.skipped) == ([], [])
+    assert lab.choose(threads=2) is None
+    assert (lab.dbt.arguments, lab.skips.skipped) == ([], [])
 
 
 def test_the_first_build_asks_and_the_others_read_what_it_has_left(lab: Lab) -> None:
-    """A task with several nodes is chosen with any of them."""
-    lab.listed, builds = (CHECK.unique_id,), Builds()
-    chosen = choose(lab.site, asked(builds), options(select="check"), "bronze.build")
+    """A task with several nodes is chosen with any of them; dbt is asked once."""
+    lab.dbt.lines = (listed(CHECK.unique_id),)
+    chosen = lab.choose(select="check")
     assert chosen == frozenset({"bronze.orders"})
-    assert lab.skipped == ["silver.report"]
-    assert choose(lab.site, asked(builds), options(select="check"), "silver.build") == chosen
-    assert left_by_first(lab.site, asked(builds)) == chosen
-    assert len(lab.commands) == 1
-    assert "check" in lab.commands[0]
+    assert (lab.skips.skipped, lab.skips.is_open) == (["silver.report"], False)
+    ls = lab.dbt.arguments[lab.dbt.arguments.index("ls") :]
+    assert (ls[ls.index("--select") + 1], ls[ls.index("--indirect-selection") + 1]) == ("check", "eager")
+    lab.dbt.lines = (listed(REPORT.unique_id),)
+    assert lab.choose("silver.build", select="check") == chosen
+    assert left_by_first(lab.site, lab.context) == chosen
 
 
 def test_a_build_whose_first_one_has_said_nothing_asks_itself(lab: Lab) -> None:
     """It was cleared alone, say; it skips nothing then."""
-    lab.listed = (REPORT.unique_id,)
-    assert choose(lab.site, asked(), options(exclude="orders"), "silver.build") == frozenset(
-        {"silver.report"}
-    )
-    assert lab.skipped == []
+    lab.dbt.lines = (listed(REPORT.unique_id),)
+    assert lab.choose("silver.build", exclude="orders") == frozenset({"silver.report"})
+    assert lab.skips.skipped == []
 
 
 def test_a_dry_run_builds_nothing_and_says_what_it_would(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
     """Without a selection dbt need not be asked."""
     with caplog.at_level("INFO"):
-        assert choose(lab.site, asked(), options(dry_run=True), "bronze.build") == frozenset()
-    assert lab.commands == []
-    assert lab.skipped == ["bronze.orders", "silver.report"]
+        assert lab.choose(dry_run=True) == frozenset()
+    assert lab.dbt.arguments == []
+    assert lab.skips.skipped == ["bronze.orders", "silver.report"]
     assert "It would build:" in caplog.text
     assert "report" in caplog.text
 
 
 @pytest.mark.parametrize(
-    ("said", "error", "expected"),
+    ("lines", "code", "error", "expected"),
     [
-        ({"unmatched": ("ordrs",)}, AirflowFailException, "ordrs"),
-        ({"listed": ("model.other.x",)}, AirflowFailException, "leaves nothing of shop to build"),
-        ({"code": 2, "errors": ("Invalid selector",)}, AirflowFailException, "Invalid selector"),
-        ({"code": -9, "errors": ()}, EnvironmentProblem, "dbt could not say what the selection means"),
+        ([event("NoNodesForSelectionCriteria", spec_raw="ordrs")], 0, AirflowFailException, "ordrs"),
+        ([listed("model.other.x")], 0, AirflowFailException, "leaves nothing of shop to build"),
+        ([event("MainReport", level="error", msg="No such tag")], 2, AirflowFailException, "No such tag"),
+        ([], -9, EnvironmentProblem, "dbt could not say what the selection means"),
     ],
 )
 def test_what_means_nothing_ends_the_run_and_what_was_killed_may_be_tried_again(
-    lab: Lab, said: dict[str, Any], error: type[Exception], expected: str
+    lab: Lab, lines: list[str], code: int, error: type[Exception], expected: str
 ) -> None:
     """Before anything is skipped."""
-    for name, value in said.items():
-        setattr(lab, name, value)
+    lab.dbt.lines, lab.dbt.code = tuple(lines), code
     with pytest.raises(error, match=expected):
-        choose(lab.site, asked(), options(select="ordrs"), "bronze.build")
-    assert lab.skipped == []
+        lab.choose(select="ordrs")
+    assert lab.skips.skipped == []
 
 
 def test_result_means_the_last_run_that_has_ended_and_built_something(
     lab: Lab, result: Callable[..., NodeResult]
 ) -> None:
     """Not this one, nor one that goes on, nor a dry one; a stale source counts as an error."""
-    stale = result(unique_id=ORDERS.unique_id, status="runtime error")
-    lab.earlier = {"running": {"x": stale}, "dry": {}, "r7": {ORDERS.unique_id: stale}, "r6": {}}
-    lab.listed = (ORDERS.unique_id,)
-    choose(lab.site, asked(), options(select="result:error"), "bronze.build")
-    assert lab.written == {ORDERS.unique_id: "error"}
+    kept = {"unique_id": ORDERS.unique_id, "task_id": ORDERS.task_id}
+    for run, status in (("r9", "fail"), ("running", "skipped"), ("r7", "runtime error"), ("r6", "success")):
+        lab.site.results.keep(run, [result(**kept, status=status)], is_first=True)
+    lab.dbt.lines = (listed(ORDERS.unique_id),)
+    lab.choose(select="result:error")
+    [entry] = json.loads(lab.dbt.state("run_results.json"))["results"]
+    assert (entry["unique_id"], entry["status"]) == (ORDERS.unique_id, "error")
 
 
 def test_without_a_run_before_result_means_nothing(lab: Lab) -> None:
     """It says so."""
     with pytest.raises(AirflowFailException, match="there is none that has ended and built something"):
-        choose(lab.site, asked(), options(select="result:error"), "bronze.build")
+        lab.choose(select="result:error")
+
+
+def test_state_means_the_manifest_that_the_pipeline_names(lab: Lab, tmp_path: Path) -> None:
+    """Without one it means nothing."""
+    with pytest.raises(AirflowFailException, match="the pipeline names none"):
+        lab.choose(select="state:modified")
+    lab.site.compared_with = tmp_path / "production.json"
+    lab.site.compared_with.write_text("of production")
+    lab.dbt.lines = (listed(ORDERS.unique_id),)
+    assert lab.choose(select="state:modified") == frozenset({"bronze.orders"})
+    assert lab.dbt.state("manifest.json") == "of production"

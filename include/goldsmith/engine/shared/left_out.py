@@ -6,9 +6,10 @@ builds and the nodes' own tasks find in XCom what was chosen.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowFailException
@@ -26,7 +27,7 @@ from goldsmith.dbt.process import DbtProcess
 from goldsmith.engine.access import airflow_api
 from goldsmith.engine.dbt.workspace import Workspace
 from goldsmith.engine.packed import pack, unpack
-from goldsmith.engine.shared.marks import Marker
+from goldsmith.engine.shared.marks import Marker, MarksApi
 from goldsmith.engine.site import Site
 from goldsmith.engine.task_dbt import dbt_workspace
 from goldsmith.errors import EnvironmentProblem, SelectionError
@@ -52,7 +53,14 @@ def options_of(context: Context, site: Site) -> RunOptions:
     return run_options(context, target=site.target.target, window=site.window)
 
 
-def choose(site: Site, context: Context, options: RunOptions, task_id: str) -> frozenset[str] | None:
+def choose(
+    site: Site,
+    context: Context,
+    options: RunOptions,
+    task_id: str,
+    *,
+    connect: Callable[[], MarksApi] = airflow_api,
+) -> frozenset[str] | None:
     """The ids of the tasks that a run is about; None for all.
 
     The first build of a run asks dbt, skips the others' tasks and leaves word; the others read that.
@@ -62,6 +70,7 @@ def choose(site: Site, context: Context, options: RunOptions, task_id: str) -> f
         context: Of the build that asks.
         options: What was asked of the run.
         task_id: The build.
+        connect: Gives a client of Airflow's REST API, which skips the others' tasks.
 
     Raises:
         AirflowFailException: The selection means nothing.
@@ -85,7 +94,10 @@ def choose(site: Site, context: Context, options: RunOptions, task_id: str) -> f
         log.info("%s", ", ".join(sorted(chosen)))
     if task_id == first:
         context["ti"].xcom_push(key=CHOSEN_KEY, value=pack(sorted(chosen)))
-        _skip(site, context["run_id"], chosen)
+        marker = Marker(site.graph, context["run_id"], connect=connect)
+        with contextlib.closing(marker):
+            # All other nodes, of all layers; those that have a state keep it.
+            marker.skip([task for task in site.graph.tasks if task not in chosen])
     return chosen
 
 
@@ -161,15 +173,6 @@ def _results_before(site: Site, context: Context) -> dict[str, str]:
         "`result:` means the run before, and there is none that has ended and built something.",
         hint="Run without it first.",
     )
-
-
-def _skip(site: Site, run_id: str, chosen: frozenset[str]) -> None:
-    """Show the tasks of all other nodes, of all layers, as skipped; those that have a state keep it."""
-    marker = Marker(site.graph, run_id)
-    try:
-        marker.skip([task for task in site.graph.tasks if task not in chosen])
-    finally:
-        marker.close()
 
 
 def _shown(choices: Iterable[Choice]) -> str:
