@@ -35,9 +35,11 @@ class OpenWriter(OnlyWriter):
         assert context["run_id"]
         assert is_alone
         self.writing.append(task_id)
-        yield
-        self.writing.remove(task_id)
         self.wrote.append(task_id)
+        try:
+            yield
+        finally:
+            self.writing.remove(task_id)
 
     def end_sessions(self, run_id: str, task_id: str) -> None:
         """End what a task runs."""

@@ -12,6 +12,7 @@ from uuid import UUID
 from tests.builders import plan_of, planned_node
 
 from goldsmith.engine.build_state import XCOM_KEY, BuildState
+from goldsmith.errors import DbtStopped
 from goldsmith.plan.graph import PlanGraph
 from goldsmith.plan.model import PlannedNode
 from goldsmith.results.microbatch import Microbatches
@@ -91,7 +92,10 @@ class FakeDbt:
 
     def __init__(self, result: Result, said: dict[str, str]) -> None:
         self.failure, self.failures = "", list[str]()
-        self.has_failed_fast = False
+        self.warned: dict[str, None] = {}
+        self.has_failed_fast = self.is_stopped = False
+        self.stops_at = ""
+        """Unique id of a node; dbt ends when it comes to it."""
         self.result, self.said = result, said
         self.on_turn: Callable[[list[NodeResult]], None] = lambda _: None
         self.ran: list[tuple[str, list[str]]] = []
@@ -103,6 +107,8 @@ class FakeDbt:
         if chosen:
             self.ran.append((verb, [one.unique_id for one in chosen]))
         for second, one in enumerate(chosen):
+            if one.unique_id == self.stops_at:
+                raise DbtStopped("dbt was killed.")
             if one.unique_id in self.said:
                 times = {
                     "started": f"2026-11-20T13:00:{second:02}",
@@ -117,6 +123,10 @@ class FakeDbt:
             self.ran.append(("retry", [name for one in chosen for name in batches[one.unique_id].missing]))
         for one in chosen:
             self.on_turn([self.result(**of(one), status=self.said[one.unique_id])])
+
+    def stop(self) -> None:
+        """End it."""
+        self.is_stopped = True
 
 
 class FakeApi:

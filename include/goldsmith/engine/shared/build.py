@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from functools import partial
 from typing import Any, cast
@@ -14,6 +15,7 @@ from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowFailException
 from airflow.sdk.log import redact  # type: ignore[attr-defined]  # public, but re-exported silently
 
+from goldsmith.engine.access import airflow_api
 from goldsmith.engine.build_state import WARNINGS_KEY, XCOM_KEY, BuildState, StateStore
 from goldsmith.engine.comparison import compare_again, compare_later
 from goldsmith.engine.dbt.invocation import Invocations
@@ -24,7 +26,7 @@ from goldsmith.engine.shared.agreement import compare_early
 from goldsmith.engine.shared.batch import Batch
 from goldsmith.engine.shared.early_gate import early_verdict
 from goldsmith.engine.shared.left_out import choose, options_of
-from goldsmith.engine.shared.marks import Marker
+from goldsmith.engine.shared.marks import Marker, MarksApi
 from goldsmith.engine.site import Site
 from goldsmith.engine.task_dbt import dbt_for, name_what_is_missing
 from goldsmith.plan.graph import States
@@ -45,14 +47,25 @@ class BuildTask(BaseOperator):
 
     Args:
         site: Where it runs.
+        dbt: Makes dbt ready for a task.
+        connect: Gives a client of Airflow's REST API.
     """
 
     ui_color = "#c8d9f0"
     execution_timeout: timedelta | None
 
-    def __init__(self, *, site: Site, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        site: Site,
+        dbt: Callable[[Site, str, str, RunOptions], AbstractContextManager[Invocations]] = dbt_for,
+        connect: Callable[[], MarksApi] = airflow_api,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.site = site
+        self._dbt_for = dbt
+        self._connect = connect
         self._dbt: Invocations | None = None
         self._run_id = ""
 
@@ -89,8 +102,8 @@ class BuildTask(BaseOperator):
         kept = BuildState.load(store)
         state = self._state(kept, context["ti"].max_tries)
         options = options_of(context, self.site)
-        chosen = choose(self.site, context, options, self.task_id)
-        marker = Marker(self.site.graph, self._run_id)
+        chosen = choose(self.site, context, options, self.task_id, connect=self._connect)
+        marker = Marker(self.site.graph, self._run_id, connect=self._connect)
         with contextlib.closing(marker):
             with self.site.writer.held(context, self.task_id):
                 states = self.site.states(self._run_id)
@@ -99,7 +112,7 @@ class BuildTask(BaseOperator):
                 if not todo and (not state.statuses or (kept is not None and kept.failure)):
                     self._nothing_to_build(len(mine), kept, context, chosen)
                     return {}
-                with dbt_for(self.site, self._run_id, self.task_id, options) as self._dbt:
+                with self._dbt_for(self.site, self._run_id, self.task_id, options) as self._dbt:
                     self._batch(self._dbt, state, marker, store, is_first=kept is None).build(
                         todo, left_out=self._left_out(states)
                     )
