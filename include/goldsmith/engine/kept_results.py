@@ -50,8 +50,10 @@ class RunResults:
 
         Each task's details are read once.
         """
-        kept = self.all(run_id, dict.fromkeys(node.task_id for node in nodes))
-        return {one.unique_id: one for records in kept.values() for one in records}
+        wanted = {node.unique_id: node.task_id for node in nodes}
+        kept = self.all(run_id, dict.fromkeys(wanted.values()))
+        # A task may have other nodes too.
+        return {one.unique_id: one for records in kept.values() for one in records if one.unique_id in wanted}
 
     def last_with_batches(self, run_id: str, nodes: Iterable[PlannedNode]) -> dict[str, NodeResult]:
         """What dbt said last in a run of those nodes that may have batches: a file is read for each."""
