@@ -16,6 +16,7 @@ from tests.builders import dbt_target
 from goldsmith.engine.dbt.workspace import DbtTarget
 from goldsmith.engine.only_writer import OnlyWriter
 from goldsmith.engine.site import Site
+from goldsmith.errors import DbtStopped
 from goldsmith.plan.model import Plan
 
 
@@ -28,6 +29,7 @@ class OpenWriter(OnlyWriter):
         """Ids of the tasks that write now."""
         self.wrote: list[str] = []
         self.ended: list[tuple[str, str]] = []
+        self.is_lost = False
 
     @contextmanager
     def held(self, context: Context, task_id: str, *, is_alone: bool = True) -> Iterator[None]:
@@ -40,6 +42,11 @@ class OpenWriter(OnlyWriter):
             yield
         finally:
             self.writing.remove(task_id)
+
+    def check(self, *, is_last: bool = False) -> None:  # noqa: ARG002 - it is lost whenever it is asked
+        """Say so, if the right is lost."""
+        if self.is_lost:
+            raise DbtStopped("The warehouse has ended the session.")
 
     def end_sessions(self, run_id: str, task_id: str) -> None:
         """End what a task runs."""
