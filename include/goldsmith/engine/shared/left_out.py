@@ -94,10 +94,8 @@ def choose(
         log.info("%s", ", ".join(sorted(chosen)))
     if task_id == first:
         context["ti"].xcom_push(key=CHOSEN_KEY, value=pack(sorted(chosen)))
-        marker = Marker(site.graph, context["run_id"], connect=connect)
-        with contextlib.closing(marker):
-            # All other nodes, of all layers; those that have a state keep it.
-            marker.skip([task for task in site.graph.tasks if task not in chosen])
+        with contextlib.closing(Marker(site.graph, context["run_id"], connect=connect)) as marker:
+            _skip(marker, chosen)
     return chosen
 
 
@@ -173,6 +171,11 @@ def _results_before(site: Site, context: Context) -> dict[str, str]:
         "`result:` means the run before, and there is none that has ended and built something.",
         hint="Run without it first.",
     )
+
+
+def _skip(marker: Marker, chosen: frozenset[str]) -> None:
+    """Show the tasks of all other nodes, of all layers, as skipped; those that have a state keep it."""
+    marker.skip([task for task in marker.graph.tasks if task not in chosen])
 
 
 def _shown(choices: Iterable[Choice]) -> str:
