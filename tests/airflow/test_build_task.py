@@ -45,6 +45,7 @@ BOTH_RED = {**ERROR, STOCK.unique_id: "error"}
 @pytest.fixture
 def lab(tmp_path: Path, result: Result, monkeypatch: pytest.MonkeyPatch) -> Lab:
     """A run whose first build begins."""
+    monkeypatch.setenv("AIRFLOW_CONN_NONE", '{"conn_type": "postgres"}')  # nothing connects
     site = site_of(PLAN, tmp_path, given=dict(FRESH))
     made = Lab(site, result, Airflow(site))
     for module in ("shared.agreement", "comparison"):

@@ -42,6 +42,7 @@ class Kept:
     statuses: list[dict[str, str]] = field(default_factory=list)
     begun: list[Mapping[str, Microbatches]] = field(default_factory=list)
     samples: list[str] = field(default_factory=list)
+    waiting: list[NodeResult] = field(default_factory=list)
 
     def keep(self, results: list[NodeResult], *, is_more: bool) -> None:
         """Details."""
@@ -60,10 +61,19 @@ class Kept:
             raise self.fails.pop(0)
         self.begun.append(batches)
 
-    def sample(self, result: NodeResult) -> NodeResult:
-        """A sample of failing rows."""
+    def now(self, result: NodeResult) -> list[NodeResult]:
+        """A sample of failing rows; of a test that failed when dbt has ended."""
+        if result.status == "fail":
+            self.waiting.append(result)
+            return []
         self.samples.append(result.unique_id)
-        return result
+        return [result]
+
+    def at_last(self, *, asks: bool) -> list[NodeResult]:
+        """What waited."""
+        waiting, self.waiting = self.waiting, []
+        self.samples += [one.unique_id for one in waiting if asks]
+        return waiting
 
 
 @pytest.fixture(autouse=True)
@@ -81,7 +91,7 @@ def batch(kept: Kept, dbt: FakeDbt, api: FakeApi | None = None) -> Batch:
         save=kept.save,
         begin=kept.begin,
         marker=None if api is None else Marker(GRAPH, "r1", connect=lambda: api),
-        sample=kept.sample,
+        sampler=cast("Any", kept),
     )
 
 

@@ -67,9 +67,10 @@ def test_one_place_imports_dbt_and_the_environment_is_read_where_processes_start
             if isinstance(node, ast.Attribute) and ast.unparse(node) == "os.environ":
                 environment.add(name)
     assert dbt == {"dbt/resident.py", "tuning/preload.py"}
-    # Beside settings.py: where the environment of a process that is started is put together.
+    # Beside settings.py: where the environment of a process that is started is put together, and `env_var`.
     assert environment == {
         "settings.py",
+        "profile_file.py",
         "dbt/environment.py",
         "dbt/process.py",
         "stack/stack.py",

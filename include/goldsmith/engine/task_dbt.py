@@ -84,7 +84,7 @@ def name_what_is_missing(site: Site, task_id: str) -> None:
     if task_id == first:
         kind = kind_of(site.target.connection)
         # Some types of connections are not the adapter's: `google_cloud_platform`, `generic`.
-        name = plan.adapter if missing(kind) and missing(plan.adapter) else kind
+        name = plan.adapter if plan.adapter and missing(plan.adapter) else kind
         for one in missing(kind):
             log.warning("In %s Goldsmith cannot %s: %s", name, one.text, one.without)
 

@@ -16,7 +16,7 @@ from tests.said_dbt import lake_target
 
 from goldsmith.engine.only_writer import OnlyWriter
 from goldsmith.errors import DbtStopped, EnvironmentProblem
-from goldsmith.warehouse import cancel, writer
+from goldsmith.warehouse import choose
 
 CONTEXT = cast("Context", {"run_id": "r1"})
 
@@ -34,20 +34,20 @@ class Warehouse:
     """How often it was asked whether the right is held."""
     done: list[tuple[str, Any]] = field(default_factory=list)
 
-    def end_sessions(self, conn_id: str, tag: str, *, timeout: float) -> int:
+    def end_sessions(self, tag: str, *, timeout: float) -> int:
         """End the sessions of a tag."""
-        self.done.append(("end", (conn_id, tag, timeout)))
+        self.done.append(("end", (tag, timeout)))
         if self.is_away:
             raise EnvironmentProblem("The warehouse does not answer.")
         return self.left
 
     @contextlib.contextmanager
-    def writer(self, conn_id: str, **asked: Any) -> Iterator[Warehouse.Right]:
+    def writer(self, **asked: Any) -> Iterator[Warehouse.Right]:
         """Give the right to write."""
         asked.pop("on_wait")
-        self.done.append(("take", {"conn_id": conn_id, **asked}))
+        self.done.append(("take", asked))
         yield self.Right(self)
-        self.done.append(("give back", conn_id))
+        self.done.append(("give back", asked["target"]))
 
     @dataclass
     class Right:
@@ -65,8 +65,7 @@ class Warehouse:
 def warehouse(monkeypatch: pytest.MonkeyPatch) -> Warehouse:
     """In the place of PostgreSQL, with a clock of its own."""
     made = Warehouse()
-    monkeypatch.setattr(cancel, "end_sessions", made.end_sessions)
-    monkeypatch.setattr(writer, "writer", made.writer)
+    monkeypatch.setattr(choose, "warehouse_of", {"warehouse": made}.__getitem__)
     monkeypatch.setattr(time, "monotonic", lambda: made.now)
     return made
 
@@ -87,17 +86,16 @@ def test_a_task_ends_what_its_lost_try_has_left_and_then_asks_for_the_right(
     own, queries = only.session("r1", "silver.build writer"), only.session("r1", "silver.build")
     assert own != queries
     taken = {
-        "conn_id": "warehouse",
         "target": "shop/prod/silver",
         "run": "shop/r1",
         "exclusive": is_alone,
         "tag": own,
     }
     assert warehouse.done == [
-        ("end", ("warehouse", queries, 20.0)),
-        ("end", ("warehouse", own, 20.0)),
+        ("end", (queries, 20.0)),
+        ("end", (own, 20.0)),
         ("take", taken),
-        ("give back", "warehouse"),
+        ("give back", "shop/prod/silver"),
     ]
 
 
@@ -146,20 +144,15 @@ def test_a_cancelled_task_ends_dbts_queries_in_the_time_that_a_signal_handler_ha
     """A warehouse that does not answer is no reason to fail there."""
     warehouse.is_away = True
     only.end_sessions("r1", "silver.build")
-    [(what, (_, tag, timeout))] = warehouse.done
+    [(what, (tag, timeout))] = warehouse.done
     assert (what, tag) == ("end", only.session("r1", "silver.build"))
     assert timeout < 2
 
 
-def test_on_a_warehouse_without_locks_a_task_writes_at_once(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Nothing replaced: no session is opened there, and the log says that nobody is kept out."""
+def test_on_a_warehouse_without_locks_a_task_writes_at_once(tmp_path: Path) -> None:
+    """Nothing replaced: no session is opened there."""
     with lake_target(tmp_path) as target:
         only = OnlyWriter(target)
         with only.held(CONTEXT, "silver.build"):
             only.check(is_last=True)
         only.end_sessions("r1", "silver.build")
-    assert (
-        "Nothing keeps two runs from writing shop/prod/silver at once: databricks has no locks" in caplog.text
-    )

@@ -1,9 +1,9 @@
-"""Which details get a sample of failing rows."""
+"""Which details get a sample of failing rows, and when."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +11,31 @@ import pytest
 from tests.builders import dbt_target, plan_of
 from tests.sites import StatedSite, site_of
 
-from goldsmith.engine.sampling import sampler
+from goldsmith.engine.sampling import Sampler
 from goldsmith.results.record import FailingRows, NodeResult
-from goldsmith.warehouse import rows
+from goldsmith.warehouse import choose
 
 FOUND = FailingRows(columns=("id",), rows=(("1",),))
 
 
+@dataclass
+class Asked:
+    """A warehouse that finds one row for each query, and what it was asked."""
+
+    answers_beside_dbt: bool = True
+    calls: list[tuple[list[str], int, float]] = field(default_factory=list)
+
+    def sample_rows(self, queries: Sequence[str], *, limit: int, timeout: float) -> list[FailingRows]:
+        """Rows."""
+        self.calls.append((list(queries), limit, timeout))
+        return [FOUND] * len(queries)
+
+
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
-    """What the warehouse is asked; it finds one row."""
-    made: list[tuple[Any, ...]] = []
-
-    def sample_rows(conn_id: str, query: str, *, limit: int, timeout: float) -> FailingRows:
-        made.append((conn_id, query, limit, timeout))
-        return FOUND
-
-    monkeypatch.setattr(rows, "sample_rows", sample_rows)
+def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
+    """The warehouse of the connection `lake`."""
+    made = Asked()
+    monkeypatch.setattr(choose, "warehouse_of", lambda conn_id, _: {"lake": made}[conn_id])
     return made
 
 
@@ -37,11 +45,11 @@ def failed(result: Callable[..., NodeResult]) -> NodeResult:
     return result(kind="test", status="fail", compiled_sql="select 1")
 
 
-def site(folder: Path, *, failing_rows: int = 5) -> StatedSite:
-    """Where it failed."""
-    return site_of(
-        plan_of(()), folder, target=dbt_target(folder, connection="lake"), failing_rows=failing_rows
-    )
+def sampler(folder: Path, *, failing_rows: int = 5) -> Sampler:
+    """Of a task of a pipeline there."""
+    target = dbt_target(folder, connection="lake")
+    site: StatedSite = site_of(plan_of(()), folder, target=target, failing_rows=failing_rows)
+    return Sampler(site=site, run_id="r1", task_id="silver.build")
 
 
 @pytest.mark.parametrize(
@@ -57,31 +65,45 @@ def site(folder: Path, *, failing_rows: int = 5) -> StatedSite:
     ],
 )
 def test_a_test_that_found_rows_shows_some(
-    tmp_path: Path,
-    asked: list[tuple[Any, ...]],
-    failed: NodeResult,
-    differing: dict[str, Any],
-    *,
-    is_asked: bool,
+    tmp_path: Path, asked: Asked, failed: NodeResult, differing: dict[str, Any], *, is_asked: bool
 ) -> None:
     """Others have none to show; all else stays as dbt said it."""
     told = replace(failed, **differing)
-    assert sampler(site(tmp_path))(told) == (replace(told, failing_rows=FOUND) if is_asked else told)
-    assert asked == ([("lake", "select 1", 5, 10.0)] if is_asked else [])
+    made = sampler(tmp_path)
+    assert made.now(told) == [replace(told, failing_rows=FOUND) if is_asked else told]
+    assert asked.calls == ([(["select 1"], 5, 10.0)] if is_asked else [])
+    assert made.at_last(asks=True) == []
 
 
-def test_a_pipeline_may_keep_none(tmp_path: Path, asked: list[tuple[Any, ...]], failed: NodeResult) -> None:
+def test_a_pipeline_may_keep_none(tmp_path: Path, asked: Asked, failed: NodeResult) -> None:
     """Rows may be nobody's business."""
-    assert sampler(site(tmp_path, failing_rows=0))(failed) == failed
-    assert asked == []
+    assert sampler(tmp_path, failing_rows=0).now(failed) == [failed]
+    assert asked.calls == []
 
 
+@pytest.mark.parametrize("beside", [True, False])
 def test_only_the_first_of_a_build_show_some(
-    tmp_path: Path, asked: list[tuple[Any, ...]], failed: NodeResult
+    tmp_path: Path, asked: Asked, failed: NodeResult, *, beside: bool
 ) -> None:
     """Each costs a query; the next build begins anew."""
-    here = site(tmp_path)
-    sample = sampler(here)
-    assert [sample(failed).failing_rows for _ in range(25)] == [FOUND] * 20 + [None] * 5
-    assert len(asked) == 20
-    assert sampler(here)(failed).failing_rows == FOUND
+    asked.answers_beside_dbt = beside
+    made = sampler(tmp_path)
+    found = [one for _ in range(25) for one in made.now(failed)]
+    found += made.at_last(asks=True)
+    assert sorted(str(one.failing_rows) for one in found) == sorted([str(FOUND)] * 20 + ["None"] * 5)
+    assert len(asked.calls) == (20 if beside else 1)
+    assert [*sampler(tmp_path).now(failed), *made.at_last(asks=True)] != [failed]
+
+
+@pytest.mark.parametrize("asks", [True, False])
+def test_details_wait_for_the_end_of_dbt_if_the_warehouse_cannot_be_asked_before(
+    tmp_path: Path, asked: Asked, failed: NodeResult, *, asks: bool
+) -> None:
+    """Then all are asked for at once; a task that is being stopped keeps them without rows."""
+    asked.answers_beside_dbt = False
+    made, other = sampler(tmp_path), replace(failed, unique_id="test.shop.other", compiled_sql="select 2")
+    assert (made.now(failed), made.now(other)) == ([], [])
+    rows = FOUND if asks else None
+    assert made.at_last(asks=asks) == [replace(one, failing_rows=rows) for one in (failed, other)]
+    assert asked.calls == ([(["select 1", "select 2"], 5, 10.0)] if asks else [])
+    assert made.at_last(asks=True) == []

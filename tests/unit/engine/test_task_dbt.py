@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from tests.builders import plan_of, planned_node
+from tests.builders import plan_of, planned_build, planned_node
 from tests.said_dbt import FORKS, SaidDbt, lake_target, said_dbt
 from tests.sites import StatedSite, site_of
 from tests.unit.dbt.test_events import line
 
 from goldsmith.engine import task_dbt
-from goldsmith.engine.task_dbt import dbt_for, dbt_workspace, tell_slow
+from goldsmith.engine.task_dbt import dbt_for, dbt_workspace, name_what_is_missing, note_slow_node
 from goldsmith.errors import DbtStopped, EnvironmentProblem
 from goldsmith.results.record import NodeResult
 from goldsmith.spec.run import RunOptions
-from goldsmith.warehouse import cancel, watch
+from goldsmith.warehouse.databricks import DatabricksWarehouse
 
 pytestmark = FORKS
 
@@ -122,7 +122,9 @@ def test_the_warehouse_looks_after_dbts_sessions_where_it_can(
     site: StatedSite, monkeypatch: pytest.MonkeyPatch, options: str
 ) -> None:
     """Where it cannot, dbt's environment stays as it is."""
-    monkeypatch.setattr(watch, "watched_options", {site.target.connection: options}.__getitem__)
+    monkeypatch.setattr(
+        DatabricksWarehouse, "session_options", lambda _: {"PGOPTIONS": options} if options else {}
+    )
     with dbt_workspace(site, "r1", "silver.build", RunOptions()) as space:
         assert space.env.get("PGOPTIONS", "") == options
         assert ("PGOPTIONS" in space.env) == bool(options)
@@ -132,8 +134,8 @@ def test_a_node_over_its_limit_is_cancelled_by_the_name_of_dbts_sessions(
     site: StatedSite, notes: Notes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And one that takes long is told of."""
-    asked = (site.target.connection, site.writer.session("r1", "silver.build"), ORDERS.unique_id)
-    monkeypatch.setattr(cancel, "cancel_node", lambda *given: int(given == asked))
+    asked = (site.writer.session("r1", "silver.build"), ORDERS.unique_id)
+    monkeypatch.setattr(DatabricksWarehouse, "cancel_node", lambda _, *given: int(given == asked))
     with dbt_for(site, "r1", "silver.build", RunOptions()) as made:
         assert made.timeouts.cancel(ORDERS.unique_id) == 1
         made.timeouts.tell(ORDERS, 95.0)
@@ -149,11 +151,24 @@ def test_a_node_that_takes_long_is_told_of(
     alerts: list[tuple[str, str, str]] = []
     site.on_slow = lambda run_id, node, text: alerts.append((run_id, node.name, text))
     notes.is_away = is_away
-    tell_slow(site, "r1", ORDERS, 95.4)
+    note_slow_node(site, "r1", ORDERS, 95.4)
     text = "Slow: orders runs for more than 0:01:30 (silver.orders)."
     assert f"{text} It has run for 95 s." in caplog.text
     assert notes.texts == ([] if is_away else [("shop", "r1", text)])
     assert ("No note was put on the run: Airflow does not answer." in caplog.text) == is_away
     assert alerts == [("r1", "orders", text)]
     site.on_slow = None
-    tell_slow(site, "r1", ORDERS, 95.4)
+    note_slow_node(site, "r1", ORDERS, 95.4)
+
+
+@pytest.mark.parametrize("task_id", ["silver.build", "gold.build"])
+def test_what_a_warehouse_cannot_do_is_named_in_the_first_task(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, task_id: str
+) -> None:
+    """Once in a run."""
+    builds = (planned_build("silver"), planned_build("gold"))
+    with lake_target(tmp_path) as target:
+        site = site_of(plan_of((ORDERS,), builds=builds), tmp_path, target=target)
+        name_what_is_missing(site, task_id)
+    said = "In databricks Goldsmith cannot keep two runs from writing at once: only max_active_runs"
+    assert (said in caplog.text) == (task_id == "silver.build")

@@ -11,7 +11,6 @@ import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from goldsmith.engine.access import airflow_api
 from goldsmith.engine.build_state import BuildState
@@ -21,9 +20,6 @@ from goldsmith.engine.task_dbt import warehouse_for
 from goldsmith.plan.graph import States
 from goldsmith.plan.model import PlannedNode
 from goldsmith.plan.stages import reconcile_id
-
-if TYPE_CHECKING:
-    from goldsmith.warehouse.base import Warehouse
 
 log = logging.getLogger(__name__)
 
@@ -70,8 +66,16 @@ def said_about(
     return found
 
 
-def with_kinds(warehouse: Warehouse, said: Mapping[str, SaidAboutNode]) -> dict[str, SaidAboutNode]:
+def with_kinds(
+    site: Site, run_id: str, task_id: str, said: Mapping[str, SaidAboutNode]
+) -> dict[str, SaidAboutNode]:
     """Add what the warehouse has, asked in one go.
+
+    Args:
+        site: Where the nodes were built.
+        run_id: The run.
+        task_id: The task that asks.
+        said: What Airflow and dbt say, by unique id.
 
     Raises:
         EnvironmentProblem: It could not be asked.
@@ -81,7 +85,8 @@ def with_kinds(warehouse: Warehouse, said: Mapping[str, SaidAboutNode]) -> dict[
         for uid, one in said.items()
         if one.relation and one.state == _GREEN and expected_kind(one.node)
     }
-    kinds = warehouse.relation_kinds(list(dict.fromkeys(asked.values()))) if asked else {}
+    relations = list(dict.fromkeys(asked.values()))
+    kinds = warehouse_for(site, run_id, task_id).relation_kinds(relations) if relations else {}
     return {
         uid: replace(one, kind=kinds.get(one.relation, "")) if uid in asked else one
         for uid, one in said.items()
@@ -106,7 +111,7 @@ def compare_early(site: Site, run_id: str, build: str, state: BuildState, *, try
     if any(node.asset and node.updated_by == compares for node in mine):
         return
     try:
-        if not _is_agreed(site, run_id, mine, state, warehouse_for(site, run_id, build)):
+        if not _is_agreed(site, run_id, build, mine, state):
             return
         compared = {
             "task_id": compares,
@@ -132,9 +137,7 @@ def _until(site: Site, build: str) -> list[str]:
     return list(dict.fromkeys(node.task_id for one in before for node in site.graph.built_by(one)))
 
 
-def _is_agreed(
-    site: Site, run_id: str, mine: Sequence[PlannedNode], state: BuildState, warehouse: Warehouse
-) -> bool:
+def _is_agreed(site: Site, run_id: str, build: str, mine: Sequence[PlannedNode], state: BuildState) -> bool:
     """Whether each task is green, and what dbt said and the warehouse has is as it should be."""
     states = site.states(run_id, [node.task_id for node in mine])
     if any(states.get(node.task_id) != _GREEN for node in mine):
@@ -142,4 +145,4 @@ def _is_agreed(
     said = said_about(site, run_id, states=states, mine=mine, build=state)
     if any(one.is_unkept or one.is_unplaced for one in said.values()):
         return False
-    return not differences(with_kinds(warehouse, said))
+    return not differences(with_kinds(site, run_id, build, said))

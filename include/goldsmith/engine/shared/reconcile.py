@@ -24,7 +24,6 @@ from goldsmith.engine.shared.differences import Difference, differences
 from goldsmith.engine.shared.left_out import left_by_first, options_of
 from goldsmith.engine.shared.unkept import relations_of, without_details
 from goldsmith.engine.site import Site
-from goldsmith.engine.task_dbt import warehouse_for
 from goldsmith.errors import EnvironmentProblem, GoldsmithError
 from goldsmith.gates.outcomes import RED
 from goldsmith.plan.graph import States
@@ -91,7 +90,7 @@ class ReconcileTask(BaseOperator):
         unplaced = [one.node for one in said.values() if one.is_unplaced or one.is_unkept]
         listed = relations_of(self.site, context, self.task_id, unplaced)
         said = {uid: replace(one, relation=one.relation or listed.get(uid, "")) for uid, one in said.items()}
-        found = differences(with_kinds(warehouse_for(self.site, run_id, self.task_id), said))
+        found = differences(with_kinds(self.site, run_id, self.task_id, said))
         self._refuse_unfinished(run_id, mine)
         self._refuse_blocked(states)
         by_hand = self._by_hand({one.task_id for one in found if one.is_mark}, run_id)

@@ -11,14 +11,15 @@ from tests.sites import StatedSite, site_of
 
 from goldsmith.engine.gate.verdict_table import table_of, write_verdict
 from goldsmith.errors import ConfigurationError, EnvironmentProblem, GoldsmithError
-from goldsmith.gate_rules.base import PASS, RuleResult
+from goldsmith.gate_rules.base import VERDICT_PASS, RuleResult
 from goldsmith.gates.verdict import Verdict
-from goldsmith.warehouse import session, statements
+from goldsmith.warehouse.choose import kind_of
+from goldsmith.warehouse.postgres.warehouse import PostgresWarehouse
 
 VERDICT = Verdict(
     layer="silver",
     verdict="pass",
-    rules=(RuleResult(rule="failed_tests", measured=0.0, allowed="at most 0", outcome=PASS),),
+    rules=(RuleResult(rule="failed_tests", measured=0.0, allowed="at most 0", outcome=VERDICT_PASS),),
     counts={"success": 3},
     stopped_by={},
 )
@@ -36,14 +37,14 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, list[Any]]]:
     """The statements that a PostgreSQL is sent."""
     made: list[tuple[str, str, list[Any]]] = []
 
-    def run_statement(conn_id: str, statement: str, values: list[Any], *, name: str) -> list[tuple[Any, ...]]:
+    def run(to: PostgresWarehouse, statement: str, values: list[Any], *, name: str) -> list[tuple[Any, ...]]:
         assert name == "goldsmith gate"
-        made.append((conn_id, statement, values))
+        made.append((to.conn_id, statement, values))
         return []
 
-    monkeypatch.setattr(session, "kind_of", lambda _: "postgres")
-    monkeypatch.setattr(statements, "quoted_name", lambda _, name: f'"{name}"')
-    monkeypatch.setattr(statements, "run_statement", run_statement)
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", '{"conn_type": "postgres"}')
+    kind_of.cache_clear()
+    monkeypatch.setattr(PostgresWarehouse, "run", run)
     return made
 
 
@@ -72,7 +73,17 @@ def test_a_verdict_that_cannot_be_written_changes_nothing_for_the_run(
     def refuse(*_: Any, **__: Any) -> Any:
         raise error
 
-    monkeypatch.setattr(statements, "run_statement", refuse)
+    monkeypatch.setattr(PostgresWarehouse, "run", refuse)
     write_verdict(site, "r1", VERDICT)
     assert f"The verdict could not be written into the warehouse: {error}" in caplog.text
     assert sent == []
+
+
+def test_a_warehouse_that_keeps_no_verdicts_is_asked_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither to write them nor to read them, and the log has no warning for each gate."""
+    monkeypatch.setenv("AIRFLOW_CONN_LAKEHOUSE", '{"conn_type": "duckdb", "host": "/nowhere/x.duckdb"}')
+    site = site_of(plan_of(()), tmp_path, target=dbt_target(tmp_path, connection="lakehouse"))
+    write_verdict(site, "r1", VERDICT)
+    assert table_of(site).last_good("r1", "silver", ["failed_tests"]) == {}
