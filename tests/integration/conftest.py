@@ -162,7 +162,9 @@ def _started(
         if name in BY_FILE:
             write_profile(root, name)
     _ask_dbt([Pipeline.parse(spec_of(name)) for name in (*pipelines, *refused)], here)
-    stack = Stack(root=root)
+    # A profiles.yml may lead anywhere: the local stack would not let its pipelines write prod.
+    by_file = {"GOLDSMITH_ALLOW_PROD": "yes"} if {*pipelines} & {*BY_FILE} else {}
+    stack = Stack(root=root, extra_env=by_file)
     try:
         stack.up()
         with (
