@@ -16,10 +16,12 @@ from typing import Any
 import yaml
 
 from goldsmith.errors import ConfigurationError
+from goldsmith.read_dotenv import dotenv_of
 from goldsmith.settings import Settings
 from goldsmith.spec.pipeline import Pipeline
 
 _MARK = "profiles.yml "
+_SECRETS = frozenset({"password", "pass", "token", "client_secret", "private_key", "private_key_passphrase"})
 _FIELDS = ("host", "login", "password", "port", "schema")
 # dbt's names in the output of a PostgreSQL to libpq's, beside those of the server.
 _LIBPQ = ("sslmode", "sslcert", "sslkey", "sslrootcert", "connect_timeout", "keepalives_idle")
@@ -41,6 +43,10 @@ class ProfileFile:
     profile: str
     target: str
     env: Mapping[str, str] = field(default_factory=dict)
+    project: str = ""
+    """Folder of the dbt project, whose `.env` dbt reads too."""
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    """dbt variables, which `var` gives."""
 
     @property
     def conn_id(self) -> str:
@@ -57,7 +63,7 @@ class ProfileFile:
     def __str__(self) -> str:
         return f"profile {self.profile}, target {self.target} in {self.file}"
 
-    def variables(self) -> dict[str, str]:
+    def given(self) -> dict[str, str]:
         """The environment variables that Airflow connections give; secrets among them.
 
         Raises:
@@ -94,8 +100,11 @@ class ProfileFile:
         Raises:
             ConfigurationError: It cannot be read, or a variable is not set.
         """
-        given = {**os.environ, **self.variables()}
-        return {key: self._rendered(key, value, given) for key, value in self.written().items()}
+        dotenv = dotenv_of(Path(self.project)) if self.project else {}
+        given = {**dotenv, **os.environ, **self.given()}
+        found = {key: self._rendered(key, value, given) for key, value in self.written().items()}
+        _hide(found)
+        return found
 
     def connection(self) -> Any:
         """The output as an Airflow connection, which no database holds.
@@ -107,10 +116,15 @@ class ProfileFile:
 
         found = self.output()
         extra = {key: str(found[key]) for key in _LIBPQ if found.get(key) not in (None, "")}
-        if path := found.get("search_path"):
-            extra["options"] = f"-c search_path={path}"
+        settings = {key: str(found[key]) for key in ("search_path", "role") if found.get(key)}
+        if settings:
+            # As dbt does: in libpq's options a blank is escaped.
+            extra["options"] = " ".join(
+                f"-c {key}={value.replace(chr(92), chr(92) * 2).replace(' ', chr(92) + ' ')}"
+                for key, value in settings.items()
+            )
         if found["type"] == "databricks":
-            extra = {key: str(found[key]) for key in ("http_path", "catalog") if found.get(key)}
+            extra = {"http_path": str(found.get("http_path") or "")}
         return Connection(
             conn_id=self.conn_id,
             conn_type=str(found["type"]),
@@ -126,8 +140,11 @@ class ProfileFile:
         try:
             found = yaml.safe_load(Path(self.file).read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            # Not the line that YAML does not understand: it may hold a password.
+            mark = getattr(error, "problem_mark", None)
+            what = f"{getattr(error, 'problem', '')} in line {mark.line + 1}" if mark else str(error)
             raise ConfigurationError(
-                f"{self.file} cannot be read: {error}",
+                f"{self.file} cannot be read: {what}",
                 hint="The pipeline spec names it: profile: {file: ...}, from the repository's root.",
             ) from error
         return found if isinstance(found, dict) else {}
@@ -148,31 +165,46 @@ class ProfileFile:
                 f"profile: {{env: {{{name}: connection.password}}}}",
             )
 
+        def var(name: str, default: Any = None) -> Any:
+            if name not in self.variables and default is None:
+                raise ConfigurationError(
+                    f"{key} in the {self} needs the dbt variable {name}, which is not set.",
+                    hint=f"Write it into the pipeline spec: vars: {{{name}: ...}}",
+                )
+            return self.variables.get(name, default)
+
         # autoescape is for web pages; the filters say only what type YAML should have had.
         rendering = Environment(autoescape=False)  # noqa: S701
         rendering.filters |= dict.fromkeys(
             ("as_text", "as_number", "as_bool", "as_native"), lambda text: text
         )
         try:
-            return rendering.from_string(value).render(env_var=env_var, var=env_var)
+            return rendering.from_string(value).render(env_var=env_var, var=var)
         except TemplateError as error:
             raise ConfigurationError(
                 f"{key} in the {self} cannot be rendered: {error}", hint="dbt debug says what it is for dbt."
             ) from error
 
 
-def connection_of(spec: Pipeline, here: Settings, profile: str) -> str:
+def connection_of(spec: Pipeline, here: Settings, *, profile: str, project_dir: Path) -> str:
     """The id of a pipeline's connection to the warehouse: Airflow's, or that of an output of a profiles.yml.
 
     Args:
         spec: The pipeline.
         here: Settings of this process.
         profile: Name of the dbt project's profile.
+        project_dir: The dbt project.
     """
     if spec.profile.file is None:
         return spec.connection
-    file, target = str(here.root / spec.profile.file), spec.target or here.target
-    return ProfileFile(file=file, profile=profile, target=target, env=spec.profile.env).conn_id
+    return ProfileFile(
+        file=str(here.root / spec.profile.file),
+        profile=profile,
+        target=spec.target or here.target,
+        env=spec.profile.env,
+        project=str(project_dir),
+        variables=spec.vars,
+    ).conn_id
 
 
 def airflow_connection(conn_id: str) -> Any:
@@ -195,6 +227,14 @@ def named(conn_id: str) -> str:
         "Airflow connection 'warehouse'"
     """
     return str(ProfileFile.of(conn_id) or f"Airflow connection {conn_id!r}")
+
+
+def _hide(output: Mapping[str, Any]) -> None:
+    """Let Airflow's logs show no secret of an output, as they show none of a connection."""
+    from airflow.sdk.log import mask_secret
+
+    for key in _SECRETS & output.keys():
+        mask_secret(str(output[key]))
 
 
 def _text(found: Mapping[str, Any], *names: str) -> str | None:

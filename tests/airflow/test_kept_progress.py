@@ -69,6 +69,11 @@ class Kept:
         self.samples.append(result.unique_id)
         return [result]
 
+    @property
+    def waits(self) -> bool:
+        """Whether something waits."""
+        return bool(self.waiting)
+
     def at_last(self, *, asks: bool) -> list[NodeResult]:
         """What waited."""
         waiting, self.waiting = self.waiting, []
@@ -162,3 +167,11 @@ def test_fail_fast_leaves_no_node_missing(result: Result) -> None:
     made = batch(Kept(), dbt)
     made.build(NODES[2:])
     assert made.state.statuses == {"orders": "error", "t_1": "skipped", "t_2": "skipped"}
+
+
+def test_what_waits_for_its_rows_is_kept_when_dbt_has_ended(result: Result) -> None:
+    """All else is kept before the warehouse is asked, which may take long."""
+    kept = Kept()
+    batch(kept, FakeDbt(result, {"orders": "success", "t_1": "fail", "t_2": "success"})).build(NODES[2:])
+    assert kept.details == ["orders", "t_2", "t_1"]
+    assert kept.samples == ["orders", "t_2", "t_1"]

@@ -69,11 +69,12 @@ def test_dbt_gets_a_profile_without_secrets(known: Known, connection: str) -> No
 def test_nothing_raises_for_a_warehouse_that_only_dbt_knows(known: Known, connection: str) -> None:
     """What it cannot do it does not try; what it can it asks dbt, in as few questions as there are things."""
     asked: list[list[str]] = []
-    answers = {"count": ["2", "1"], "get_relation": "view", "limit_subquery": [["id"], [["7"]]]}
+    answers = {"counts": ["2", "1"], "found.type": "view", "limit_subquery": [["id"], [["7"]]]}
 
-    def ask(questions: list[str]) -> list[object]:
+    def ask(questions: list[str], timeout: float) -> list[object]:
+        assert timeout > 60
         asked.append(questions)
-        return [answers[re.findall("count|get_relation|limit_subquery", one)[0]] for one in questions]
+        return [answers[re.findall("counts|found.type|limit_subquery", one)[0]] for one in questions]
 
     warehouse = warehouse_of(connection, ask)  # type: ignore[arg-type]
     assert type(warehouse) is class_of(known.kind)

@@ -88,7 +88,7 @@ def test_a_server_that_is_away_is_named(warehouse_server: EmbeddedPostgres) -> N
     """The error says which connection, at once."""
     warehouse_server.stop()
     try:
-        with pytest.raises(EnvironmentProblem, match="connection 'warehouse' failed"):
+        with pytest.raises(EnvironmentProblem, match=r"Airflow connection 'warehouse'\) failed"):
             warehouse_of("warehouse").end_sessions("goldsmith", timeout=5)
     finally:
         warehouse_server.start()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from airflow.sdk import Connection
+from airflow.sdk.log import redact  # type: ignore[attr-defined]
 
 from goldsmith.errors import ConfigurationError, SpecError
 from goldsmith.profile_file import ProfileFile, airflow_connection, named
@@ -27,7 +28,8 @@ shop:
       dbname: shop
       schema: analytics
       sslmode: require
-      search_path: extensions
+      search_path: extensions, public
+      role: dbt
     lake: {type: databricks, host: dbc.example.com, token: one, http_path: /sql/1, catalog: main, schema: s}
     odd: {type: postgres, host: "{{ nonsense"}
     plain: text
@@ -56,15 +58,18 @@ def test_an_output_is_a_connection(file: Path, monkeypatch: pytest.MonkeyPatch) 
     assert isinstance(found, Connection)
     assert (found.conn_type, found.host, found.port) == ("postgres", "db.example.com", 5433)
     assert (found.login, found.password, found.schema) == ("ann", "hush", "shop")
-    assert found.extra_dejson == {"sslmode": "require", "options": "-c search_path=extensions"}
-    assert output(file, ACCOUNT="vault.account").variables() == {"ACCOUNT": "one"}
+    assert found.extra_dejson == {
+        "sslmode": "require",
+        "options": r"-c search_path=extensions,\ public -c role=dbt",
+    }
+    assert output(file, ACCOUNT="vault.account").given() == {"ACCOUNT": "one"}
 
 
 @pytest.mark.parametrize(
     ("target", "kind", "host", "extra"),
     [
         ("dev", "duckdb", "/data/shop.duckdb", {}),
-        ("lake", "databricks", "dbc.example.com", {"http_path": "/sql/1", "catalog": "main"}),
+        ("lake", "databricks", "dbc.example.com", {"http_path": "/sql/1"}),
     ],
 )
 def test_outputs_of_other_warehouses(
@@ -107,16 +112,17 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     path = tmp_path / "profiles.yml"
     with pytest.raises(ConfigurationError, match=r"cannot be read: .*No such file"):
         output(path).output()
-    path.write_text("a: [")
-    with pytest.raises(ConfigurationError, match="cannot be read"):
+    path.write_text("shop:\n  password: @hush")
+    with pytest.raises(ConfigurationError, match=r"cannot be read: .* in line 2") as raised:
         output(path).output()
+    assert "hush" not in str(raised.value)
 
 
 def test_a_connection_without_the_field_is_named(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty password is none."""
     monkeypatch.setenv("AIRFLOW_CONN_VAULT", json.dumps({"conn_type": "generic"}))
     with pytest.raises(ConfigurationError, match="The Airflow connection 'vault' has no password"):
-        output(file, SHOP_SECRET="vault.password").variables()
+        output(file, SHOP_SECRET="vault.password").given()
 
 
 @pytest.mark.parametrize(
@@ -132,3 +138,32 @@ def test_a_spec_says_the_connection_once(profile: dict[str, object], said: str) 
     """What stands in the file does not stand in the spec too."""
     with pytest.raises(SpecError, match=said):
         Pipeline.parse({"name": "shop", "profile": profile})
+
+
+def test_the_projects_dotenv_and_dbts_variables_fill_it_as_with_dbt(tmp_path: Path) -> None:
+    """The environment goes before the file; a variable without a value is named."""
+    (tmp_path / ".env").write_text("DUCK_FILE=/data/own.duckdb\n")
+    path = tmp_path / "profiles.yml"
+    lines = """schema: "{{ var('tenant', 'main') }}", path: "{{ env_var('DUCK_FILE') }}", settings: {a: 1}"""
+    path.write_text(
+        f"shop: {{outputs: {{dev: {{type: duckdb, {lines}}}, bad: {{type: \"{{{{ var('gone') }}}}\"}}}}}}"
+    )
+    one = ProfileFile(
+        file=str(path), profile="shop", target="dev", project=str(tmp_path), variables={"tenant": "acme"}
+    )
+    assert one.output() == {
+        "type": "duckdb",
+        "schema": "acme",
+        "path": "/data/own.duckdb",
+        "settings": {"a": 1},
+    }
+    with pytest.raises(ConfigurationError, match="needs the dbt variable gone"):
+        output(path, "bad").output()
+
+
+def test_airflows_logs_hide_its_secrets(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As those of a connection."""
+    monkeypatch.setenv("SHOP_HOST", "db.example.com")
+    monkeypatch.setenv("SHOP_SECRET", "hush-hush-hush")
+    output(file).connection()
+    assert "hush-hush" not in str(redact("password is hush-hush-hush"))

@@ -183,7 +183,7 @@ def _test_of(one: Planned, here: Settings, asked: dict[str, dict[str, Any]]) -> 
     """Name of the test of a pipeline's connection; those that would test the same share one."""
     profile = one.spec.profile.for_dbt()
     tested = {key: value for key, value in profile.items() if key not in ("schema", "threads")}
-    connection = connection_of(one.spec, here, one.project.profile)
+    connection = connection_of(one.spec, here, profile=one.project.profile, project_dir=one.project.path)
     name = json.dumps([connection, tested], sort_keys=True)
     asked.setdefault(
         name,

@@ -114,8 +114,8 @@ def _warehouse(one: Planned, here: Settings) -> Iterator[Finding]:
         yield Finding(subject=subject, status=OK, text=text, hint=hint)
     if is_one_process(adapter) and not one.spec.pool and not here.is_local:
         text = (
-            f"a {adapter} file belongs to one process at a time: a pipeline's own tasks take turns, but those of "
-            "another pipeline that uses the file would fail beside them"
+            f"a {adapter} file belongs to one process at a time: the tasks of a run take turns, but those of a "
+            "backfill, or of another pipeline that uses the file, would fail beside them"
         )
         hint = (
             f"airflow pools set {ONE_SLOT_POOL} 1 DuckDB, then `pool: {ONE_SLOT_POOL}` in all of their specs"

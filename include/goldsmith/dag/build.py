@@ -94,9 +94,11 @@ def _dag(plan: Plan, spec: Pipeline, here: Settings, engine: Engine, *, is_for_t
     """The DAG without its tasks; in a task's process without what only people see."""
     tags = set[str]() if is_for_task else {tag for node in plan.nodes for tag in node.tags}
     environment = here.environment or engine.site.target.target
-    takes_turns = is_one_process(plan.adapter) and not spec.pool
+    takes_turns = is_one_process(plan.adapter)
     # Only the local stack surely has the pool: without it no task would ever start.
     pool = spec.pool or (ONE_SLOT_POOL if takes_turns and here.is_local else None)
+    # Airflow counts active tasks for each run by itself.
+    most_runs = 1 if takes_turns and not pool else spec.max_active_runs
     dag = DAG(
         dag_id=spec.name,
         description=spec.description.strip().split("\n")[0],
@@ -104,7 +106,7 @@ def _dag(plan: Plan, spec: Pipeline, here: Settings, engine: Engine, *, is_for_t
         schedule=schedule_of(spec) if here.is_scheduled else None,
         start_date=datetime.combine(spec.start_date, time(), UTC),
         catchup=spec.catchup,
-        max_active_runs=spec.max_active_runs,
+        max_active_runs=most_runs,
         tags=sorted({tag[:_LONGEST_TAG] for tag in ("goldsmith", *spec.tags, *tags)}),
         default_args={"owner": spec.owner, **({"pool": pool} if pool else {})},
         deadline=None if is_for_task else deadline_alerts(plan, spec, environment) or None,
@@ -134,7 +136,7 @@ def _engine(spec: Pipeline, project: DbtProject, here: Settings, load_plan: Call
         project_dir=project.path,
         profile_name=project.profile,
         target=spec.target or here.target,
-        connection=connection_of(spec, here, project.profile),
+        connection=connection_of(spec, here, profile=project.profile, project_dir=project.path),
         profile_args=_profile_args(spec, here),
         variables=spec.vars,
         parsed_dir=project.manifest_path.parent,

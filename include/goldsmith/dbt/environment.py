@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from goldsmith.errors import ConfigurationError
+from goldsmith.read_dotenv import dotenv_of
 from goldsmith.spec.node import RESOURCE_TYPES
 
 REFUSED: Mapping[str, str] = {
@@ -120,7 +121,7 @@ def dbt_environment(
     Raises:
         ConfigurationError: A variable would make dbt build something else than the plan says.
     """
-    written = _dotenv(project_dir)
+    written = dotenv_of(project_dir)
     # A dbt that was loaded elsewhere, or that runs in a copy of the project, would not find the file.
     base = {**written, **(os.environ if env is None else env), **(more or {})}
     if refuses:
@@ -178,7 +179,7 @@ def settings_of(project_dir: Path, env: Mapping[str, str] | None = None) -> dict
         project_dir: The dbt project.
         env: The environment of the command; default is that of this process.
     """
-    return {**_dotenv(project_dir), **(os.environ if env is None else env)}
+    return {**dotenv_of(project_dir), **(os.environ if env is None else env)}
 
 
 def excluded_types(env: Mapping[str, str] | None = None) -> tuple[str, ...]:
@@ -224,18 +225,3 @@ def _names(short: Iterable[str]) -> list[str]:
 
 def _short(name: str) -> str:
     return next(name.removeprefix(prefix) for prefix in _PREFIXES if name.startswith(prefix))
-
-
-def _dotenv(project_dir: Path) -> dict[str, str]:
-    """The variables in the `.env` that dbt reads: the first one from the project upwards."""
-    places = (folder / ".env" for folder in (project_dir, *project_dir.parents))
-    file = next((place for place in places if place.is_file()), None)
-    if file is None:
-        return {}
-    try:
-        # With which dbt reads it; a dbt that does not have it reads no such file.
-        from dotenv import dotenv_values
-
-        return {name: value for name, value in dotenv_values(file).items() if value is not None}
-    except (ImportError, OSError, UnicodeDecodeError):
-        return {}

@@ -120,13 +120,13 @@ class FileProfile(ProfileConfig):
         self.source.output()  # says which variable is not set, before dbt starts
         written = self.source.written()
         tagged = _UNNAMED_SESSION if written["type"] == "postgres" else {}
-        output = {**tagged, **written, **self.profile_args}
+        output = {**written, **tagged, **self.profile_args}
         whole = {self.profile_name: {"target": self.target_name, "outputs": {self.target_name: output}}}
         with tempfile.TemporaryDirectory(prefix="goldsmith-") as folder:
             path = Path(folder) / "profiles.yml"
             path.touch(mode=0o600)
             path.write_text(yaml.safe_dump(whole, sort_keys=False), encoding="utf-8")
-            yield path, self.source.variables()
+            yield path, self.source.given()
 
 
 def profile_config(

@@ -42,14 +42,20 @@ class Sampler:
         self._waiting.append(result)
         return []
 
+    @property
+    def waits(self) -> bool:
+        """Whether details are kept for their rows until dbt has ended."""
+        return bool(self._waiting)
+
     def at_last(self, *, asks: bool) -> list[NodeResult]:
         """The details that were kept; to be called when dbt has ended.
 
         Args:
             asks: Ask the warehouse for the rows: not, if the task is being stopped.
         """
-        waiting, self._waiting = self._waiting, []
-        return self._sampled(waiting) if waiting and asks else waiting
+        found = self._sampled(self._waiting) if self._waiting and asks else self._waiting
+        self._waiting = []  # only now: what stops the asking must not take the details with it
+        return found
 
     def _is_wanted(self, result: NodeResult) -> bool:
         is_red = result.kind == "test" and result.status in _RED and bool(result.compiled_sql)

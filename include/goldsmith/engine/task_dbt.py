@@ -68,9 +68,9 @@ def warehouse_for(site: Site, run_id: str, task_id: str) -> Warehouse:
     """The warehouse, which a task may ask, through a dbt of its own if need be."""
     from goldsmith.warehouse.choose import warehouse_of
 
-    def ask(questions: Sequence[str]) -> list[Any]:
+    def ask(questions: Sequence[str], timeout: float) -> list[Any]:
         with dbt_workspace(site, run_id, task_id, RunOptions()) as space:
-            return ask_dbt(space, questions)
+            return ask_dbt(space, questions, timeout)
 
     return warehouse_of(site.target.connection, ask)
 

@@ -40,7 +40,7 @@ def dbt_profile(
     """
     target = spec.target or here.target
     env = dbt_environment(project.path)
-    connection = connection_of(spec, here, project.profile)
+    connection = connection_of(spec, here, profile=project.profile, project_dir=project.path)
     lacking = "" if spec.profile.file else lacks(project, target=target, env=env)
     if not lacking and not spec.profile.file:
         yield DbtProfile(env=env)

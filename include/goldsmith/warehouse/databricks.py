@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar
 
 from goldsmith.errors import EnvironmentProblem, NoSuchTable
-from goldsmith.profile_file import named
+from goldsmith.profile_file import ProfileFile, airflow_connection, named
 from goldsmith.warehouse.base import MATERIALIZED_VIEW, TABLE, VIEW, Value
 from goldsmith.warehouse.names import parts_of, relation_of
 from goldsmith.warehouse.sql import SqlWarehouse
@@ -37,10 +37,11 @@ class DatabricksWarehouse(SqlWarehouse):
     def _in_catalog(self, catalog: str, wanted: Sequence[str]) -> dict[str, str]:
         places = {relation: relation_of(relation) for relation in wanted}
         schemas = ", ".join(sorted({_literal(schema.lower()) for schema, _ in places.values()}))
-        rows = self._hook(catalog=catalog or None).get_records(
+        statement = (
             "select lower(table_schema), lower(table_name), table_type from information_schema.tables"  # noqa: S608
             f" where lower(table_schema) in ({schemas})"
         )
+        rows = self._records(statement, catalog)
         found = {(schema, name): _KINDS.get(kind, TABLE) for schema, name, kind in rows or ()}
         return {
             relation: found[schema.lower(), name.lower()]
@@ -57,15 +58,18 @@ class DatabricksWarehouse(SqlWarehouse):
         timeout: float = 30.0,  # noqa: ARG002
     ) -> list[tuple[Any, ...]]:
         """Run one statement."""
+        file = ProfileFile.of(self.conn_id)
+        catalog = str(file.output().get("catalog") or "") if file else ""
+        return [tuple(row) for row in self._records(_filled(statement, values), catalog)]
+
+    def _records(self, statement: str, catalog: str) -> list[Any]:
+        hook = self._hook(**({"catalog": catalog} if catalog else {}))
         try:
-            rows = self._hook().get_records(_filled(statement, values))
-        except EnvironmentProblem:
-            raise
+            return list(hook.get_records(statement) or ())
         except Exception as error:
             if "_NOT_FOUND" in str(error):  # TABLE_OR_VIEW_NOT_FOUND, SCHEMA_NOT_FOUND
                 raise NoSuchTable(str(error)) from error
             raise EnvironmentProblem(f"The warehouse ({named(self.conn_id)}) failed: {error}") from error
-        return [tuple(row) for row in rows or ()]
 
     def _hook(self, **arguments: Any) -> Any:
         try:
@@ -77,7 +81,10 @@ class DatabricksWarehouse(SqlWarehouse):
                 f"The warehouse ({named(self.conn_id)}) cannot be asked: there is no hook for it.",
                 hint="pip install apache-airflow-providers-databricks",
             ) from error
-        return DatabricksSqlHook(databricks_conn_id=self.conn_id, **arguments)
+        hook: Any = DatabricksSqlHook(databricks_conn_id=self.conn_id, **arguments)
+        if ProfileFile.of(self.conn_id):
+            hook.databricks_conn = airflow_connection(self.conn_id)  # which Airflow does not know by its id
+        return hook
 
 
 def _filled(statement: str, values: Sequence[Value]) -> str:

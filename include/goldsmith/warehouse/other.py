@@ -7,7 +7,6 @@ go into one command, because starting dbt takes longer than the warehouse's answ
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -21,14 +20,16 @@ from goldsmith.warehouse.samples import LONGEST_VALUE, MOST_COLUMNS, shown
 
 log = logging.getLogger(__name__)
 
-Ask = Callable[[Sequence[str]], list[Any]]
-"""Takes expressions and statements of Jinja, each of which sets `answer`; gives the answers, as JSON has them.
+Ask = Callable[[Sequence[str], float], list[Any]]
+"""Takes pieces of Jinja, each of which sets `answer`, and the seconds that all may take; gives the answers, as JSON has
+them, one for each.
 
-Raises an `EnvironmentProblem` if dbt cannot be asked.
+Raises an `EnvironmentProblem` if dbt cannot be asked, or does not answer in time.
 """
 
 _KINDS = {VIEW: VIEW, MATERIALIZED_VIEW: MATERIALIZED_VIEW}
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_START, _LONGEST = 120.0, 300.0  # seconds for dbt to start and parse, and for one relation
+_ALONE = 5  # queries that are asked for alone if all of them together failed
 # Values become text in dbt's process: JSON has no dates and no decimals.
 _TEXT = "(none if value is none else (value | string)[:{most}])"
 
@@ -39,7 +40,7 @@ class OtherWarehouse(Warehouse):
     Args:
         conn_id: The Airflow connection.
         kind: Its type.
-        ask: Asks dbt; None where nobody can.
+        ask: Asks dbt; None if nobody can.
     """
 
     # dbt would be started while dbt runs: slow, and DuckDB's file belongs to one process.
@@ -52,7 +53,7 @@ class OtherWarehouse(Warehouse):
     def relation_kinds(self, relations: Collection[str]) -> dict[str, str]:
         """Let dbt's adapter look for each of them; it lists each schema once."""
         wanted = list(dict.fromkeys(relations))
-        found = self._answers([_relation_question(relation) for relation in wanted])
+        found = self._answers([_relation_question(relation) for relation in wanted], _START + _LONGEST)
         return {
             relation: _KINDS.get(kind, TABLE) for relation, kind in zip(wanted, found, strict=True) if kind
         }
@@ -60,17 +61,11 @@ class OtherWarehouse(Warehouse):
     def measure(self, wanted: Mapping[str, Sequence[str]]) -> dict[str, Measured]:
         """Count with one query for each relation.
 
-        A column is named as it is written if it is a plain word, as in dbt's own tests: quoted, a name in small
-        letters would be another one in Snowflake.
+        A column is looked for by its name in any case, and quoted as the adapter does it: in Snowflake a name that was
+        made in small letters is in capitals.
         """
-        questions = []
-        for relation, columns in wanted.items():
-            counts = ["count(*)", *(f"count({_column(column)})" for column in columns)]
-            query = " ~ ".join(_parts(f"select {', '.join(counts)} from {relation}"))  # noqa: S608 - dbt's own name
-            questions.append(
-                f"{{% set answer = run_query({query}).rows[0].values() | map('string') | list %}}"
-            )
-        found = self._answers(questions)
+        questions = [_count_question(relation, columns) for relation, columns in wanted.items()]
+        found = self._answers(questions, _START + _LONGEST * len(questions))
         return {
             relation: Measured(
                 rows=_number(row[0]),
@@ -79,30 +74,28 @@ class OtherWarehouse(Warehouse):
             for (relation, columns), row in zip(wanted.items(), found, strict=True)
         }
 
-    def sample_rows(
-        self,
-        queries: Sequence[str],
-        *,
-        limit: int,
-        timeout: float,  # noqa: ARG002 - an adapter cannot be told
-    ) -> list[FailingRows | None]:
-        """Read with the adapter's own words for a limit."""
+    def sample_rows(self, queries: Sequence[str], *, limit: int, timeout: float) -> list[FailingRows | None]:
+        """Read with the adapter's own words for a limit; if one query fails, a few are asked for alone."""
+        questions = [_sample_question(query, limit) for query in queries]
         try:
-            found = self._answers([_sample_question(query, limit) for query in queries])
-        except EnvironmentProblem as error:
+            found = self._answers(questions, _START + timeout * len(questions))
+        except Exception as error:  # noqa: BLE001 - a sample is never the reason for a failure
             log.warning("No sample of failing rows: %s", error)
-            return [None] * len(queries)
+            if len(queries) == 1:
+                return [None]
+            alone = [self.sample_rows([query], limit=limit, timeout=timeout)[0] for query in queries[:_ALONE]]
+            return [*alone, *[None] * (len(queries) - len(alone))]
         return [
             FailingRows(columns=tuple(columns), rows=tuple(tuple(map(shown, row)) for row in rows))
             for columns, rows in found
         ]
 
-    def _answers(self, questions: Sequence[str]) -> list[Any]:
+    def _answers(self, questions: Sequence[str], timeout: float) -> list[Any]:
         if not questions:
             return []
         if self._ask is None:
             raise EnvironmentProblem(f"{self.kind} can be asked only by a task that has dbt.")
-        return self._ask(questions)
+        return self._ask(questions, timeout)
 
 
 def jinja_text(text: str) -> str:
@@ -118,14 +111,36 @@ def _escaped(one: str) -> str:
     return f"\\u{ord(one):04x}" if ord(one) < 0x10000 else f"\\U{ord(one):08x}"
 
 
-def _relation_question(relation: str) -> str:
+def _found(relation: str) -> str:
     named = [part for part, _ in parts_of(relation)]
     # Without a database in its names, an adapter has none, or one for all.
     database = jinja_text(named[0]) if len(named) == 3 else "target.database"
     return (
         f"{{% set found = adapter.get_relation(database={database}, schema={jinja_text(named[-2])}, "
         f"identifier={jinja_text(named[-1])}) %}}"
-        "{% set answer = (found.type or 'table') | string if found else '' %}"
+    )
+
+
+def _relation_question(relation: str) -> str:
+    return _found(relation) + "{% set answer = (found.type or 'table') | string if found else '' %}"
+
+
+def _count_question(relation: str, columns: Sequence[str]) -> str:
+    names = ", ".join(map(jinja_text, columns))
+    known = (
+        "{% set columns = adapter.get_columns_in_relation(found) if found else [] %}{% set known = {} %}"
+        "{% for one in columns %}{% do known.update({one.name | lower: one.quoted}) %}{% endfor %}"
+        # The very name wins over the same one in other letters.
+        "{% for one in columns %}{% do known.update({one.name: one.quoted}) %}{% endfor %}"
+    )
+    return (
+        f"{_found(relation)}{known if columns else ''}"  # noqa: S608 - dbt's own name, and columns that it quotes
+        '{% set counts = ["count(*)"] %}'
+        f"{{% for name in [{names}] %}}"
+        '{% do counts.append("count(" ~ known.get(name, known.get(name | lower, adapter.quote(name))) ~ ")") %}'
+        "{% endfor %}"
+        f'{{% set answer = run_query("select " ~ counts | join(", ") ~ " from " ~ {jinja_text(relation)})'
+        ".rows[0].values() | map('string') | list %}"
     )
 
 
@@ -139,19 +154,6 @@ def _sample_question(query: str, limit: int) -> str:
         "{% do rows.append(shown) %}{% endfor %}"
         f"{{% set answer = [table.column_names[:{MOST_COLUMNS}] | list, rows] %}}"
     )
-
-
-def _column(name: str) -> str:
-    """A column's name in a query, or the mark where dbt's adapter puts the quoted one."""
-    return name if _PLAIN.fullmatch(name) else f"\0{name}\0"
-
-
-def _parts(query: str) -> list[str]:
-    """The query as pieces of Jinja: texts, and names that the adapter quotes."""
-    return [
-        f"adapter.quote({jinja_text(piece)})" if number % 2 else jinja_text(piece)
-        for number, piece in enumerate(query.split("\0"))
-    ]
 
 
 def _number(text: str) -> int:

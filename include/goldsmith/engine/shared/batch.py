@@ -83,6 +83,8 @@ class Batch:
             red = [node.task_id for node in sources if node.unique_id not in self.state.good()]
             below |= {*red, *self.graph.below(red)}  # of a stale source's own task: its tests
             self._build([node for node in nodes if node.kind != "source" and node.task_id not in below])
+            if self.sampler.waits:
+                self._flush()  # asking may take long
             self._unwritten += self.sampler.at_last(asks=True)
         finally:
             self._unwritten += self.sampler.at_last(asks=False)
