@@ -278,3 +278,30 @@ def test_a_developer_builds_into_a_schema_of_ones_own(
         dag = render(plan, pipeline, sample, settings, load_plan=lambda: plan)
         report: Any = dag.get_task("report")
         assert report.site.schema == schema
+
+
+@pytest.mark.parametrize(
+    ("is_local", "pool", "expected"),
+    [(True, None, ("duckdb", 3)), (False, None, ("default_pool", 1)), (False, "files", ("files", 3))],
+)
+def test_tasks_that_share_a_duckdb_file_take_turns(
+    plan: Plan,
+    spec: Pipeline,
+    sample: DbtProject,
+    here: Settings,
+    *,
+    is_local: bool,
+    pool: str | None,
+    expected: tuple[str, int],
+) -> None:
+    """Those of one run anyway; runs too, unless a pool keeps them apart. Only the local stack surely has that pool."""
+    given = spec.model_copy(update={"pool": pool, "max_active_runs": 3})
+    ducks = replace(plan, adapter="duckdb")
+    where = replace(here, embedded=spec.connection if is_local else None)
+    dag = render(ducks, given, sample, where, load_plan=lambda: ducks)
+    pools = {task.pool for task in dag.tasks}
+    assert (pools, dag.max_active_runs, dag.max_active_tasks) == ({expected[0]}, expected[1], 1)
+    assert "**In duckdb Goldsmith cannot**" in (dag.doc_md or "")
+    usual = render(plan, spec, sample, here, load_plan=lambda: plan)
+    assert usual.max_active_tasks > 1
+    assert "Goldsmith cannot" not in (usual.doc_md or "")
