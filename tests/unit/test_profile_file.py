@@ -167,3 +167,10 @@ def test_airflows_logs_hide_its_secrets(file: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("SHOP_SECRET", "hush-hush-hush")
     output(file).connection()
     assert "hush-hush" not in str(redact("password is hush-hush-hush"))
+
+
+def test_with_a_file_the_spec_adds_nothing_to_the_profile() -> None:
+    """Nor a schema: the file's holds."""
+    spec = Pipeline.parse({"name": "shop", "profile": {"file": "profiles.yml"}})
+    assert spec.profile.for_dbt() == {}
+    assert Pipeline(name="shop").profile.for_dbt() == {"schema": "analytics", "threads": 4}

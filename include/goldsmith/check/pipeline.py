@@ -86,7 +86,7 @@ def without_airflow(one: Planned, others: Sequence[Pipeline], here: Settings) ->
             lambda: _awaited(spec, others, here),
             hint="If another DAG updates it, all is well; else the pipeline never starts by itself.",
         )
-    yield from _warehouse(one, here)
+    yield from _warehouse(one)
     if kinds := one.plan.unknown_kinds:
         text = f"no task builds nodes of types that Goldsmith does not know: {', '.join(kinds)}"
         yield Finding(subject=f"{name}: types", status=WARN, text=text, hint="Build them with dbt itself.")
@@ -105,22 +105,23 @@ def without_airflow(one: Planned, others: Sequence[Pipeline], here: Settings) ->
         )
 
 
-def _warehouse(one: Planned, here: Settings) -> Iterator[Finding]:
+def _warehouse(one: Planned) -> Iterator[Finding]:
     """What Goldsmith cannot do in the warehouse, and whether tasks could be in each other's way there."""
     subject, adapter = f"{one.spec.name}: warehouse", one.plan.adapter
     if adapter and (lacks := missing(adapter)):
         text = f"in {adapter} Goldsmith cannot {'; '.join(each.text for each in lacks)}"
         hint = "docs/warehouses.md says what a run is like without."
         yield Finding(subject=subject, status=OK, text=text, hint=hint)
-    if is_one_process(adapter) and not one.spec.pool and not here.is_local:
+    if is_one_process(adapter) and not one.spec.pool:
         text = (
             f"a {adapter} file belongs to one process at a time: the tasks of a run take turns, but those of a "
-            "backfill, or of another pipeline that uses the file, would fail beside them"
+            "backfill, or of another pipeline that uses the file, would fail beside them on another Airflow than the "
+            "local stack"
         )
         hint = (
             f"airflow pools set {ONE_SLOT_POOL} 1 DuckDB, then `pool: {ONE_SLOT_POOL}` in all of their specs"
         )
-        yield Finding(subject=subject, status=WARN, text=text, hint=hint)
+        yield Finding(subject=subject, status=OK, text=text, hint=hint)
 
 
 def _awaited(spec: Pipeline, others: Sequence[Pipeline], here: Settings) -> tuple[str, str]:

@@ -7,6 +7,7 @@ meanwhile finds the old manifest, not half of the new one.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from goldsmith.dbt.listing import EAGER, LIST, Listing, read_listing, selection_
 from goldsmith.dbt.project import MANIFEST, DbtProject, dbt_executable
 from goldsmith.errors import EnvironmentProblem, ManifestError, SelectionError
 
+_NO_ADAPTER = re.compile(r"Could not find adapter type (\w+)")
 PARTIAL_PARSE = "partial_parse.msgpack"
 _FLAGS = ("--no-version-check", "--no-use-colors", "--no-quiet", "--log-level-file", "none")
 _AS_TEXT = ("--write-json", "--log-format", "text", "--log-level", "info")
@@ -151,6 +153,8 @@ def parsed(
 def _what_to_do(said: str, project: DbtProject, chosen: Sequence[str], *, has_own_profile: bool) -> str:
     if "dbt deps" in said:
         return "Install the packages: goldsmith deps"
+    if missing := _NO_ADAPTER.search(said):
+        return f"Install the adapter beside dbt: pip install dbt-{missing[1]}"
     if not has_own_profile:  # a plain `dbt parse` would find no profile
         return "Change what dbt names, then: goldsmith manifest"
     return f"Run it yourself: cd {project.path} && dbt parse {' '.join(chosen)}"
