@@ -11,7 +11,7 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from goldsmith.dbt.batch_events import BatchReader, rows_of
@@ -130,12 +130,10 @@ class EventReader:
         rows = rows_of(result.get("adapter_response")) if batches is None else batches.rows
         is_test = node.get("resource_type") in TEST_KINDS
         message = str(result.get("message") or "") + (batches.said if batches else "")
-        # dbt calls it an error of the node; its summary says that it was skipped.
-        is_cancelled = unique_id in self._cancelled and result.get("status") == "error"
-        return Finished(
+        finished = Finished(
             unique_id=unique_id,
-            status="skipped" if is_cancelled else str(result.get("status") or "").lower(),
-            message=_CANCELLED if is_cancelled else message,
+            status=str(result.get("status") or "").lower(),
+            message=message,
             invocation_id=str(info.get("invocation_id") or ""),
             started=_utc(node.get("node_started_at")),
             ended=_utc(node.get("node_finished_at")),
@@ -148,6 +146,16 @@ class EventReader:
             lines=tuple(self._lines.pop(unique_id, ())),
             batches=batches.left if batches else None,
         )
+        return self.settled(finished)
+
+    def settled(self, finished: Finished) -> Finished:
+        """What dbt said of a node, or that it cancelled it.
+
+        dbt calls that an error of the node; its summary says that it was skipped. The word that it cancels a node may
+        come after the node's end.
+        """
+        is_cancelled = finished.unique_id in self._cancelled and finished.status == "error"
+        return replace(finished, status="skipped", message=_CANCELLED) if is_cancelled else finished
 
 
 def _event(line: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -172,3 +172,27 @@ def test_what_a_warehouse_cannot_do_is_named_in_the_first_task(
         name_what_is_missing(site, task_id)
     said = "In databricks Goldsmith cannot keep two runs from writing at once: only max_active_runs"
     assert (said in caplog.text) == (task_id == "silver.build")
+
+
+@pytest.mark.parametrize("fail_fast", [True, False])
+@pytest.mark.parametrize("word_first", [True, False])
+def test_what_dbt_cancelled_has_not_failed_whenever_dbt_says_so(
+    site: StatedSite, dbt: SaidDbt, *, fail_fast: bool, word_first: bool
+) -> None:
+    """It may say so after the node's end; a failure is the first one. Without `fail_fast` nothing waits."""
+    slow = planned_node("model.shop.slow")
+    failed = FINISHED.replace('"success"', '"error"')
+    ended = failed.replace(ORDERS.unique_id, slow.unique_id)
+    words = [
+        line("LogCancelLine", level="error", msg="CANCEL", conn_name=one.unique_id) for one in (ORDERS, slow)
+    ]
+    dbt.lines = (failed, *words, ended) if word_first else (failed, ended, *words)
+    dbt.code = 1
+    found: list[NodeResult] = []
+    with dbt_for(site, "r1", "silver.build", RunOptions(fail_fast=fail_fast)) as made:
+        made.on_turn = found.extend
+        made.run("build", [ORDERS, slow])
+    assert {one.unique_id: one.status for one in found} == {
+        ORDERS.unique_id: "error",
+        slow.unique_id: "skipped" if fail_fast or word_first else "error",
+    }

@@ -138,7 +138,7 @@ class Invocations:
         left = {uid: node for uid, node in nodes.items() if node.kind != "unit_test" or verb != BUILD}
         failed: set[str] = set()
         try:
-            for finished in _turns(process, reader, lambda: self._note_begun(reader)):
+            for finished in self._turns(process, reader):
                 mine = [one for one in finished if one.unique_id in nodes]
                 failed.update(one.unique_id for one in mine if one.status not in (*GOOD, SKIPPED))
                 results = [
@@ -161,6 +161,10 @@ class Invocations:
         self.space.keep_parsed()
         self._judge(code, reader, left, shown, has_failed=bool(failed))
         self.unfinished = ""
+
+    def _turns(self, process: DbtProcess, reader: EventReader) -> Iterator[list[Finished]]:
+        turns = _turns(process, reader, lambda: self._note_begun(reader))
+        return _settled(turns, reader, holds=self.space.options.fail_fast)
 
     def _say(self, reader: EventReader) -> None:
         """Log what dbt said about no node, and where its seconds went."""
@@ -263,6 +267,26 @@ def by_hand(node: PlannedNode, verb: tuple[str, ...], batches: Microbatches | No
         f"{command} --event-time-start {start:%Y-%m-%dT%H:%M:%S} --event-time-end {end:%Y-%m-%dT%H:%M:%S}"
         for start, end in windows
     )
+
+
+def _settled(
+    turns: Iterator[list[Finished]], reader: EventReader, *, holds: bool
+) -> Iterator[list[Finished]]:
+    """The turns; of a dbt that stops at the first failure, what fails after it is told when dbt has ended.
+
+    It cancels other nodes then, which it calls errors, and may say that it cancelled one after that one's end.
+    """
+    held: list[Finished] = []
+    has_failed = False
+    for turn in turns:
+        now: list[Finished] = []
+        for one in turn:
+            is_bad = holds and one.status not in (*GOOD, SKIPPED)
+            (held if is_bad and has_failed else now).append(one)
+            has_failed |= is_bad
+        yield now
+    if held:
+        yield [reader.settled(one) for one in held]
 
 
 def _turns(process: DbtProcess, reader: EventReader, on_line: Callable[[], None]) -> Iterator[list[Finished]]:
