@@ -37,7 +37,7 @@ class Capability(Enum):
     MEASURE = (
         "measure",
         "measure rows and nulls",
-        "limits of gates on rows and nulls are not measured, and a gate that has such limits warns",
+        "limits of gates on rows and nulls are not measured, and the verdict says so",
     )
     VERDICTS = (
         "run",
@@ -161,8 +161,8 @@ class Warehouse:
         Args:
             statement: SQL with `%s` for each value, and `%%` for a percent sign.
             values: Numbers, text or nothing.
-            name: Of the session, where sessions have names.
-            timeout: Seconds that it may take, where a session can be told.
+            name: Of the session, if sessions have names.
+            timeout: Seconds that it may take, if a session can have a limit.
 
         Returns:
             The rows; none where it gives none.
@@ -245,7 +245,7 @@ class Warehouse:
         Args:
             queries: The compiled SQL of tests, each one `select` as dbt makes it.
             limit: Rows to read at most.
-            timeout: Seconds that each query may take, where a session can be told.
+            timeout: Seconds that each query may take, if a session can have a limit.
 
         Returns:
             The rows of each query: of each row the first 20 columns, of each value the first 200 characters. None

@@ -272,7 +272,7 @@ def by_hand(node: PlannedNode, verb: tuple[str, ...], batches: Microbatches | No
 def _settled(
     turns: Iterator[list[Finished]], reader: EventReader, *, holds: bool
 ) -> Iterator[list[Finished]]:
-    """The turns; of a dbt that stops at the first failure, what fails after it is told when dbt has ended.
+    """The turns. If dbt stops at the first failure, what fails after it comes in the last turn.
 
     It cancels other nodes then, which it calls errors, and may say that it cancelled one after that one's end.
     """

@@ -21,7 +21,7 @@ _KINDS = {"v": VIEW, "m": MATERIALIZED_VIEW}
 
 
 def relation_kinds(conn_id: str, wanted: Collection[Relation]) -> dict[Relation, str]:
-    """Look which relations exist, with one query for all; names are told apart by their case.
+    """Look which relations exist, with one query for all; upper and lower case differ.
 
     Raises:
         EnvironmentProblem: The warehouse fails.
