@@ -22,7 +22,7 @@ from projects import TRIES, Shape, parse_project, write_project
 from psycopg import sql
 
 from goldsmith.client.parsed import wait_until_parsed
-from goldsmith.dbt.project import dbt_executable
+from goldsmith.dbt.executable import dbt_executable
 from goldsmith.rest import RestClient, Run, TaskInstance
 from goldsmith.stack.stack import Stack
 from goldsmith.stack.warehouse import dbt_variables

@@ -107,6 +107,11 @@ def _kill_dbt(here: Ground, run: Run, trial: Trial, _: random.Random) -> None:
     trial.faults += here.kill_dbt(run, task_id)
 
 
+def _kill_host(here: Ground, run: Run, trial: Trial, _: random.Random) -> None:
+    trial.moment += f" {_target(here, run, with_dbt=True)}"
+    trial.faults += here.kill_host()
+
+
 def _scheduler(here: Ground, _: Run, trial: Trial, __: random.Random) -> None:
     trial.faults += here.kill("scheduler")
 
@@ -160,6 +165,7 @@ KINDS: dict[str, Fault] = {
     "task killed": _kill_task,
     "worker killed": _kill_worker,
     "dbt killed": _kill_dbt,
+    "dbt's host killed": _kill_host,
     "scheduler killed": _scheduler,
     "postgres restarted": _postgres,
     "api-server killed": _api_killed,

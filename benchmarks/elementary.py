@@ -35,7 +35,7 @@ from record import Record
 from rich.console import Console
 from rich.table import Table
 
-from goldsmith.dbt.project import dbt_executable
+from goldsmith.dbt.executable import dbt_executable
 from goldsmith.elementary.edr import PROFILE, Edr, edr_executable
 from goldsmith.spec.report import Elementary
 from goldsmith.stack.postgres import EmbeddedPostgres

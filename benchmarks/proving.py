@@ -195,29 +195,55 @@ class Ground:
             "select id::text from task_instance where dag_id = %s and run_id = %s and task_id = %s",
             *(run.dag_id, run.run_id, task_id),
         )
-        roots = [psutil.Process(worker.pid) for worker in self.workers] or [self.component("scheduler")]
-        for child in (child for root in roots for child in root.children(recursive=True)):
+        for child in self._descendants():
             with contextlib.suppress(psutil.Error):
                 title = " ".join(child.cmdline()).strip()
                 if title == f"airflow worker -- {rows[0][0]}" and os.getsid(child.pid) != child.pid:
                     return child
         raise psutil.NoSuchProcess(0)
 
+    def _descendants(self) -> list[psutil.Process]:
+        """All processes of those that start tasks."""
+        roots = [psutil.Process(worker.pid) for worker in self.workers] or [self.component("scheduler")]
+        return [child for root in roots for child in root.children(recursive=True)]
+
     def dbt(self, run: Run, task_id: str) -> psutil.Process:
-        """The dbt process of a task."""
-        children = self.task_process(run, task_id).children()
-        if not children:
-            raise psutil.NoSuchProcess(0)
-        return children[0]
+        """The dbt process of a task: the one whose output the task reads."""
+        task = self.task_process(run, task_id).pid
+        pipes = {_link(task, entry.name) for entry in Path(f"/proc/{task}/fd").iterdir()}
+        pipes = {one for one in pipes if one.startswith("pipe:")}
+        for child in self._descendants():
+            if child.pid != task and _link(child.pid, "1") in pipes:
+                return child
+        raise psutil.NoSuchProcess(0)
+
+    def host(self) -> psutil.Process:
+        """The process that forks dbt."""
+        for child in self._descendants():
+            with contextlib.suppress(psutil.Error):
+                if any(part.endswith("inside_dbt/host.py") for part in child.cmdline()):
+                    return child
+        raise psutil.NoSuchProcess(0)
 
     def kill_task(self, run: Run, task_id: str) -> list[Span]:
         """SIGKILL a task's process."""
-        return _killed(self.task_process(run, task_id))
+        return _killed(self.task_process(run, task_id), *self._dbts(run, task_id))
 
     def kill_worker(self, run: Run, task_id: str) -> list[Span]:
         """SIGKILL the process that supervises a task."""
-        parent = self.task_process(run, task_id).parent()
-        return _killed(parent) if parent is not None else []
+        dbts, parent = self._dbts(run, task_id), self.task_process(run, task_id).parent()
+        return _killed(parent, *dbts) if parent is not None else []
+
+    def kill_host(self) -> list[Span]:
+        """SIGKILL the process that forks dbt."""
+        return _killed(self.host())
+
+    def _dbts(self, run: Run, task_id: str) -> list[psutil.Process]:
+        """The dbt process of a task, if it has one now."""
+        try:
+            return [self.dbt(run, task_id)]
+        except psutil.Error:
+            return []
 
     def kill_dbt(self, run: Run, task_id: str) -> list[Span]:
         """SIGKILL dbt."""
@@ -303,10 +329,23 @@ def _write_dag(here: Ground, dag_id: str) -> None:
     (here.stack.dags_dir / f"{dag_id}.py").write_text(_DAG.format(spec=spec))
 
 
-def _killed(process: psutil.Process) -> list[Span]:
-    """SIGKILL a process, and wait until what it had started is gone: until then dbt goes on, and nobody hears of it."""
+def _link(pid: int, descriptor: str) -> str:
+    """What a descriptor of a process leads to; empty if it is closed."""
+    try:
+        return str(Path(f"/proc/{pid}/fd/{descriptor}").readlink())
+    except OSError:
+        return ""
+
+
+def _killed(process: psutil.Process, *others: psutil.Process) -> list[Span]:
+    """SIGKILL a process, and wait until what it had started is gone: until then dbt goes on, and nobody hears of it.
+
+    Args:
+        process: The process.
+        others: What it had others start.
+    """
     began = datetime.now(UTC)
-    family = [process, *process.children(recursive=True)]
+    family = [process, *others, *process.children(recursive=True)]
     process.kill()
     psutil.wait_procs(family, timeout=_GONE_WITHIN)
     return [(began, datetime.now(UTC))]

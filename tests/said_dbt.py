@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,9 +15,25 @@ from tests.builders import dbt_target
 from goldsmith.dbt import process
 from goldsmith.engine.dbt.workspace import DbtTarget
 
-# Python warns of a fork beside other threads; Airflow's tasks, where this happens, have none.
-FORKS = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 _LAKE = {"conn_type": "databricks", "host": "lake", "password": "a token", "extra": {"http_path": "/sql"}}
+
+
+_PROGRAM = """\
+#!{python} -SE
+import json, os, pathlib, shutil, sys, time
+folder = pathlib.Path({folder!r})
+arguments = sys.argv[1:]
+folder.joinpath("call.json").write_text(json.dumps([arguments, dict(os.environ)]))
+if "--state" in arguments:
+    shutil.copytree(arguments[arguments.index("--state") + 1], folder / "state", dirs_exist_ok=True)
+said = json.loads(folder.joinpath("said.json").read_text())
+sys.stdout.write("".join(line + chr(10) for line in said["lines"]))
+sys.stdout.flush()
+time.sleep(said["seconds"])
+if said["code"] < 0:
+    os.kill(os.getpid(), -said["code"])
+sys.exit(said["code"])
+"""
 
 
 @dataclass
@@ -27,26 +41,27 @@ class SaidDbt:
     """Says what the test wants, and shows how it was called.
 
     Args:
-        folder: Where it keeps that: it runs in a fork of the test.
+        folder: Where it keeps that.
         lines: Of its output.
         code: Its exit code; negative for the signal that ends it.
+        seconds: How long it takes after its output.
     """
 
     folder: Path
     lines: tuple[str, ...] = ()
     code: int = 0
+    seconds: float = 0.0
 
-    def __call__(self, arguments: list[str]) -> int:
-        """dbt's command line."""
-        self.folder.mkdir()
-        (self.folder / "call.json").write_text(json.dumps([arguments, dict(os.environ)]))
-        if "--state" in arguments:
-            shutil.copytree(arguments[arguments.index("--state") + 1], self.folder / "state")
-        sys.stdout.write("\n".join([*self.lines, ""]))
-        if self.code < 0:
-            sys.stdout.flush()
-            os.kill(os.getpid(), -self.code)
-        return self.code
+    def executable(self, named: str = "") -> str:
+        """The program, which says what is wanted at this moment."""
+        assert named == ""
+        self.folder.mkdir(exist_ok=True)
+        said = {"lines": self.lines, "code": self.code, "seconds": self.seconds}
+        (self.folder / "said.json").write_text(json.dumps(said))
+        program = self.folder / "dbt"
+        program.write_text(_PROGRAM.format(python=sys.executable, folder=str(self.folder)))
+        program.chmod(0o755)
+        return str(program)
 
     @property
     def arguments(self) -> list[str]:
@@ -73,7 +88,7 @@ def said_dbt(folder: Path) -> Iterator[SaidDbt]:
     """Let each dbt command of this process be said by the test."""
     with pytest.MonkeyPatch.context() as patched:
         said = SaidDbt(folder / "said")
-        patched.setattr(process, "loaded_dbt", said)
+        patched.setattr(process, "dbt_executable", said.executable)
         yield said
 
 

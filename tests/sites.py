@@ -30,12 +30,14 @@ class OpenWriter(OnlyWriter):
         self.wrote: list[str] = []
         self.ended: list[tuple[str, str]] = []
         self.is_lost = False
+        self.is_alone: bool | None = None
+        """Whether the last task that wrote kept out the others of its run too."""
 
     @contextmanager
     def held(self, context: Context, task_id: str, *, is_alone: bool = True) -> Iterator[None]:
         """Be the writer at once."""
         assert context["run_id"]
-        assert is_alone
+        self.is_alone = is_alone
         self.writing.append(task_id)
         self.wrote.append(task_id)
         try:

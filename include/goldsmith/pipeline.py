@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -96,9 +97,16 @@ def project_of(spec: Pipeline, here: Settings) -> DbtProject:
         ProjectError: It is not there.
     """
     project = find_project(here.root / spec.project if spec.project else here.dbt_project_dir)
+    project = replace(project, dbt=dbt_of(spec, here))
     own = replace(project, own=own_folder(spec, here))
     # Without vars the project's manifest will do: until now, or by a plain `dbt parse`, it was made for this pipeline.
     return own if spec.vars or own.manifest_path.is_file() else project
+
+
+def dbt_of(spec: Pipeline, here: Settings) -> str:
+    """The dbt command of a pipeline, as `goldsmith.dbt.executable` takes it; empty for that of this environment."""
+    named = os.path.expanduser(spec.dbt or here.dbt)  # noqa: PTH111 - it may be a name without a path
+    return str(here.root / named) if os.sep in named else named
 
 
 def load_plan(spec: Pipeline, project: DbtProject, here: Settings) -> Plan:

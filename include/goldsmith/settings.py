@@ -10,6 +10,8 @@ GOLDSMITH_RESULTS_PATH        details of nodes: a folder that workers   `goldsmi
 GOLDSMITH_ENVIRONMENT         which of a spec's `environments` it is   none
 GOLDSMITH_ALLOW_PROD          `yes`: pipelines of the local stack may  no
                               write `prod` of another database
+GOLDSMITH_DBT                 the dbt command, if it is installed into  that of this
+                              another environment than Airflow          environment
 GOLDSMITH_EDR                 Elementary's command `edr`, where it is   that of this
                               installed into another environment        environment
 GOLDSMITH_SCHEDULE            `off`: pipelines run by hand only          on
@@ -65,6 +67,8 @@ class Settings:
     """Which of a spec's environments it is."""
     embedded: str | None = None
     """Airflow connection of the local stack's own database, empty where it has none; None outside the local stack."""
+    dbt: str = ""
+    """The dbt command, a path or a name on the PATH, where it is not that of this environment."""
     edr: str = ""
     """Elementary's command, where it is not that of this environment."""
     may_write_prod: bool = False
@@ -111,6 +115,7 @@ def settings() -> Settings:
         target=os.environ.get("GOLDSMITH_TARGET") or "prod",
         airflow=_named_airflow(),
         environment=os.environ.get("GOLDSMITH_ENVIRONMENT", ""),
+        dbt=os.environ.get("GOLDSMITH_DBT", ""),
         edr=os.environ.get("GOLDSMITH_EDR", ""),
         embedded=os.environ.get("GOLDSMITH_EMBEDDED"),
         may_write_prod=os.environ.get("GOLDSMITH_ALLOW_PROD") == "yes",

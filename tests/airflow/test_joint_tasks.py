@@ -27,9 +27,9 @@ from tests.airflow.joint_tasks import (
 from tests.builders import no_samples, planned_build, planned_gate
 
 from goldsmith.engine.assets import _ready
+from goldsmith.engine.batch import Batch
 from goldsmith.engine.build_state import BuildState
 from goldsmith.engine.shared.agreement import said_about
-from goldsmith.engine.shared.batch import Batch
 from goldsmith.engine.shared.differences import differences
 from goldsmith.engine.shared.heal import Heal, built_together
 from goldsmith.engine.shared.marks import Marker
@@ -76,7 +76,7 @@ def _check(state: BuildState, flushed: Flushed) -> None:
 
 @pytest.fixture(autouse=True)
 def _always_flush(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("goldsmith.engine.shared.batch.FLUSH_EVERY", 0.0)
+    monkeypatch.setattr("goldsmith.engine.batch.FLUSH_EVERY", 0.0)
 
 
 def test_a_task_is_marked_with_its_last_node_and_takes_the_time_of_all(result: Result, api: FakeApi) -> None:

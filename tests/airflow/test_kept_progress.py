@@ -9,8 +9,8 @@ from typing import Any, cast
 import pytest
 from tests.airflow.joint_tasks import GRAPH, NODES, ORDERS, FakeApi, FakeDbt, Result, of
 
+from goldsmith.engine.batch import Batch
 from goldsmith.engine.build_state import BuildState
-from goldsmith.engine.shared.batch import Batch
 from goldsmith.engine.shared.marks import Marker
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.results.microbatch import Microbatches
@@ -83,7 +83,7 @@ class Kept:
 
 @pytest.fixture(autouse=True)
 def _always_flush(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("goldsmith.engine.shared.batch.FLUSH_EVERY", 0.0)
+    monkeypatch.setattr("goldsmith.engine.batch.FLUSH_EVERY", 0.0)
 
 
 def batch(kept: Kept, dbt: FakeDbt, api: FakeApi | None = None) -> Batch:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 from tests.builders import plan_of, planned_build, planned_node
-from tests.said_dbt import FORKS, SaidDbt, event, lake_target, listed, said_dbt
+from tests.said_dbt import SaidDbt, event, lake_target, listed, said_dbt
 from tests.sites import StatedSite, site_of
 
 from goldsmith.engine.shared import left_out
@@ -21,8 +21,6 @@ from goldsmith.engine.shared.left_out import choose, left_by_first
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.results.record import NodeResult
 from goldsmith.spec.run import RunOptions
-
-pytestmark = FORKS
 
 ORDERS = planned_node("model.shop.orders", layer="bronze", build="bronze.build")
 CHECK = planned_node("test.shop.check", layer="bronze", build="bronze.build", task_id="bronze.orders")

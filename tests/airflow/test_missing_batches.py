@@ -9,8 +9,8 @@ import pytest
 from tests.airflow.joint_tasks import GRAPH, FakeDbt, Result, node
 from tests.builders import no_samples
 
+from goldsmith.engine.batch import Batch
 from goldsmith.engine.build_state import BuildState
-from goldsmith.engine.shared.batch import Batch
 from goldsmith.plan.graph import PlanGraph
 from goldsmith.plan.model import PlannedNode
 from goldsmith.results.microbatch import Microbatches

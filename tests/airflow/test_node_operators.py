@@ -87,7 +87,6 @@ def _hash(dag: DAG) -> str:
     return str(SerializedDagModel.hash(DagSerialization.to_dict(dag)))
 
 
-@pytest.mark.parametrize("spec", ["isolated"], indirect=True)
 def test_what_a_node_says_for_cosmos_alone_does_not_count(
     plan: Plan, spec: Pipeline, sample: DbtProject, here: Settings
 ) -> None:
@@ -96,8 +95,8 @@ def test_what_a_node_says_for_cosmos_alone_does_not_count(
     nodes = tuple(replace(node, operator_kwargs=asked) for node in plan.nodes)
     given = replace(plan, nodes=nodes)
     found: Any = render(given, spec, sample, here, load_plan=lambda: given).get_task(nodes[0].task_id)
-    assert (found.install_deps, found.select, found.vars) == (False, nodes[0].select, None)
     assert found.pool == "heavy"
+    assert {"install_deps", "select", "vars"}.isdisjoint(vars(found))
 
 
 @pytest.mark.parametrize(

@@ -85,8 +85,8 @@ INTERNALS = (
         names={"airflow.serialization.definitions.node:DAGNode": ("get_upstreams_only_setups", "get_dag")},
     ),
     Internal(
-        what="dbt is imported before the scheduler and Celery workers fork; what it keeps of a command is dropped",
-        files=("tuning/preload.py",),
+        what="dbt is loaded in a process that forks for each command; what it keeps of a command is dropped",
+        files=("inside_dbt/dbt_fork.py",),
         names={
             "dbt.cli.main:dbtRunner.invoke": ("args",),
             "dbt.adapters.factory:reset_adapters": (),
@@ -96,7 +96,7 @@ INTERNALS = (
     ),
     Internal(
         what="several dbt commands run in one process, from one manifest",
-        files=("dbt/resident.py",),
+        files=("inside_dbt/resident.py",),
         names={
             "dbt.cli.main:dbtRunner.__init__": ("manifest",),
             "dbt.contracts.graph.manifest:Manifest": ("nodes",),
@@ -307,29 +307,6 @@ INTERNALS = (
             ),
             "airflow:version": (),
         },
-    ),
-    Internal(
-        what="methods of Cosmos's local operators are replaced: how dbt runs, what is parsed, what lineage is read",
-        files=("engine/isolated/node_task.py",),
-        names={
-            "cosmos.operators.local:DbtLocalBaseOperator": (
-                *("run_dbt_runner", "handle_exception_dbt_runner", "get_env", "add_cmd_flags"),
-                *("_handle_partial_parse", "_update_partial_parse_cache"),
-                "calculate_openlineage_events_completes",
-            ),
-            "cosmos.operators.local:DbtRunLocalOperator": ("base_cmd",),
-            "cosmos.operators.local:DbtSeedLocalOperator": ("base_cmd",),
-            "cosmos.operators.local:DbtSnapshotLocalOperator": ("base_cmd",),
-            "cosmos.operators.local:DbtTestLocalOperator": ("base_cmd",),
-            "cosmos.operators.local:DbtBuildLocalOperator": ("base_cmd",),
-            "cosmos.operators.local:DbtSourceLocalOperator": ("base_cmd",),
-        },
-        check=in_source("cosmos.operators.local", "_dbt_runner_callbacks"),
-    ),
-    Internal(
-        what="dbt's objects, as its runner gives them to the isolated engine",
-        files=("engine/isolated/runner.py",),
-        check=dbt_results,
     ),
     Internal(
         what="Cosmos's cache folder, and its way to copy a file whole",

@@ -66,16 +66,18 @@ def test_one_place_imports_dbt_and_the_environment_is_read_where_processes_start
                 dbt.add(name)
             if isinstance(node, ast.Attribute) and ast.unparse(node) == "os.environ":
                 environment.add(name)
-    assert dbt == {"dbt/resident.py", "tuning/preload.py"}
-    # Beside settings.py: where the environment of a process that is started is put together, and `env_var`.
+    assert dbt == {"inside_dbt/dbt_fork.py", "inside_dbt/resident.py"}
+    # Beside settings.py: where the environment of a process that is started is put together, and `env_var`; and in
+    # dbt's environment.
     assert environment == {
         "settings.py",
         "profile_file.py",
         "dbt/environment.py",
-        "dbt/process.py",
         "stack/stack.py",
         "stack/supervisor.py",
         "elementary/edr.py",
+        "inside_dbt/dbt_fork.py",
+        "inside_dbt/host.py",
     }
 
 

@@ -14,7 +14,7 @@ from goldsmith import errors
 from goldsmith.engine.task_end import NodeFailed, failure_of
 from goldsmith.errors import ApiRefused, GoldsmithError
 
-STARTS_SOMETHING = {"goldsmith.tuning.preload", "goldsmith.dbt.resident"}
+STARTS_SOMETHING = {"goldsmith.tuning.preload"}
 """Modules whose import loads dbt or starts work; they have no errors."""
 NODE = planned_node("model.shop.orders")
 FACTS: dict[type[GoldsmithError], dict[str, object]] = {

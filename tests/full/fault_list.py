@@ -64,11 +64,7 @@ class Fault:
 
 
 def _kill_dbt(plot: Plot, run: Run) -> None:
-    """With `engine: isolated` dbt is the task's own process."""
-    if run.dag_id == "shared":
-        plot.here.kill_dbt(run, "bronze.build")
-    else:
-        plot.here.kill_task(run, "bronze.orders.run")
+    plot.here.kill_dbt(run, "bronze.build" if run.dag_id == "shared" else "bronze.orders.run")
 
 
 def _kill_worker(plot: Plot, run: Run) -> None:
@@ -127,31 +123,31 @@ def _break_and_clear(plot: Plot, run: Run) -> None:
     plot.clear(run, "bronze.orders.run")
 
 
-_SILENT = """
-from goldsmith.dbt import process
-process.loaded_dbt = lambda arguments: 0
-import dbt.cli.main
-dbt.cli.main.dbtRunner.invoke = lambda self, *a, **k: dbt.cli.main.dbtRunnerResult(success=True)
+_IN_A_TASK = """
+import pathlib, sys, tempfile
+from airflow.sdk import get_parsing_context
+if get_parsing_context().task_id:
+    program = pathlib.Path(tempfile.mkdtemp(), "dbt")
+    program.write_text({program!r}.replace("SCHEMA", pathlib.Path(__file__).stem).replace("PYTHON", sys.executable))
+    program.chmod(0o755)
+    os.environ["GOLDSMITH_DBT"] = str(program)
 """
-_LIES = """
-import pathlib
-from goldsmith.dbt import process
-def lie(arguments):
-    state = pathlib.Path(arguments[arguments.index("--state") + 1], "run_results.json")
-    for one in json.loads(state.read_text())["results"]:
-        kind, package, name = one["unique_id"].split(".")[:3]
-        place = '"warehouse"."%s"."%s"' % (pathlib.Path(__file__).stem, name)
-        node = {"unique_id": one["unique_id"], "resource_type": kind, "materialized": "table"}
-        node["node_relation"] = {"relation_name": "" if kind == "test" else place}
-        said = {"node_info": node, "run_result": {"status": "pass" if kind == "test" else "success"}}
-        info = {"name": "NodeFinished", "level": "debug", "msg": "", "invocation_id": "lie"}
-        print(json.dumps({"info": info, "data": said}), flush=True)
-    return 0
-process.loaded_dbt = lie
-import dbt.cli.main
-dbt.cli.main.dbtRunner.invoke = lambda self, *a, **k: dbt.cli.main.dbtRunnerResult(success=True)
+_SILENT = _IN_A_TASK.format(program="#!/bin/sh\n")
+_LIAR = """\
+#!PYTHON
+import json, pathlib, sys
+state = pathlib.Path(sys.argv[sys.argv.index("--state") + 1], "run_results.json")
+for one in json.loads(state.read_text())["results"]:
+    kind, package, name = one["unique_id"].split(".")[:3]
+    place = '"warehouse"."SCHEMA"."%s"' % name
+    node = {"unique_id": one["unique_id"], "resource_type": kind, "materialized": "table"}
+    node["node_relation"] = {"relation_name": "" if kind == "test" else place}
+    said = {"node_info": node, "run_result": {"status": "pass" if kind == "test" else "success"}}
+    info = {"name": "NodeFinished", "level": "debug", "msg": "", "invocation_id": "lie"}
+    print(json.dumps({"info": info, "data": said}), flush=True)
 """
-_LIES_BARELY = _LIES.replace('"" if kind == "test" else place', '""')
+_LIES = _IN_A_TASK.format(program=_LIAR)
+_LIES_BARELY = _IN_A_TASK.format(program=_LIAR.replace('"" if kind == "test" else place', '""'))
 _FULL = """
 import resource
 resource.setrlimit(resource.RLIMIT_FSIZE, (2048, 2048))
@@ -168,6 +164,14 @@ _DISABLED = "{{ config(enabled=false) }}\nselect 1 as id"
 FAULTS: tuple[Fault, ...] = (
     Fault(name="no fault", shared=COMPLETE, isolated=COMPLETE),
     Fault(name="dbt is killed", keys=_HOLD, act=_kill_dbt, shared=COMPLETE, isolated=COMPLETE),
+    Fault(
+        name="the process that forks dbt is killed",
+        keys=_HOLD,
+        act=lambda plot, _: plot.here.kill_host(),
+        is_for_both=True,
+        shared=COMPLETE,
+        isolated=COMPLETE,
+    ),
     Fault(name="the worker is killed", keys=_HOLD, act=_kill_worker, shared=COMPLETE, isolated=COMPLETE),
     Fault(
         name="the scheduler is killed",
@@ -205,19 +209,19 @@ FAULTS: tuple[Fault, ...] = (
         name="dbt ends with code 0 and says nothing",
         code=_SILENT,
         shared="missing",
-        isolated="nothing about",
+        isolated="does not have it",
     ),
     Fault(
         name="dbt says success and builds nothing",
         code=_LIES,
         shared="the warehouse has nothing there",
-        isolated="nothing about",
+        isolated=NOT_COMPARED,
     ),
     Fault(
         name="dbt says success, names no relation and builds nothing",
         code=_LIES_BARELY,
         shared="names no relation, so the warehouse was not asked",
-        isolated="nothing about",
+        isolated=NOT_COMPARED,
     ),
     Fault(name="an on-run-start hook fails", keys=("broken_start_hook",), shared=_BROKEN, isolated=_BROKEN),
     Fault(name="an on-run-end hook fails", keys=("broken_end_hook",), shared=_BROKEN, isolated=_BROKEN),

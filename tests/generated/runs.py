@@ -14,7 +14,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 from tests.generated.project import RAW_SCHEMA, RAW_TABLE
 
-from goldsmith.dbt.project import dbt_command
+from goldsmith.dbt.executable import dbt_command
 
 ARRIVALS = f"""\
 create schema {RAW_SCHEMA};

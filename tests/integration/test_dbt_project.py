@@ -17,7 +17,8 @@ import pytest
 from num2words import num2words
 from psycopg import sql
 
-from goldsmith.dbt.project import DbtProject, dbt_executable
+from goldsmith.dbt.executable import dbt_executable
+from goldsmith.dbt.project import DbtProject
 from goldsmith.stack.postgres import PORT, SUPERUSER, EmbeddedPostgres
 
 pytestmark = pytest.mark.integration

@@ -19,7 +19,7 @@ from psycopg.conninfo import conninfo_to_dict
 from tests.integration.shared_lab import Lab, Seen
 
 from goldsmith.dbt.environment import dbt_environment
-from goldsmith.dbt.project import dbt_command
+from goldsmith.dbt.executable import dbt_command
 from goldsmith.rest.transport import run_path
 
 pytestmark = pytest.mark.integration

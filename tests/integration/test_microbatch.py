@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, LiteralString
+from types import SimpleNamespace
+from typing import Any, LiteralString, cast
 from uuid import uuid4
 
 import psycopg
@@ -24,17 +25,18 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 from tests.builders import dbt_target, no_samples
 from tests.integration.waiting import until
+from tests.sites import site_of
 
+from goldsmith.dbt.executable import dbt_executable
 from goldsmith.dbt.parse import make_manifest
-from goldsmith.dbt.project import dbt_executable, find_project
+from goldsmith.dbt.project import find_project
+from goldsmith.engine.batch import Batch
 from goldsmith.engine.build_state import BuildState
 from goldsmith.engine.dbt.invocation import Invocations
-from goldsmith.engine.isolated.batches import KeptBatches
-from goldsmith.engine.isolated.engine import DBT_FLAGS
-from goldsmith.engine.isolated.runner import Listener, result_of
-from goldsmith.engine.shared.batch import Batch
+from goldsmith.engine.isolated.node_task import IsolatedTask
 from goldsmith.engine.site import Site
 from goldsmith.engine.task_dbt import dbt_for
+from goldsmith.engine.task_end import NodeFailed
 from goldsmith.errors import DbtStopped
 from goldsmith.pipeline import load_plan, project_of
 from goldsmith.plan.model import Plan
@@ -179,19 +181,7 @@ class Lab:
             meanwhile: Called on a thread of its own while dbt runs.
             options: Of the run.
         """
-        site = Site(
-            load_plan=lambda: self.plan,
-            target=dbt_target(
-                self.path,
-                dag_id="micro",
-                profile_name="micro",
-                connection="warehouse",
-                profile_args={"schema": schema},
-            ),
-            results_path=str(self.path.parent / "results"),
-            failing_rows=0,
-            run_timeout=timedelta(hours=1),
-        )
+        site = self.site(schema)
         now = BuildState.of_this_try(state, max_tries=0)
         store = Store(self.path.parent / uuid4().hex)
         if state is not None:
@@ -217,6 +207,20 @@ class Lab:
         found = BuildState.load(store)
         assert found is not None
         return found
+
+    def site(self, schema: str) -> Site:
+        """Where builds write into a schema."""
+        return site_of(
+            self.plan,
+            self.path.parent,
+            target=dbt_target(
+                self.path,
+                dag_id="micro",
+                profile_name="micro",
+                connection="warehouse",
+                profile_args={"schema": schema},
+            ),
+        )
 
     def said(self, model: str) -> NodeResult:
         """What dbt said of a model in the last build."""
@@ -320,20 +324,12 @@ def _run_alone(lab: Lab, store: Store, name: str) -> int:
     code = 2
     try:
         node = next(one for one in lab.plan.nodes if one.name == name)
-        kept = KeptBatches(node, store, is_full_refresh=False, is_stale=False)
-        around = ["--target", "prod", "--project-dir", str(lab.path), "--profiles-dir", str(lab.path)]
-        command = kept.command(
-            ["dbt", *DBT_FLAGS, "run", "--select", node.select, *around], folder=store.folder.parent
-        )
-        os.environ.update(lab.plain_env("alone"))
-        from dbt.cli.main import dbtRunner
-
-        said = Listener(node.unique_id)
-        outcome = dbtRunner(callbacks=[said, kept.read]).invoke(command[1:])
-        found = result_of(outcome, said, node=node, task_id=node.task_id, command="")
-        assert found is not None
-        assert kept.ended(found).is_good == outcome.success
-        code = 0 if outcome.success else 1
+        task = IsolatedTask(node=node, site=lab.site("alone"), task_id=node.task_id)
+        instance = SimpleNamespace(max_tries=0)
+        task.execute(cast("Any", {"run_id": "run", "ti": instance, "task_state_store": store}))
+        code = 0
+    except NodeFailed:
+        code = 1
     finally:
         os._exit(code)
 

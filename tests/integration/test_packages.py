@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from goldsmith.dbt.executable import dbt_executable
 from goldsmith.dbt.packages import _header, install
-from goldsmith.dbt.project import dbt_executable
 from goldsmith.errors import EnvironmentProblem, ProjectError
 
 pytestmark = pytest.mark.integration

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from goldsmith.dbt.answers import key_of
+from goldsmith.dbt.executable import dbt_executable
 from goldsmith.dbt.listing import Listing
 from goldsmith.dbt.manifest import Manifest, checksum, load, read_document
 from goldsmith.dbt.parse import AskedSelection, parsed
 from goldsmith.dbt.plain_selection import is_plain
-from goldsmith.dbt.project import dbt_executable
 from goldsmith.errors import ManifestError, SelectionError
 from goldsmith.pipeline import load_plan, project_of
 from goldsmith.pipeline_nodes import select_nodes

@@ -14,6 +14,7 @@ from typing import Any
 from goldsmith.check.finding import FAIL, OK, WARN, Finding
 from goldsmith.check.pipeline import Planned
 from goldsmith.dag.faults import fault_in
+from goldsmith.pipeline import dbt_of
 from goldsmith.profile_file import connection_of
 from goldsmith.settings import Settings
 from goldsmith.stack.environment import API_ACCESS, api_connection
@@ -194,6 +195,7 @@ def _test_of(one: Planned, here: Settings, asked: dict[str, dict[str, Any]]) -> 
             "connection": connection,
             "profile_args": profile,
             "variables": one.spec.vars,
+            "dbt": dbt_of(one.spec, here),
         },
     )
     return name

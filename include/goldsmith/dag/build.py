@@ -140,6 +140,7 @@ def _engine(spec: Pipeline, project: DbtProject, here: Settings, load_plan: Call
         profile_args=_profile_args(spec, here),
         variables=spec.vars,
         parsed_dir=project.manifest_path.parent,
+        dbt=project.dbt,
     )
     site = Site(
         load_plan=load_plan,

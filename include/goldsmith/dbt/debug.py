@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from goldsmith.dbt.environment import dbt_environment
+from goldsmith.dbt.executable import dbt_command
 from goldsmith.dbt.parse import variable_arguments
-from goldsmith.dbt.project import dbt_command
 
 
 @dataclass(kw_only=True)
@@ -27,6 +27,7 @@ class ConnectionTest:
         connection: Airflow connection id.
         profile_args: What the profile holds beside the connection.
         variables: dbt variables, which a dbt_project.yml may need to be read at all.
+        dbt: The dbt command, see `goldsmith.dbt.executable`.
     """
 
     project_dir: str
@@ -35,6 +36,7 @@ class ConnectionTest:
     connection: str
     profile_args: dict[str, Any]
     variables: dict[str, Any] = field(default_factory=dict)
+    dbt: str = ""
     _stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack, init=False)
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     _output: IO[bytes] | None = field(default=None, init=False)
@@ -60,7 +62,7 @@ class ConnectionTest:
         # A file and no pipe: nobody reads until the end, and a full pipe would stop dbt.
         self._output = self._stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - closed by the stack
         self._process = subprocess.Popen(
-            [*dbt_command(), "--log-level-file", "none", "debug", "--connection", *around],
+            [*dbt_command(self.dbt), "--log-level-file", "none", "debug", "--connection", *around],
             cwd=Path(self.project_dir),
             env=dbt_environment(Path(self.project_dir), more=secrets, refuses=False),
             stdout=self._output,

@@ -19,7 +19,8 @@ from typing import Any
 import yaml
 
 from goldsmith.dbt.environment import dbt_environment
-from goldsmith.dbt.project import dbt_command, rendered
+from goldsmith.dbt.executable import dbt_command
+from goldsmith.dbt.project import rendered
 from goldsmith.errors import EnvironmentProblem, ProjectError
 from goldsmith.spec.yaml_file import read_yaml
 
@@ -44,7 +45,7 @@ class Installed:
     """The installed packages, those that packages need included."""
 
 
-def install(project_dir: Path, packages_file: Path) -> Installed:
+def install(project_dir: Path, packages_file: Path, *, dbt: str = "") -> Installed:
     """Run `dbt deps` with the project's own list of packages, else with the one at the top of the repository.
 
     Whatever fails, the project is left as it was: with the packages it had, or without any. A mirror of
@@ -53,6 +54,7 @@ def install(project_dir: Path, packages_file: Path) -> Installed:
     Args:
         project_dir: The folder of dbt_project.yml.
         packages_file: The packages.yml at the top of the repository; for projects without a list of their own.
+        dbt: The dbt command, see `goldsmith.dbt.executable`.
 
     Raises:
         ProjectError: There is no packages file, it is not one, or a file of the user's is in the way.
@@ -74,7 +76,7 @@ def install(project_dir: Path, packages_file: Path) -> Installed:
         if own is None:
             text = packages_file.read_text(encoding="utf-8")
             (project_dir / _LIST).write_text(_header(text) + text, encoding="utf-8")
-        _run_deps(project_dir, wanted, is_own=own is not None)
+        _run_deps(project_dir, wanted, dbt=dbt, is_own=own is not None)
         names = tuple(sorted(path.name for path in folder.iterdir())) if folder.is_dir() else ()
         _bring_back(foreign, aside, folder, is_own=own is not None)
     return Installed(listed_in=source, names=names)
@@ -143,9 +145,9 @@ def _listed(packages_file: Path) -> list[str]:
     return [" ".join(str(entry[kind]) for kind in kinds if kind in entry) for entry in entries]
 
 
-def _run_deps(project_dir: Path, wanted: list[str], *, is_own: bool) -> None:
+def _run_deps(project_dir: Path, wanted: list[str], *, dbt: str, is_own: bool) -> None:
     done = subprocess.run(
-        [*dbt_command(), "--log-level-file", "none", "deps"],
+        [*dbt_command(dbt), "--log-level-file", "none", "deps"],
         cwd=project_dir,
         env=dbt_environment(project_dir, refuses=False),
         capture_output=True,

@@ -10,7 +10,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,12 +18,15 @@ from pathlib import Path
 from typing import Any
 
 from goldsmith.dbt.environment import dbt_environment
+from goldsmith.dbt.executable import dbt_executable, python_of
 from goldsmith.dbt.listing import EAGER, LIST, Listing, read_listing, selection_arguments
-from goldsmith.dbt.project import MANIFEST, DbtProject, dbt_executable
+from goldsmith.dbt.project import MANIFEST, DbtProject
 from goldsmith.errors import EnvironmentProblem, ManifestError, SelectionError
 
 _NO_ADAPTER = re.compile(r"Could not find adapter type (\w+)")
 PARTIAL_PARSE = "partial_parse.msgpack"
+RESIDENT = Path(__file__).parents[1] / "inside_dbt" / "resident.py"
+"""Runs in dbt's environment, which may be another one."""
 _FLAGS = ("--no-version-check", "--no-use-colors", "--no-quiet", "--log-level-file", "none")
 _AS_TEXT = ("--write-json", "--log-format", "text", "--log-level", "info")
 _AS_JSON = ("--log-format", "json", "--log-level", "debug")
@@ -187,14 +189,14 @@ def _listing(
 def _answers(
     commands: Sequence[list[str]], project: DbtProject, env: Mapping[str, str]
 ) -> Iterator[tuple[int, str]]:
-    """Exit code and output of dbt commands: of one process if dbt belongs to this environment, else of several."""
-    if Path(dbt_executable()).parent != Path(sys.executable).parent:
+    """Exit code and output of dbt commands: of one process if dbt's Python is known, else of several."""
+    executable = dbt_executable(project.dbt)
+    python = python_of(executable)
+    if python is None:
         for command in commands:
-            yield _run([dbt_executable(), *command], project, env)
+            yield _run([executable, *command], project, env)
         return
-    code, said = _run(
-        [sys.executable, "-m", "goldsmith.dbt.resident"], project, env, given=json.dumps(commands)
-    )
+    code, said = _run([python, str(RESIDENT)], project, env, given=json.dumps(commands))
     count = 0
     for line in said.splitlines():
         if line.startswith('{"code"'):

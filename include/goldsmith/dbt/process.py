@@ -1,8 +1,7 @@
 """A dbt command in a process of its own that does not outlive this one.
 
-Where dbt is loaded already (`goldsmith.tuning.preload`, in the scheduler that forked this task) the process is forked
-and starts at once; elsewhere the `dbt` command is executed. Either way it is dbt's command line in, and dbt's JSON
-log lines out.
+A host that has dbt loaded (`goldsmith.dbt.hosts`) forks it, and it starts at once; without a host, the `dbt` command is
+executed. Either way it is dbt's command line in, and dbt's JSON log lines out.
 """
 
 from __future__ import annotations
@@ -13,26 +12,20 @@ import io
 import logging
 import os
 import signal
-import stat
 import subprocess
 import sys
 import time
-import traceback
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Protocol, cast
 
 from goldsmith.dbt.environment import dbt_environment
-from goldsmith.dbt.project import dbt_executable
+from goldsmith.dbt.executable import dbt_executable
+from goldsmith.dbt.hosts import HostedDbt
 
-loaded_dbt: Callable[[list[str]], int] | None = None
-"""dbt's command line in this process, with its exit code; set by who loaded dbt before the fork."""
+log = logging.getLogger(__name__)
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
-_MOST_DESCRIPTORS = 256
-# dbt's static parser is Rust with threads of its own, which a fork does not have: it would wait for them for ever.
-_IN_A_FORK = ("--no-static-parser",)
 
 
 class DbtProcess:
@@ -42,17 +35,29 @@ class DbtProcess:
         arguments: dbt's command line without `dbt`.
         cwd: Folder it runs in.
         env: What its environment has beyond that of this process; of dbt's own variables see `dbt_environment`.
+        dbt: The dbt command, see `goldsmith.dbt.executable`; empty for that of this environment.
+        adapter: Type of the adapter that it needs; empty if that is not known.
 
     Raises:
-        ConfigurationError: A variable would make dbt build something else than it is to.
+        ConfigurationError: A variable would make dbt build something else than it is to, or there is no such dbt.
     """
 
-    def __init__(self, arguments: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        *,
+        cwd: Path,
+        env: Mapping[str, str],
+        dbt: str = "",
+        adapter: str = "",
+    ) -> None:
         whole = dbt_environment(cwd, more=env)
-        if loaded_dbt is None:
-            self._child: _Child = _Executed(arguments, cwd=cwd, env=whole)
-        else:
-            self._child = _Forked(loaded_dbt, arguments, cwd=cwd, env=whole)
+        executable = dbt_executable(dbt)
+        try:
+            self._child: _Child = HostedDbt(executable, arguments, cwd=cwd, env=whole, adapter=adapter)
+        except OSError as error:
+            log.debug("No host for %s: %s", executable, error)
+            self._child = _Executed([executable, *arguments], cwd=cwd, env=whole)
 
     @property
     def pid(self) -> int:
@@ -84,28 +89,25 @@ class DbtProcess:
         return code
 
 
-class _Child(ABC):
+class _Child(Protocol):
     """A child process whose standard output is read here."""
 
     pid: int
-    output: io.RawIOBase
+    output: io.FileIO
 
-    @abstractmethod
     def poll(self) -> int | None:
         """Its exit code; None while it runs."""
 
     def send(self, number: int) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            if self.poll() is None:
-                os.kill(self.pid, number)
+        """Send a signal."""
 
 
-class _Executed(_Child):
+class _Executed:
     """The `dbt` command."""
 
-    def __init__(self, arguments: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> None:
+    def __init__(self, command: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> None:
         self._process = subprocess.Popen(
-            [dbt_executable(), *arguments],
+            command,
             cwd=cwd,
             env=env,
             stdin=subprocess.DEVNULL,
@@ -121,92 +123,10 @@ class _Executed(_Child):
     def poll(self) -> int | None:
         return self._process.poll()
 
-
-class _Forked(_Child):
-    """A fork of this process, in which dbt is loaded."""
-
-    def __init__(
-        self,
-        dbt: Callable[[list[str]], int],
-        arguments: Sequence[str],
-        *,
-        cwd: Path,
-        env: Mapping[str, str],
-    ) -> None:
-        read_end, write_end = os.pipe()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        self.pid = os.fork()
-        if self.pid == 0:
-            _become_dbt(dbt, [*_IN_A_FORK, *arguments], cwd=cwd, env=env, output=write_end)
-        os.close(write_end)
-        self.output = io.FileIO(read_end)
-        self._code: int | None = None
-
-    def poll(self) -> int | None:
-        if self._code is None:
-            try:
-                pid, status = os.waitpid(self.pid, os.WNOHANG)
-            except ChildProcessError:  # a signal handler looked a moment before
-                pid, status = self.pid, signal.SIGKILL
-            if pid:
-                self._code = os.waitstatus_to_exitcode(status)
-        return self._code
-
-
-def _become_dbt(
-    dbt: Callable[[list[str]], int], arguments: list[str], *, cwd: Path, env: Mapping[str, str], output: int
-) -> None:
-    """Run dbt in this fresh fork, and end."""
-    code = 2
-    try:
-        os.setsid()
-        _end_with_parent()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-        null = os.open(os.devnull, os.O_RDONLY)
-        for descriptor, here in ((null, 0), (output, 1), (output, 2)):
-            os.dup2(descriptor, here)
-        _close_sockets()
-        old = sys.stdout, sys.stderr  # kept: they close their descriptors, now dbt's, when nobody holds them
-        sys.stdout = io.TextIOWrapper(os.fdopen(1, "wb", closefd=False), line_buffering=True)
-        sys.stderr = io.TextIOWrapper(os.fdopen(2, "wb", closefd=False), line_buffering=True)
-        _move(cwd, env)
-        _forget_logging()
-        code = dbt(arguments)
-        del old
-    except KeyboardInterrupt:
-        code = 130
-    except BaseException:  # noqa: BLE001 - nothing above this frame may run twice
-        os.write(output, traceback.format_exc().encode())
-    finally:
-        with contextlib.suppress(Exception):
-            sys.stdout.flush()
-            sys.stderr.flush()
-        os._exit(code)
-
-
-def _move(cwd: Path, env: Mapping[str, str]) -> None:
-    """Go to a folder, with a whole environment."""
-    os.environ.clear()
-    os.environ.update(env)
-    os.chdir(cwd)
-
-
-def _forget_logging() -> None:
-    """Undo what Airflow did to Python's logging: its handlers write to the task's log, and dbt's loggers are off."""
-    logging.root.handlers.clear()
-    for logger in logging.root.manager.loggerDict.values():
-        if isinstance(logger, logging.Logger):
-            logger.disabled = False
-
-
-def _close_sockets() -> None:
-    """Close the task's connections to its supervisor, which waits for their end, and must not get dbt's words."""
-    for descriptor in range(3, _MOST_DESCRIPTORS):
-        with contextlib.suppress(OSError):
-            if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
-                os.close(descriptor)
+    def send(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            if self.poll() is None:
+                os.kill(self.pid, number)
 
 
 def _end_with_parent() -> None:

@@ -11,7 +11,8 @@ from typing import Any
 import yaml
 
 from goldsmith.dbt.environment import option
-from goldsmith.dbt.project import DbtProject, dbt_executable
+from goldsmith.dbt.executable import dbt_executable, is_of_this_environment
+from goldsmith.dbt.project import DbtProject
 from goldsmith.spec.yaml_file import read_yaml
 
 FILE = "profiles.yml"
@@ -48,16 +49,16 @@ def lacks(project: DbtProject, *, target: str, env: Mapping[str, str]) -> str:
     if not isinstance(outputs, dict) or target not in outputs:
         return f"the profile {project.profile!r} in {file} has no target {target!r}"
     kind = outputs[target].get("type") if isinstance(outputs[target], dict) else None
-    if isinstance(kind, str) and not _has_adapter(kind):
+    if isinstance(kind, str) and not _has_adapter(kind, project.dbt):
         return f"the adapter dbt-{kind} of the profile {project.profile!r} in {file} is not installed"
     known = {*env, *_dotenv_names(project.path)}
     missing = sorted({name for name in _needed(outputs[target]) if name not in known})
     return f"{file} needs the environment variable {missing[0]}, which is not set" if missing else ""
 
 
-def _has_adapter(kind: str) -> bool:
+def _has_adapter(kind: str, dbt: str) -> bool:
     """Whether dbt finds an adapter; assumed if dbt does not belong to this environment, or only dbt knows the name."""
-    if "{" in kind or Path(dbt_executable()).parent != Path(sys.executable).parent:
+    if "{" in kind or not is_of_this_environment(dbt_executable(dbt)):
         return True
     return any(Path(folder, "dbt", "adapters", kind).is_dir() for folder in sys.path)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -47,6 +45,8 @@ class DbtProject:
     target_folders: tuple[str, ...] = (_TARGET,)
     """dbt's target path, from the project's folder: first as dbt decides it in this process; then, if that is another
     one, as a process without the variable DBT_TARGET_PATH decides it."""
+    dbt: str = ""
+    """The dbt command that reads it, see `goldsmith.dbt.executable`; empty for that of this environment."""
     own: str = ""
     """Folder below the target path for a manifest that only one pipeline uses; empty for the project's."""
 
@@ -217,22 +217,3 @@ def rendered(text: str, key: str, file: Path) -> str:
             f"`{key}: {text}` in {file} cannot be read: {error}",
             hint="Write the path itself, or env_var('NAME', 'default').",
         ) from error
-
-
-def dbt_executable() -> str:
-    """dbt of this environment, else the first on the PATH.
-
-    Raises:
-        ProjectError: There is none.
-    """
-    beside = Path(sys.executable).parent / "dbt"
-    found = str(beside) if beside.is_file() else shutil.which("dbt")
-    if not found:
-        raise ProjectError("No `dbt` command in this environment.", hint="uv sync")
-    return found
-
-
-def dbt_command() -> list[str]:
-    """The start of a dbt command line whose output a program reads, whatever the project's flags say about it."""
-    output = ("--no-use-colors", "--no-quiet", "--log-format", "text", "--log-level", "info")
-    return [dbt_executable(), "--no-version-check", *output]

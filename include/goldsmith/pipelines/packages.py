@@ -28,12 +28,12 @@ def install_packages(
     shared = here.root / "packages.yml"
     projects, failed = _projects(here, pipeline)
     # One that lists no packages needs none, if there is no list at the top either.
-    wanted = [path for path in projects if shared.is_file() or own_list(path)]
+    wanted = {path: dbt for path, dbt in projects.items() if shared.is_file() or own_list(path)}
     if projects and not wanted:
         report(f"Nothing to install: neither {shared} nor a project's own packages.yml exists")
-    for path in wanted:
+    for path, dbt in wanted.items():
         try:
-            done = install(path, shared)
+            done = install(path, shared, dbt=dbt)
         except GoldsmithError as error:
             failed[str(path)] = error
         else:
@@ -41,16 +41,18 @@ def install_packages(
     return failed
 
 
-def _projects(here: Settings, pipeline: str | None) -> tuple[list[Path], dict[str, GoldsmithError]]:
-    """Folders of the dbt projects, without pipelines the usual one; and which pipelines have none, and why."""
+def _projects(here: Settings, pipeline: str | None) -> tuple[dict[Path, str], dict[str, GoldsmithError]]:
+    """The dbt projects, folder to dbt command, without pipelines the usual one; and which have none, and why."""
     if pipeline is not None:
-        return [project_of(choose_pipeline(here, pipeline)[0], here).path], {}
-    found: dict[Path, None] = {}
+        project = project_of(choose_pipeline(here, pipeline)[0], here)
+        return {project.path: project.dbt}, {}
+    found: dict[Path, str] = {}
     files = find_pipelines(here)
     failed = files.errors
     for name, (spec, _) in files.pipelines.items():
         try:
-            found[project_of(spec, here).path] = None
+            project = project_of(spec, here)
+            found.setdefault(project.path, project.dbt)
         except GoldsmithError as error:
             failed[name] = error
-    return list(found) or ([here.dbt_project_dir] if not failed else []), failed
+    return found or ({here.dbt_project_dir: here.dbt} if not failed else {}), failed

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from goldsmith.dbt.executable import dbt_executable
 from goldsmith.dbt.listing import (
     EAGER,
     LIST,
@@ -19,7 +20,7 @@ from goldsmith.dbt.listing import (
 )
 from goldsmith.dbt.parse import variable_arguments
 from goldsmith.dbt.profile_for_commands import DbtProfile
-from goldsmith.dbt.project import DbtProject, dbt_executable
+from goldsmith.dbt.project import DbtProject
 from goldsmith.errors import ConfigurationError, SelectionError
 from goldsmith.plan.chosen_tasks import chosen_tasks
 from goldsmith.plan.model import Plan
@@ -89,7 +90,7 @@ def _listed(
         if manifest:
             shutil.copyfile(manifest, Path(folder) / "manifest.json")
             there += ["--state", folder]
-        command = [dbt_executable(), *flags, *LIST, *EAGER, *selection, *there]
+        command = [dbt_executable(project.dbt), *flags, *LIST, *EAGER, *selection, *there]
         done = subprocess.run(
             command, cwd=project.path, env=dict(env), capture_output=True, text=True, check=False
         )

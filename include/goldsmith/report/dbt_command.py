@@ -56,7 +56,7 @@ class DbtCommand:
         with dbt_workspace(self.site, self.run_id, self.task_id, RunOptions()) as space:
             command = space.plain_command(arguments)
             log.info("dbt %s", " ".join(command))
-            self._process = DbtProcess(command, cwd=self.site.target.project_dir, env=space.env)
+            self._process = space.start(command)
             finished = [one for line in self._process.lines() if (one := reader.read(line))]
             for level, line in reader.said:
                 log.log(logging.WARNING if level in ("warn", "error") else logging.INFO, "%s", line)

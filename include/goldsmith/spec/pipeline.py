@@ -70,6 +70,9 @@ class Pipeline(SpecModel):
 
     project: str | None = None
     """Folder of the dbt project, from the repository's root; default `dbt_project`."""
+    dbt: str | None = None
+    """The dbt command, if it is installed into another environment than Airflow: a path (from the repository's root)
+    or a name on the PATH; default is the setting GOLDSMITH_DBT, else dbt of Airflow's environment."""
     connection: str = "warehouse"
     """Airflow connection of the warehouse; its secrets reach dbt as environment variables."""
     target: str | None = None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.builders import plan_of, planned_build, planned_node
-from tests.said_dbt import FORKS, SaidDbt, lake_target, said_dbt
+from tests.said_dbt import SaidDbt, lake_target, said_dbt
 from tests.sites import StatedSite, site_of
 from tests.unit.dbt.test_events import line
 
@@ -19,8 +19,6 @@ from goldsmith.errors import DbtStopped, EnvironmentProblem
 from goldsmith.results.record import NodeResult
 from goldsmith.spec.run import RunOptions
 from goldsmith.warehouse.databricks import DatabricksWarehouse
-
-pytestmark = FORKS
 
 ORDERS = planned_node("model.shop.orders", slow_after=90)
 FINISHED = line(

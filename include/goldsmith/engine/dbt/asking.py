@@ -10,7 +10,6 @@ from typing import Any
 
 from goldsmith.dbt.events import EventReader
 from goldsmith.dbt.inline import answers_in, inline_queries
-from goldsmith.dbt.process import DbtProcess
 from goldsmith.engine.dbt.workspace import Workspace
 from goldsmith.errors import EnvironmentProblem
 
@@ -47,7 +46,7 @@ def ask_dbt(space: Workspace, questions: Sequence[str], timeout: float) -> list[
 def _ask(space: Workspace, query: str, end: float) -> list[Any]:
     reader = EventReader()
     command = space.plain_command(["show", "--inline", query])
-    process = DbtProcess(command, cwd=space.target.project_dir, env=space.env)
+    process = space.start(command)
     lines, late = [], threading.Event()
 
     def stop() -> None:

@@ -133,8 +133,7 @@ class Invocations:
         shown = f"dbt {' '.join(verb)} for {len(nodes)} nodes"
         log.info("%s: %s", shown, " ".join(command))
         reader = EventReader(retried)
-        env = {**self.space.env, **(NOT_ANEW if retried else {})}
-        self._running = process = DbtProcess(command, cwd=self.space.target.project_dir, env=env)
+        self._running = process = self.space.start(command, NOT_ANEW if retried else None)
         left = {uid: node for uid, node in nodes.items() if node.kind != "unit_test" or verb != BUILD}
         failed: set[str] = set()
         try:

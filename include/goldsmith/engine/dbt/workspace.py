@@ -13,9 +13,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 from goldsmith.dbt.environment import overridden, settings_of
 from goldsmith.dbt.flags import fails_fast, warn_error_arguments
 from goldsmith.dbt.parse import PARTIAL_PARSE, variable_arguments
+from goldsmith.dbt.process import DbtProcess
 from goldsmith.engine.dbt.retried import (
     ENTRY,
     RETRY,
@@ -28,6 +31,7 @@ from goldsmith.plan.model import PlannedNode
 from goldsmith.profile_file import ProfileFile
 from goldsmith.results.microbatch import Microbatches
 from goldsmith.spec.run import RunOptions
+from goldsmith.spec.yaml_file import read_yaml
 
 if TYPE_CHECKING:
     from goldsmith.dbt.profile import ConnectionProfile, FileProfile
@@ -40,10 +44,11 @@ SESSION_VARIABLE = "PGAPPNAME"
 """libpq takes the name of a session from here, so that profile and parsed project stay the same for every run."""
 
 _FLAGS = (
-    *("--no-version-check", "--no-use-colors", "--no-quiet", "--no-write-json", "--cache-selected-only"),
+    *("--no-version-check", "--no-use-colors", "--no-quiet", "--no-write-json"),
     *("--log-format", "json", "--log-level", "debug", "--log-level-file", "none"),
 )
-
+_MANY_NODES = ("--cache-selected-only",)
+_ONE_NODE = ("--no-populate-cache",)  # it does not need a list of every relation in its schema
 
 THOSE = "result:success"
 """The selection that means the nodes which `write_results` names with the status `success`."""
@@ -80,6 +85,8 @@ class DbtTarget:
     """dbt variables of all its commands."""
     parsed_dir: Path | None = None
     """Where what dbt parsed lies beside the manifest."""
+    dbt: str = ""
+    """The dbt command, see `goldsmith.dbt.executable`; empty for that of this environment."""
 
     def profile(self, *, name: str = "", schema: str = "") -> ConnectionProfile | FileProfile:
         """dbt's profile, from the Airflow connection.
@@ -129,6 +136,26 @@ class Workspace:
     """What dbt's environment has beyond this process's: the connection's secrets, the session's tag."""
     options: RunOptions
     """What was asked of the run."""
+    adapter: str = ""
+    """Type of the adapter in the profile; empty if only dbt can tell it."""
+
+    def start(self, command: Sequence[str], env: Mapping[str, str] | None = None) -> DbtProcess:
+        """Start a dbt command.
+
+        Args:
+            command: dbt's command line without `dbt`.
+            env: What its environment has beyond that of the workspace.
+
+        Raises:
+            ConfigurationError: A variable would make dbt build something else than it is to, or there is no dbt.
+        """
+        return DbtProcess(
+            command,
+            cwd=self.target.project_dir,
+            env={**self.env, **(env or {})},
+            dbt=self.target.dbt,
+            adapter=self.adapter,
+        )
 
     def command(self, verb: Sequence[str], unique_ids: Iterable[str]) -> list[str]:
         """A dbt command line for exactly these nodes.
@@ -137,8 +164,10 @@ class Workspace:
         that ended well in an earlier run (`result:success`), as they stand in a run_results.json: that file is cheap
         to write, exact, and tells dbt's own indirect selection to add nothing.
         """
-        self.write_results(dict.fromkeys(unique_ids, "success"))
-        command = [*_FLAGS, *self._strict, *verb, "--select", THOSE, "--state", str(self._state)]
+        those = dict.fromkeys(unique_ids, "success")
+        self.write_results(those)
+        cached = _ONE_NODE if len(those) == 1 else _MANY_NODES
+        command = [*_FLAGS, *cached, *self._strict, *verb, "--select", THOSE, "--state", str(self._state)]
         if verb[0] in ("build", "test"):
             command += ["--indirect-selection", "empty"]
         return [*command, *self._variables, *_asked(self.options, verb[0]), *self._around()]
@@ -150,15 +179,24 @@ class Workspace:
             verb: The command that is retried: what it was asked for holds for the retry.
             batches: Unique id to batches.
         """
-        settings = [*_FLAGS, *self._strict, *self._variables, *_asked(self.options, verb), *self._around()]
+        flags = [*_FLAGS, *_MANY_NODES]
+        settings = [*flags, *self._strict, *self._variables, *_asked(self.options, verb), *self._around()]
         write_state(self._state, results_to_retry(batches, settings=settings_to_retry(settings, verb=verb)))
         variables = self._variables if variables_to_retry(self._given) else []
-        return [*_FLAGS, *self._strict, RETRY, "--state", str(self._state), *variables, *self._around()]
+        return [*flags, *self._strict, RETRY, "--state", str(self._state), *variables, *self._around()]
 
     def plain_command(self, arguments: Sequence[str]) -> list[str]:
         """A dbt command line as it stands; `state:` and `result:` in it mean what was put into this workspace."""
         self._state.mkdir(exist_ok=True)
-        return [*_FLAGS, *arguments, "--state", str(self._state), *self._variables, *self._around()]
+        return [
+            *_FLAGS,
+            *_MANY_NODES,
+            *arguments,
+            "--state",
+            str(self._state),
+            *self._variables,
+            *self._around(),
+        ]
 
     def write_results(self, statuses: Mapping[str, str]) -> None:
         """Let `result:` mean these: unique id to dbt's status."""
@@ -261,6 +299,16 @@ def keep_parsed(target_folder: Path, *, cache_dir: Path) -> None:
         safe_copy(parsed, cache_dir / "target" / PARTIAL_PARSE)
 
 
+def _adapter_in(profile: Path, target: DbtTarget) -> str:
+    """The type of adapter that a profiles.yml names; empty if only dbt can read it."""
+    try:
+        found = read_yaml(profile.read_text(encoding="utf-8"), is_strict=False)
+        named = str(found[target.profile_name]["outputs"][target.target]["type"])
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, LookupError, TypeError):
+        return ""
+    return "" if "{" in named else named
+
+
 @contextmanager
 def workspace(
     target: DbtTarget, *, session: str, env: Mapping[str, str], options: RunOptions
@@ -290,4 +338,5 @@ def workspace(
             profiles_dir=profile.parent,
             env={**secrets, **env, SESSION_VARIABLE: session},
             options=options.model_copy(update={"fail_fast": fail_fast}),
+            adapter=_adapter_in(profile, target),
         )

@@ -1,1 +1,1 @@
-"""The isolated engine: one dbt process for each task, on Cosmos's operators."""
+"""The isolated engine: each task runs dbt for its own node."""

@@ -16,6 +16,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow.sdk.log import redact  # type: ignore[attr-defined]  # public, but re-exported silently
 
 from goldsmith.engine.access import airflow_api
+from goldsmith.engine.batch import Batch
 from goldsmith.engine.build_state import WARNINGS_KEY, XCOM_KEY, BuildState, StateStore
 from goldsmith.engine.comparison import compare_again, compare_later
 from goldsmith.engine.dbt.invocation import Invocations
@@ -23,7 +24,6 @@ from goldsmith.engine.gate.verdict_table import write_verdict
 from goldsmith.engine.left_behind import REASON_LENGTH, saying_why
 from goldsmith.engine.sampling import Sampler
 from goldsmith.engine.shared.agreement import compare_early
-from goldsmith.engine.shared.batch import Batch
 from goldsmith.engine.shared.early_gate import early_verdict
 from goldsmith.engine.shared.left_out import choose, options_of
 from goldsmith.engine.shared.marks import Marker, MarksApi

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from airflow.sdk import BaseOperator
 
+from goldsmith.engine.own_arguments import own_arguments
 from goldsmith.engine.shared.build import BuildTask
 from goldsmith.engine.shared.node_task import NodeTask
 from goldsmith.engine.shared.reconcile import ReconcileTask
@@ -33,9 +32,7 @@ class SharedEngine:
 
     def node_task(self, nodes: tuple[PlannedNode, ...], **airflow: Any) -> BaseOperator:
         """Make the task that shows what the build did with its nodes, and that builds them again."""
-        given = nodes[0].operator_kwargs
-        own = {key: value for key, value in given.items() if key in _airflow_arguments()}
-        return NodeTask(nodes=nodes, site=self.site, **{**airflow, **own})
+        return NodeTask(nodes=nodes, site=self.site, **{**airflow, **own_arguments(nodes[0])})
 
     def build_task(self, build: PlannedBuild, **airflow: Any) -> BaseOperator:
         """Make the task that builds a layer."""
@@ -46,9 +43,3 @@ class SharedEngine:
         task = ReconcileTask(build=build, site=self.site, task_id=build.reconcile_id, **airflow)
         task.as_teardown(on_failure_fail_dagrun=True)
         return task
-
-
-@cache
-def _airflow_arguments() -> frozenset[str]:
-    """What a node's `meta.cosmos.operator_kwargs` may say here: the rest is for Cosmos's operators."""
-    return frozenset(inspect.signature(BaseOperator.__init__).parameters)

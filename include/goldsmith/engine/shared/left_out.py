@@ -23,7 +23,6 @@ from goldsmith.dbt.listing import (
     read_listing,
     selection_arguments,
 )
-from goldsmith.dbt.process import DbtProcess
 from goldsmith.engine.access import airflow_api
 from goldsmith.engine.dbt.workspace import Workspace
 from goldsmith.engine.packed import pack, unpack
@@ -118,12 +117,12 @@ def _asked(
             space.write_results(_results_before(site, context))
         if any("state:" in term for term in terms):
             space.copy_manifest(manifest_to_compare(site.compared_with))
-        found = _listed(site, space, options)
+        found = _listed(space, options)
     tasks = chosen_tasks(plan, found.unique_ids, unmatched=found.unmatched, terms=terms)
     return tasks, found.unique_ids
 
 
-def _listed(site: Site, space: Workspace, options: RunOptions) -> Listing:
+def _listed(space: Workspace, options: RunOptions) -> Listing:
     """Ask dbt for the nodes of a selection.
 
     Raises:
@@ -132,7 +131,7 @@ def _listed(site: Site, space: Workspace, options: RunOptions) -> Listing:
     """
     wanted = selection_arguments(options.select, options.exclude)
     log.info("dbt %s", " ".join([*LIST, *wanted]))
-    found, code = list_nodes(site, space, space.plain_command([*LIST, *EAGER, *wanted]))
+    found, code = list_nodes(space, space.plain_command([*LIST, *EAGER, *wanted]))
     if code != 0:
         # Killed it may be the machine's fault, and worth another try; what dbt itself refuses is not.
         kind = EnvironmentProblem if code < 0 else SelectionError
@@ -143,9 +142,9 @@ def _listed(site: Site, space: Workspace, options: RunOptions) -> Listing:
     return found
 
 
-def list_nodes(site: Site, space: Workspace, command: Sequence[str]) -> tuple[Listing, int]:
+def list_nodes(space: Workspace, command: Sequence[str]) -> tuple[Listing, int]:
     """Run a `dbt ls`; return what it said and its exit code."""
-    process = DbtProcess(command, cwd=site.target.project_dir, env=space.env)
+    process = space.start(command)
     return read_listing(process.lines()), process.wait()
 
 

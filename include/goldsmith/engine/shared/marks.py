@@ -23,8 +23,6 @@ from goldsmith.results.record import WARN, NodeResult
 
 log = logging.getLogger(__name__)
 
-FLUSH_EVERY = 2.0
-"""Seconds between two marks while dbt runs; what was done since is what a lost task may have to build again."""
 _AT_ONCE = 1000  # tasks in one request
 _NOTES = 50
 _OWN_EFFECTS = ("_callback", "outlets", "pre_execute", "post_execute")

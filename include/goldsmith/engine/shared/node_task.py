@@ -16,13 +16,13 @@ from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from goldsmith.engine.assets import updated_alone
+from goldsmith.engine.batch import Batch
 from goldsmith.engine.build_state import BuildState, StateStore
 from goldsmith.engine.comparison import compare_again, compare_later
 from goldsmith.engine.dbt.invocation import Invocations
 from goldsmith.engine.left_behind import left_by
 from goldsmith.engine.rebuilt import is_rebuilt_since
 from goldsmith.engine.sampling import Sampler
-from goldsmith.engine.shared.batch import Batch
 from goldsmith.engine.shared.heal import Heal, built_together, is_after
 from goldsmith.engine.shared.left_out import left_by_first, options_of
 from goldsmith.engine.site import Site

@@ -42,7 +42,7 @@ def relations_of(
     )
     try:
         with dbt_workspace(site, context["run_id"], task_id, options_of(context, site)) as space:
-            found, code = list_nodes(site, space, space.command(LIST_RELATIONS, unique_ids))
+            found, code = list_nodes(space, space.command(LIST_RELATIONS, unique_ids))
         if code != 0:
             raise EnvironmentProblem(f"dbt ls ended with code {code}: " + "\n".join(found.errors[-_SAID:]))
     except GoldsmithError as error:

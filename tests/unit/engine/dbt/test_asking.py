@@ -7,15 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.said_dbt import FORKS, SaidDbt, event, lake_target, said_dbt
+from tests.said_dbt import SaidDbt, event, lake_target, said_dbt
 
-from goldsmith.dbt import process
 from goldsmith.engine.dbt.asking import ask_dbt
 from goldsmith.engine.dbt.workspace import Workspace, workspace
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.spec.run import RunOptions
 
-pytestmark = FORKS
 QUESTIONS = ["{% set answer = 1 %}", "{% set answer = 2 %}"]
 
 
@@ -66,14 +64,9 @@ def test_a_command_without_all_answers_is_an_error(
     assert said in str(raised.value)
 
 
-def test_a_command_that_takes_too_long_is_ended(space: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_that_takes_too_long_is_ended(space: Workspace, dbt: SaidDbt) -> None:
     """The task goes on, with an error."""
-
-    def hangs(_: list[str]) -> int:
-        time.sleep(60)
-        return 0
-
-    monkeypatch.setattr(process, "loaded_dbt", hangs)
+    dbt.seconds = 60
     began = time.monotonic()
     with pytest.raises(EnvironmentProblem, match="took too long"):
         ask_dbt(space, QUESTIONS, 0.2)

@@ -15,7 +15,6 @@ from goldsmith.engine.dbt.invocation import Invocations
 from goldsmith.engine.dbt.retried import missing_of
 from goldsmith.engine.rebuilt import REBUILT
 from goldsmith.engine.sampling import Sampler
-from goldsmith.engine.shared.marks import FLUSH_EVERY, Marker
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.plan.graph import PlanGraph
 from goldsmith.plan.model import PlannedNode
@@ -24,12 +23,28 @@ from goldsmith.results.record import GOOD, SKIPPED, WARN, NodeResult
 
 log = logging.getLogger(__name__)
 
+FLUSH_EVERY = 2.0
+"""Seconds between two marks while dbt runs; what was done since is what a lost task may have to build again."""
+
 
 class Keep(Protocol):
     """Takes the details of finished nodes."""
 
     def __call__(self, results: list[NodeResult], *, is_more: bool) -> None:
         """Keep them; `is_more` where details of the same tasks were kept before."""
+
+
+class Shows(Protocol):
+    """Shows finished nodes in Airflow; see `goldsmith.engine.shared.marks`."""
+
+    def add_times(self, task_id: str, started: str, ended: str) -> None:
+        """Take in when dbt began and ended a node of a task."""
+
+    def mark(self, task_ids: Iterable[str]) -> bool:
+        """Set tasks to success; whether that was possible."""
+
+    def say_warnings(self, results: Iterable[NodeResult]) -> None:
+        """Put a note on the tasks of tests that warn."""
 
 
 @dataclass
@@ -53,7 +68,7 @@ class Batch:
     state: BuildState
     save: Callable[[BuildState], None]
     begin: Callable[[Mapping[str, Microbatches]], None]
-    marker: Marker | None
+    marker: Shows | None
     sampler: Sampler
     _begun: set[str] = field(default_factory=set)
     """Ids of the tasks of which details were kept."""

@@ -1,0 +1,270 @@
+"""The process that forks dbt, with a real dbt and a real warehouse: what a command gets, and who ends with whom."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+from tests.integration.waiting import until
+
+from goldsmith.dbt import hosts
+from goldsmith.dbt.executable import dbt_executable, python_of
+from goldsmith.dbt.process import DbtProcess
+from goldsmith.stack.postgres import EmbeddedPostgres
+
+pytestmark = [
+    pytest.mark.integration,
+    # Python warns of a fork beside other threads; Airflow's tasks have none.
+    pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning"),
+]
+
+FILES = {
+    "dbt_project.yml": "name: hosted\nprofile: hosted\n",
+    "profiles.yml": (
+        "hosted: {target: t, outputs: {t: {type: postgres, host: \"{{ env_var('PGHOST') }}\", port: 5432, "
+        "user: \"{{ env_var('PGUSER') }}\", password: '', dbname: warehouse, schema: hosted, "
+        "threads: 1, application_name: ''}}}\n"
+    ),
+    "models/quick.sql": "select '{{ env_var('SAID') }}' as said",
+    "models/slow.sql": "{{ config(materialized='table') }} select pg_sleep(300)::text as slept",
+}
+SLEEPING = "select 1 from pg_stat_activity where application_name = 'hosted' and wait_event = 'PgSleep'"
+FLAGS = ("--no-version-check", "--log-level-file", "none", "--no-use-colors")
+
+
+class Lab:
+    """A project, and commands in it."""
+
+    def __init__(self, path: Path, server: EmbeddedPostgres) -> None:
+        self.path = path
+        self.server = server
+        self.dbt = ""
+
+    def start(self, model: str, **env: str) -> DbtProcess:
+        """Start to build a model."""
+        parts = conninfo_to_dict(self.server.conninfo("warehouse"))
+        around = {
+            "PGHOST": str(parts["host"]),
+            "PGUSER": str(parts["user"]),
+            "PGAPPNAME": "hosted",
+            "SAID": "",
+        }
+        command = [*FLAGS, "run", "--select", model, "--target-path", str(self.path / "target" / model)]
+        return DbtProcess(command, cwd=self.path, env={**around, **env}, dbt=self.dbt, adapter="postgres")
+
+    def built(self, model: str, **env: str) -> tuple[int, str]:
+        """Build a model; dbt's exit code and output."""
+        process = self.start(model, **env)
+        said = "".join(process.lines())
+        return process.wait(), said
+
+    def sql(self, statement: Any) -> list[Any]:
+        """Ask the warehouse."""
+        with psycopg.connect(self.server.conninfo("warehouse"), autocommit=True) as session:
+            return session.execute(statement).fetchall()
+
+    def sleeping(self) -> DbtProcess:
+        """A command whose query runs."""
+        process = self.start("slow")
+        assert until(lambda: bool(self.sql(SLEEPING)), seconds=60)
+        return process
+
+    def ends(self, process: DbtProcess) -> None:
+        """Wait until dbt and its query have ended."""
+        assert until(lambda: not _is_alive(process.pid) and not self.sql(SLEEPING), seconds=10)
+
+
+@pytest.fixture
+def lab(tmp_path: Path, warehouse_server: EmbeddedPostgres) -> Lab:
+    """The project."""
+    for name, text in FILES.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return Lab(tmp_path, warehouse_server)
+
+
+@pytest.fixture
+def start_host(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., psutil.Process]]:
+    """Starts a first host of this process, which is ended with the test."""
+    monkeypatch.setattr(hosts, "first_host", None)
+    started = []
+
+    def start(named: str = "") -> psutil.Process:
+        before = set(psutil.Process().children())
+        hosts.start_first_host(named)
+        [host] = set(psutil.Process().children()) - before
+        started.append(host)
+        return host
+
+    yield start
+    for host in started:
+        for child in [*host.children(recursive=True), host]:
+            if child.is_running():
+                child.kill()
+        host.wait(10)
+
+
+def _is_alive(pid: int) -> bool:
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+def _hosts_of(dbt: Path, first: psutil.Process) -> list[psutil.Process]:
+    return [one for one in first.children() if str(dbt) in one.cmdline()]
+
+
+def _refuses(place: Path) -> bool:
+    """Whether nobody takes a connection there."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
+        return line.connect_ex(str(place)) != 0
+
+
+def test_a_command_is_a_fork_with_an_environment_and_output_of_its_own(
+    lab: Lab, start_host: Callable[..., psutil.Process]
+) -> None:
+    """And an exit code; two that run at once do not hear of each other."""
+    host = start_host()
+    slow = lab.sleeping()
+    assert psutil.Process(slow.pid).ppid() == host.pid
+    assert psutil.Process(slow.pid).cwd() == str(lab.path)
+    for said in ("one", "two"):
+        code, text = lab.built("quick", SAID=said)
+        assert (code, "Completed successfully" in text) == (0, True), text
+        assert lab.sql("select said from hosted.quick") == [(said,)]
+    code, text = lab.built("nothing", DBT_WARN_ERROR="1")
+    assert code == 2
+    assert "does not match any enabled nodes" in text
+    slow.interrupt(patience=5)
+    lab.ends(slow)
+    "".join(slow.lines())
+    assert slow.wait() != 0
+
+
+def test_dbt_ends_with_who_asked_for_it_however_that_ends(
+    lab: Lab, start_host: Callable[..., psutil.Process]
+) -> None:
+    """Its query too; the host takes the next command."""
+    start_host()
+    assert lab.built("quick")[0] == 0
+    read_end, write_end = os.pipe()
+    child = os.fork()
+    if child == 0:
+        process = lab.sleeping()
+        os.write(write_end, str(process.pid).encode())
+        signal.pause()
+    dbt = int(os.read(read_end, 20))
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert until(lambda: not _is_alive(dbt) and not lab.sql(SLEEPING), seconds=10)
+    assert lab.built("quick")[0] == 0
+
+
+def test_dbt_ends_with_its_host_and_the_command_has_failed(
+    lab: Lab, start_host: Callable[..., psutil.Process]
+) -> None:
+    """As if dbt had been killed; the next command executes `dbt`."""
+    host = start_host()
+    process = lab.sleeping()
+    host.kill()
+    lab.ends(process)
+    assert "".join(process.lines()) != ""
+    assert process.wait() == -signal.SIGKILL
+    after = lab.start("quick")
+    assert psutil.Process(after.pid).ppid() == os.getpid()
+    assert "Completed successfully" in "".join(after.lines())
+    assert after.wait() == 0
+
+
+def test_dbt_that_is_killed_has_its_signal_as_its_code(
+    lab: Lab, start_host: Callable[..., psutil.Process]
+) -> None:
+    """Whoever asked has to know that dbt said nothing of what it was at."""
+    start_host()
+    process = lab.sleeping()
+    os.kill(process.pid, signal.SIGKILL)
+    "".join(process.lines())
+    assert process.wait() == -signal.SIGKILL
+    lab.sql("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'hosted'")
+
+
+def test_a_host_whose_starter_is_gone_ends_with_its_last_command(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which is not interrupted; then neither a process nor a socket is left."""
+    read_end, write_end = os.pipe()
+    starter = os.fork()
+    if starter == 0:
+        hosts.start_first_host()
+        os.write(write_end, str(hosts.first_host).encode())
+        signal.pause()
+    place = Path(os.read(read_end, 200).decode())
+    monkeypatch.setattr(hosts, "first_host", place)
+    process = lab.sleeping()
+    host = psutil.Process(psutil.Process(process.pid).ppid())
+    os.kill(starter, signal.SIGKILL)
+    os.waitpid(starter, 0)
+    assert until(lambda: _refuses(place), seconds=10)
+    assert (lab.built("quick")[0], _is_alive(process.pid)) == (0, True)
+    process.interrupt(patience=5)
+    lab.ends(process)
+    "".join(process.lines())
+    assert until(lambda: not host.is_running(), seconds=10)
+    assert not place.parent.exists()
+
+
+def test_another_dbt_gets_a_host_of_its_own_with_its_first_command(
+    lab: Lab, start_host: Callable[..., psutil.Process], tmp_path: Path
+) -> None:
+    """The first command executes it."""
+    host = start_host()
+    other = tmp_path / "bin" / "dbt"
+    other.parent.mkdir()
+    shutil.copy(dbt_executable(), other)
+    lab.dbt = str(other)
+    assert lab.built("quick")[0] == 0
+    assert until(lambda: bool(_hosts_of(other, host)), seconds=60), "the first host was still loading its dbt"
+    [its_own] = _hosts_of(other, host)
+    process = lab.start("quick")
+    assert psutil.Process(process.pid).ppid() == its_own.pid
+    assert "Completed successfully" in "".join(process.lines())
+    assert process.wait() == 0
+    host.kill()
+    assert until(lambda: not its_own.is_running(), seconds=20)
+
+
+def test_a_program_around_dbt_is_executed(
+    lab: Lab, start_host: Callable[..., psutil.Process], tmp_path: Path
+) -> None:
+    """A host would leave out what it does."""
+    start_host()
+    program = tmp_path / "dbt"
+    program.write_text(f'#!/bin/sh\necho around\nexec {dbt_executable()} "$@"\n')
+    program.chmod(0o755)
+    lab.dbt = str(program)
+    code, said = lab.built("quick")
+    assert (code, said.splitlines()[0]) == (0, "around")
+
+
+def test_without_a_dbt_to_import_commands_are_executed(
+    lab: Lab, start_host: Callable[..., psutil.Process], tmp_path: Path
+) -> None:
+    """The host says so once, and each command says what is wrong itself."""
+    broken = tmp_path / "dbt"
+    bare = Path(sys.base_prefix) / "bin" / "python3"
+    broken.write_text(f"#!{bare}\nfrom dbt.cli.main import cli\n")
+    broken.chmod(0o755)
+    assert python_of(str(broken)) == str(bare)
+    start_host(str(broken))
+    lab.dbt = str(broken)
+    code, said = lab.built("quick")
+    assert code == 1
+    assert "No module named 'dbt'" in said
