@@ -30,6 +30,8 @@ ASTRO_HEADER = """\
 # Exact are dbt, Cosmos and Elementary, which Runtime does not bring. Everything else is a range: Runtime
 # pins its own providers and libraries, and a second exact pin could contradict those.
 """
+EXTRAS = ("ses", "slack")
+"""Extras of the package that every image has."""
 RUNTIME_BRINGS = re.compile(r"apache-airflow(-core|-task-sdk)?")
 """Airflow itself; providers stay in as ranges, because Runtime does not promise the PostgreSQL one."""
 PINNED = re.compile(r"astronomer-cosmos|elementary-data|dbt-.*")
@@ -55,7 +57,9 @@ def resolve() -> str:
     with tempfile.TemporaryDirectory() as scratch:
         for name in ("pyproject.toml", "README.md", "LICENSE"):
             shutil.copy(ROOT / name, scratch)
-        command = ["uv", "export", "--quiet", "--project", scratch, "--no-dev", "--extra", "celery"]
+        command = ["uv", "export", "--quiet", "--project", scratch, "--no-dev"]
+        for extra in ("celery", *EXTRAS):
+            command += ["--extra", extra]
         command += ["--no-emit-project", "--no-annotate", "--no-header"]
         return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
@@ -69,7 +73,11 @@ def astro(full: str) -> str:
     versions = dict(re.findall(r"^([a-z0-9._-]+)==(\S+)", full, flags=re.MULTILINE))
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     lines = []
-    for requirement in project["dependencies"]:
+    wanted = [
+        *project["dependencies"],
+        *(one for extra in EXTRAS for one in project["optional-dependencies"][extra]),
+    ]
+    for requirement in wanted:
         name = re.split(r"[\[<>=!~; ]", requirement, maxsplit=1)[0]
         if not RUNTIME_BRINGS.fullmatch(name) and not PINNED.fullmatch(name):
             lines.append(requirement)

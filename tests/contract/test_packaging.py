@@ -85,7 +85,8 @@ def test_the_pinned_set_is_what_pyproject_needs() -> None:
     A resolution from nothing would differ as soon as the package index learns of one more version.
     """
     file = ROOT / "deploy" / "requirements-full.txt"
-    command = ["uv", "pip", "compile", "pyproject.toml", "--extra", "celery", "--constraint", str(file)]
+    command = ["uv", "pip", "compile", "pyproject.toml", "--constraint", str(file)]
+    command += ["--extra", "celery", "--extra", "ses", "--extra", "slack"]
     command += ["--quiet", "--no-header", "--no-annotate", "--python", sys.executable]
     # uv's cache knows the answer on a machine that has synced; else the package index does.
     done = subprocess.run([*command, "--offline"], cwd=ROOT, check=False, capture_output=True, text=True)

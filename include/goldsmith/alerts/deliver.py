@@ -64,7 +64,7 @@ def deliver(
             with attempt:
                 sender(channel)(channel, message)
     except GoldsmithError as error:
-        return _not_sent(name, message, error.message)
+        return _not_sent(name, message, str(error))
     except Exception as error:  # noqa: BLE001 - a channel's library may raise anything; a pipeline never fails for it
         return _not_sent(name, message, f"{type(error).__name__}: {error}")
     return Delivery(channel=name, route=route, events=message.events)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from goldsmith.check.finding import FAIL, OK, WARN, Finding
+from goldsmith.check.packages import mail_connections, missing_by_connection
 from goldsmith.check.pipeline import Planned
 from goldsmith.dag.faults import fault_in
 from goldsmith.pipeline import dbt_of
@@ -51,6 +52,7 @@ class AirflowAnswers:
             yield self._rendered(one)
         if name in self.tests:
             yield self._connection(one)
+        yield from missing_by_connection(one.spec, self.one["types"])
         if name in self.one["marks"]:
             said = self.one["marks"][name]
             text = f"{said['text']}{_SLOWER if said['status'] == WARN else ''}"
@@ -118,13 +120,15 @@ def ask_airflow(
     files = sorted({str(one.file) for one in those})
     common = {"dags_dir": str(here.dags_dir), "files": files}
     marked = [one.spec.name for one in those if one.spec.engine != "isolated"]
+    mails = sorted({connection for one in those for connection in mail_connections(one.spec)})
     questions = (
-        {**common, "unread": True, "connections": {}, "marks": []},
+        {**common, "unread": True, "connections": {}, "marks": [], "types": mails if connections else []},
         {
             **common,
             "unread": False,
             "connections": asked,
             "marks": marked if connections and not marks_unknown else [],
+            "types": [],
         },
     )
     with tempfile.TemporaryDirectory(prefix="goldsmith-") as folder:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from goldsmith.alerts.routing import names_without_nodes
 from goldsmith.check.finding import OK, WARN, Finding, failure, tried
+from goldsmith.check.packages import missing_by_spec
 from goldsmith.dbt.project import DbtProject
 from goldsmith.elementary.edr import edr_executable
 from goldsmith.elementary.setup import package_version, setup_faults
@@ -87,6 +88,7 @@ def without_airflow(one: Planned, others: Sequence[Pipeline], here: Settings) ->
             hint="If another DAG updates it, all is well; else the pipeline never starts by itself.",
         )
     yield from _warehouse(one)
+    yield from missing_by_spec(spec, here)
     if kinds := one.plan.unknown_kinds:
         text = f"no task builds nodes of types that Goldsmith does not know: {', '.join(kinds)}"
         yield Finding(subject=f"{name}: types", status=WARN, text=text, hint="Build them with dbt itself.")

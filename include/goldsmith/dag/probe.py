@@ -20,6 +20,7 @@ from goldsmith.dag.faults import fault_in, fault_of
 from goldsmith.dag.unread_files import unread
 from goldsmith.dbt.debug import ConnectionTest
 from goldsmith.engine.access import access_for
+from goldsmith.profile_file import airflow_connection
 
 
 def rendered(file: Path) -> dict[str, Any]:
@@ -46,16 +47,25 @@ def rendered(file: Path) -> dict[str, Any]:
     return {"dags": hashes, "faults": faults}
 
 
+def type_of(conn_id: str) -> str:
+    """Look up the type of an Airflow connection; empty if it cannot be found."""
+    try:
+        return str(airflow_connection(conn_id).conn_type)
+    except Exception:  # noqa: BLE001 - Airflow has many ways to say that a connection is not defined
+        return ""
+
+
 def answers(questions: dict[str, Any]) -> dict[str, Any]:
     """Answer what `goldsmith check` wants to know.
 
     Args:
         questions: `dags_dir` and `files`; `unread`: whether to say which files Airflow passes over; `connections`: what
-            `ConnectionTest` takes, by name; `marks`: ids of the DAGs whose tasks may be marked.
+            `ConnectionTest` takes, by name; `marks`: ids of the DAGs whose tasks may be marked; `types`: Airflow
+            connections.
 
     Returns:
         `files`, file to what `rendered` gives; `unread`, file to text and hint; `connections`, name to what dbt says;
-        `marks`, DAG id to what `access_for` says.
+        `marks`, DAG id to what `access_for` says; `types`, connection to its type, empty if there is none.
     """
     files = [Path(file) for file in questions["files"]]
     tests = {name: ConnectionTest(**asked) for name, asked in questions["connections"].items()}
@@ -65,6 +75,7 @@ def answers(questions: dict[str, Any]) -> dict[str, Any]:
         "unread": unread(Path(questions["dags_dir"]), files) if questions["unread"] else {},
         "files": {str(file): rendered(file) for file in files},
         "marks": {dag_id: access_for(dag_id) for dag_id in questions["marks"]},
+        "types": {conn_id: type_of(conn_id) for conn_id in questions["types"]},
         "connections": {name: test.answer() for name, test in tests.items()},
     }
 

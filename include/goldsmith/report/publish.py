@@ -21,6 +21,7 @@ from goldsmith.alerts.channels.request import connection_of
 from goldsmith.alerts.channels.slack import bot, channels_of, is_bot, problem
 from goldsmith.alerts.deliver import tried
 from goldsmith.errors import ConfigurationError
+from goldsmith.extras import need_extra
 from goldsmith.pages.page import Pages
 from goldsmith.report.store import FILES
 from goldsmith.results.store import open_files
@@ -105,6 +106,7 @@ def _mail(reports: RunReports, to: Send, attached: tuple[Path, ...]) -> None:
 
 
 def _slack(reports: RunReports, to: Send, attached: tuple[Path, ...]) -> None:
+    need_extra("slack", "Sending reports to Slack")
     from slack_sdk.errors import SlackClientError
 
     connection = connection_of(to.connection)

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from goldsmith.errors import EnvironmentProblem
+from goldsmith.extras import need_extra
 from goldsmith.results.names import ENDING
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ class ObjectFiles:
     @cached_property
     def _root(self) -> ObjectStoragePath:
         """Looked up at the first use: it asks Airflow for the connection."""
+        if self._url.startswith("s3://"):
+            need_extra("s3", f"The path {self._url}")
         from airflow.sdk import ObjectStoragePath
 
         return ObjectStoragePath(self._url)
@@ -108,5 +111,7 @@ def _told(what: str) -> Iterator[None]:
     """Say which URL it was; each storage has exceptions of its own."""
     try:
         yield
+    except EnvironmentProblem:  # says all
+        raise
     except Exception as error:
         raise EnvironmentProblem(f"{what}: {error}", hint=_HINT) from error

@@ -33,6 +33,8 @@ EVENTS = {
 """Kind of event to what it means."""
 _UNASKED = frozenset(EVENTS) - {TEST_WARNED, RUN_FINISHED}
 LOG = "log"
+SES = "aws"
+"""Type of the Airflow connections by which mails go through Amazon SES."""
 
 
 def _as_list(value: Any) -> Any:

@@ -5,17 +5,15 @@ from __future__ import annotations
 from goldsmith.alerts.channels.request import connection_of
 from goldsmith.alerts.message import Message
 from goldsmith.errors import ConfigurationError, MayPass
+from goldsmith.extras import need_extra
 from goldsmith.spec.alerts import Channel
 
 
 def send(channel: Channel, message: Message) -> None:
     """Notify the service; the connection's password is its Apprise URL, or several with spaces between."""
-    try:
-        import apprise
-    except ImportError as error:
-        raise ConfigurationError(
-            "Apprise is not installed.", hint="pip install 'goldsmith[apprise]'"
-        ) from error
+    need_extra("apprise", "A channel of type apprise")
+    import apprise
+
     urls = (connection_of(channel.connection).password or "").split()
     service = apprise.Apprise()
     if not urls or not all(service.add(url) for url in urls):

@@ -14,9 +14,8 @@ from airflow.sdk import Connection
 from goldsmith.alerts.channels.request import TIMEOUT, connection_of
 from goldsmith.alerts.message import Message
 from goldsmith.errors import ConfigurationError, EnvironmentProblem, MayPass
-from goldsmith.spec.alerts import Channel
-
-_SES = "aws"
+from goldsmith.extras import need_extra
+from goldsmith.spec.alerts import SES, Channel
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,7 +44,7 @@ def send_mail(channel: Channel, mail: Mail) -> None:
         ConfigurationError: The connection lacks something.
     """
     connection = connection_of(channel.connection)
-    if connection.conn_type == _SES:
+    if connection.conn_type == SES:
         _by_ses(connection, _mime(channel, connection, mail), channel)
     else:
         _by_smtp(channel, mail)
@@ -91,6 +90,7 @@ def _is_for_now(error: smtplib.SMTPException) -> bool:
 
 
 def _by_ses(connection: Connection, message: EmailMessage, channel: Channel) -> None:
+    need_extra("ses", "A mail by Amazon SES")
     import boto3
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError

@@ -5,18 +5,19 @@ Format: https://docs.slack.dev/reference/block-kit/blocks
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Connection
-from slack_sdk import WebClient
-from slack_sdk.errors import SlackClientError
-from slack_sdk.webhook import WebhookClient
 
 from goldsmith.alerts.channels.request import TIMEOUT, connection_of, secret_address_of, without_secrets
 from goldsmith.alerts.event import Event
 from goldsmith.alerts.message import Message, event_facts, event_message, mark_of, rows_text
 from goldsmith.errors import ConfigurationError, EnvironmentProblem, MayPass
+from goldsmith.extras import need_extra
 from goldsmith.spec.alerts import Channel
+
+if TYPE_CHECKING:
+    from slack_sdk import WebClient
 
 _MOST = 10  # events in full: Slack takes 50 blocks
 _HEADER, _SECTION = 150, 2900  # letters
@@ -26,6 +27,10 @@ _TOKEN = "xox"  # noqa: S105 - how a bot's token begins
 
 def send(channel: Channel, message: Message) -> None:
     """Post it: where the connection's password is a bot's token to the channels in `to`, else to its webhook."""
+    need_extra("slack", "A channel of type slack")
+    from slack_sdk.errors import SlackClientError
+    from slack_sdk.webhook import WebhookClient
+
     connection = connection_of(channel.connection)
     try:
         if is_bot(connection):
@@ -50,6 +55,8 @@ def is_bot(connection: Connection) -> bool:
 
 def bot(connection: Connection) -> WebClient:
     """A client of Slack's API."""
+    from slack_sdk import WebClient
+
     given = {"base_url": url} if (url := connection.extra_dejson.get("base_url")) else {}
     return WebClient(token=connection.password, timeout=int(TIMEOUT), **given)
 
