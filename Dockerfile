@@ -2,6 +2,7 @@
 #     docker build .                                                        Astro Runtime (what `astro deploy` does)
 #     docker build --build-arg BASE_IMAGE=python:3.12-slim-bookworm .       any image with Python 3.11 to 3.13
 # Without internet for dbt's packages: --build-arg DBT_PACKAGES=none
+# dbt in an environment of its own, with the versions of deploy/requirements-dbt.txt: --build-arg DBT=apart
 ARG BASE_IMAGE=astrocrpublic.azurecr.io/runtime:3.3-8-python-3.12-base
 # The Astro CLI reads the Runtime version from the first FROM and knows no ARG there. Nothing builds on this stage.
 FROM astrocrpublic.azurecr.io/runtime:3.3-8-python-3.12-base AS astro-runtime
@@ -10,16 +11,19 @@ FROM ${BASE_IMAGE}
 LABEL org.opencontainers.image.title="goldsmith" \
       org.opencontainers.image.description="dbt on Apache Airflow, one task per model and per test" \
       org.opencontainers.image.licenses="Apache-2.0"
+ARG DBT=
 ENV AIRFLOW_HOME=/usr/local/airflow \
     DBT_SEND_ANONYMOUS_USAGE_STATS=false \
-    PATH=/opt/goldsmith/bin:${PATH} \
+    GOLDSMITH_DBT=${DBT:+/opt/dbt/bin/dbt} \
+    GOLDSMITH_EDR=${DBT:+/opt/dbt/bin/edr} \
+    PATH=/opt/goldsmith/bin:${PATH}:/opt/dbt/bin \
     PYTHONUNBUFFERED=1
 
 USER 0
 WORKDIR /usr/local/airflow
 # Dependencies before sources: an edit of a model or a DAG does not install everything again.
 COPY packages.txt requirements.txt ./
-COPY deploy/requirements-full.txt deploy/overrides.txt ./deploy/
+COPY deploy/requirements-full.txt deploy/requirements-slim.txt deploy/requirements-dbt.txt deploy/overrides.txt ./deploy/
 COPY deploy/image/install-dependencies.sh ./deploy/image/
 RUN deploy/image/install-dependencies.sh
 

@@ -49,6 +49,40 @@ def test_image_copies_no_dags_and_ends_unprivileged() -> None:
     assert _instructions("USER")[-1] == "50000"
 
 
+def test_the_image_names_dbt_where_it_is_apart() -> None:
+    """With DBT=apart the settings name the commands in dbt's own environment; without it they are empty."""
+    [environment] = _instructions("ENV")
+    install = (ROOT / "deploy" / "image" / "install-dependencies.sh").read_text(encoding="utf-8")
+    assert "DBT=" in _instructions("ARG")
+    for name, command in (("DBT", "dbt"), ("EDR", "edr")):
+        assert f"GOLDSMITH_{name}=${{DBT:+/opt/dbt/bin/{command}}}" in environment
+    assert "\ndbt=/opt/dbt\n" in install
+    assert COMPOSE["x-airflow"]["build"]["args"]["DBT"] == "${GOLDSMITH_IMAGE_DBT:-}"
+
+
+@pytest.mark.parametrize("said", ["together", "no"])
+def test_another_word_for_where_dbt_is_stops_the_build(said: str, tmp_path: Path) -> None:
+    """Before anything is installed."""
+    script = ROOT / "deploy" / "image" / "install-dependencies.sh"
+    done = subprocess.run(
+        ["/bin/sh", str(script)],
+        cwd=tmp_path,
+        env={"DBT": said, "PATH": ""},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (2, f"DBT is {said}. Leave it out, or write DBT=apart.\n")
+
+
+def test_every_file_that_the_image_copies_is_there() -> None:
+    """A renamed file would stop the build only."""
+    copied = [
+        name for line in _instructions("COPY") for name in line.split()[:-1] if not name.startswith("-")
+    ]
+    assert [name for name in copied if not (ROOT / name).exists()] == []
+
+
 def test_image_context_leaves_secrets_and_state_out() -> None:
     """What git ignores for being secret or of one machine does not get into an image either."""
     ignored = set((ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines())

@@ -109,6 +109,23 @@ def test_the_requirements_for_astro_follow_from_the_pinned_set() -> None:
     assert "://" not in full + astro
 
 
+def test_the_requirements_beside_an_airflow_without_dbt_follow_from_the_pinned_set() -> None:
+    """What Goldsmith leads to, without Airflow, what Airflow brings, and dbt; and no address."""
+    script = runpy.run_path(str(ROOT / "deploy" / "export_requirements.py"))
+    full = (ROOT / "deploy" / "requirements-full.txt").read_text(encoding="utf-8")
+    try:
+        expected = script["SLIM_HEADER"] + script["slim"](full)
+    except subprocess.CalledProcessError as error:
+        if "Failed to fetch" in error.stderr and not IS_CI:
+            pytest.skip("no package index in reach to resolve pyproject.toml against")
+        raise
+    slim = (ROOT / "deploy" / "requirements-slim.txt").read_text(encoding="utf-8")
+    dbt = (ROOT / "deploy" / "requirements-dbt.txt").read_text(encoding="utf-8")
+    assert slim == expected
+    assert dbt == script["DBT_HEADER"] + script["apart"](full)
+    assert "://" not in slim + dbt
+
+
 def _pins(text: str) -> set[str]:
     """The pins of a requirement file that hold on this platform, as `name==version`."""
     lines = (line.rstrip(" \\") for line in text.splitlines() if line and not line.startswith((" ", "#")))
