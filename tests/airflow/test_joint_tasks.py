@@ -320,6 +320,20 @@ def test_a_task_is_built_along_when_all_of_it_has_to_be(
     assert chosen == ({LATER: GRAPH.tasks[LATER]} if is_taken else {})
 
 
+@pytest.mark.parametrize(("state_of_task", "is_taken"), [("failed", True), ("up_for_retry", False)])
+def test_a_model_that_goes_on_after_an_error_is_no_obstacle_when_it_has_ended(
+    state_of_task: str, *, is_taken: bool
+) -> None:
+    """What reads it, and was held back by another one, is built along with that one."""
+    loose = replace(node("loose", "silver.loose.run"), goes_on=True)
+    later = node("later", LATER, ORDERS, loose.task_id)
+    graph = PlanGraph(replace(GRAPH.plan, nodes=(later, node("orders", ORDERS), loose)))
+    build = state(later="skipped", loose="error")
+    states = {"build": "success", ORDERS: "running", loose.task_id: state_of_task, LATER: None}
+    chosen = built_together(ORDERS, build, states, cast("Site", FakeSite(graph=graph)), "r1", began=BEGAN)
+    assert chosen == ({LATER: (later,)} if is_taken else {})
+
+
 def test_a_task_whose_nodes_another_has_just_built_is_left_alone(result: Result) -> None:
     """One of them says it: they are built together."""
     build = state(later="skipped", t_later="skipped")

@@ -73,6 +73,14 @@ def test_a_model_whose_batches_fail_again_holds_back_what_waits_for_it(result: R
     assert state.statuses == {"days": "error", "t_days": SKIPPED, "after": SKIPPED}
 
 
+def test_a_model_that_goes_on_after_an_error_comes_first_and_holds_back_nothing(result: Result) -> None:
+    """If batches are missing, what reads it still waits for the command that builds them."""
+    goes_on = tuple(replace(one, goes_on=one.unique_id == "days") for one in NODES)
+    ran, state = built(result, "days", "after", nodes=goes_on, days="error")
+    assert ran == [("retry", MISSING), ("build", ["after"])]
+    assert state.statuses == {"days": "error", "after": "success"}
+
+
 def test_all_batches_are_built_if_what_the_model_reads_is_built_again(result: Result) -> None:
     """Those that were built have read what was there before; what is read comes first."""
     ran, _ = built(result, "raw", "days", "after")

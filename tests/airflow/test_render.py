@@ -20,6 +20,7 @@ from goldsmith.errors import ConfigurationError
 from goldsmith.pipeline import load_plan
 from goldsmith.pipeline_nodes import select_nodes
 from goldsmith.plan.compile import compile_plan
+from goldsmith.plan.graph import PlanGraph
 from goldsmith.plan.model import Plan
 from goldsmith.settings import Settings, airflow_url, developer_schema
 from goldsmith.spec.pipeline import Pipeline
@@ -43,6 +44,25 @@ def test_every_planned_node_is_a_task_of_its_engine(dag: DAG, plan: Plan, spec: 
     for task_id, upstream in between.items():
         assert dag.get_task(task_id).upstream_task_ids == set(upstream)
     assert {dag.get_task(gate.task_id).trigger_rule.value for gate in plan.gates} == {"all_done"}
+
+
+def test_what_reads_a_model_that_goes_on_after_an_error_waits_for_its_end(
+    plan: Plan, spec: Pipeline, sample: DbtProject, here: Settings
+) -> None:
+    """A task between the two is green then, whatever the model's is; gates and comparisons look at that itself."""
+    task_id, ended = "bronze.stg_customers.run", "bronze.stg_customers.run.ended"
+    nodes = tuple(replace(node, goes_on=node.name == "stg_customers") for node in plan.nodes)
+    changed = replace(plan, nodes=nodes)
+    dag = render(changed, spec, sample, here, load_plan=lambda: changed)
+    between = dag.get_task(ended)
+    assert (between.trigger_rule.value, between.upstream_task_ids) == ("all_done", {task_id})
+    assert between.inherits_from_empty_operator  # Airflow's scheduler sets it without a worker
+    readers = {node.task_id for node in nodes if task_id in node.upstream}
+    assert between.downstream_task_ids == readers
+    judging = {"bronze.gate", *(build.reconcile_id for build in plan.builds if build.name == "bronze")}
+    assert dag.get_task(task_id).downstream_task_ids == {ended, *judging}
+    assert not [name for name in dag.task_dict if name.endswith(".ended") and name != ended]
+    assert PlanGraph(changed).unknown(dict.fromkeys(dag.task_dict)) == []
 
 
 def test_a_layer_is_built_once_and_compared_after_all_its_nodes(dag: DAG, plan: Plan, spec: Pipeline) -> None:

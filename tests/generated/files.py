@@ -76,6 +76,8 @@ def _model_sql(model: Model) -> str:
     config = {"materialized": model.materialized}
     if model.materialized == "incremental":
         config["unique_key"] = "id"
+    if model.goes_on:
+        config["on_error"] = "continue"
     if model.alias and not model.versions:
         config["alias"] = model.alias
     arguments = ", ".join(f"{key}='{value}'" for key, value in config.items())

@@ -82,6 +82,8 @@ class Model:
     """Whether its file holds no SQL: dbt keeps it and never runs it."""
     is_broken: bool = False
     """Whether it divides by zero."""
+    goes_on: bool = False
+    """Whether what reads it is built also if it fails."""
     tests: tuple[GenericTest, ...] = ()
     unit_tests: tuple[UnitTest, ...] = ()
     alias: str = ""

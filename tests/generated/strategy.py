@@ -285,6 +285,7 @@ def _model(
         group="finance" if package == NAME and draft.has(10) else "",
         alias=relation_alias(name, len(draft.names)),
         is_broken=draft.faults and not is_certain and draft.has(8),
+        goes_on=draft.has(20),
     )
     if draft.has(3) and not is_certain:
         return replace(model, is_empty=True, disabled="", versions=0)  # nobody can read it

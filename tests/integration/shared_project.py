@@ -69,6 +69,11 @@ _ASKS: dict[str, object] = {
     "freshness": "warn",
     "gates": {"bronze": {"on_block": "ask", "ask_timeout": "10m"}},
 }
+_ON_ERROR: dict[str, dict[str, object]] = {
+    "goes_on": {"gates": {"bronze": {"failed_models": 2}, "silver": {"failed_models": 1}}},
+    "goes_on_node": {"gate": "node", "tasks": "model"},
+    "goes_on_alone": {"engine": "isolated", "gate": "node"},
+}
 GATED: dict[str, dict[str, object]] = {
     "tolerant": {"freshness": "skip", "gates": _LIMITS, "profile": _by_file("tolerant")},
     "alone": {
@@ -82,8 +87,9 @@ GATED: dict[str, dict[str, object]] = {
     "asks": _ASKS,
     "asks_soon": _ASKS,
     "asks_nobody": {"gates": {"bronze": {"on_block": "ask", "ask_timeout": "5s"}}},
+    **{name: {"select": ["+deeper", "+inside", "+cautious+"], **how} for name, how in _ON_ERROR.items()},
 }
-"""Pipelines with limits at their gates; the source that they read is stale."""
+"""Pipelines with limits at their gates, of which some read a source that is stale, and others go on after an error."""
 STEERED: dict[str, dict[str, object]] = {
     "steered": {"state_manifest": "production/manifest.json", "report": {"elementary": None}},
     "steered_node": {"gate": "node", "tasks": "model", "retries": {**_RETRIES, "build_delay": "1s"}},
@@ -337,6 +343,15 @@ def make_gated_project(root: Path) -> None:
             "          post_hook=['drop table {{ this }}', 'create view {{ this }} as select 1 as id']) }}\n"
             "select 1 as id"
         ),
+        # What reads `loose` is built also if that fails: `inside` cannot be, then. dbt skips what is below `rates`.
+        "models/bronze/loose.sql": (
+            f"{{{{ config(on_error='continue') }}}} select 1 as id, lab.rate({_CONTROL % 'loose'}) as rate"
+        ),
+        "models/silver/beside.sql": "-- depends_on: {{ ref('loose') }}\nselect 1 as id",
+        "models/silver/inside.sql": "select rate from {{ ref('loose') }}",
+        "models/gold/deeper.sql": "select id from {{ ref('beside') }}",
+        "models/silver/cautious.sql": "{{ config(on_error='continue') }} select rate from {{ ref('rates') }}",
+        "models/gold/behind.sql": "-- depends_on: {{ ref('cautious') }}\nselect 1 as id",
         "models/sources.yml": _SOURCES,
         "models/bronze/codes.sql": "select id from {{ source('lake', 'codes') }}",
         "models/silver/coded.sql": "select id from {{ ref('codes') }}",

@@ -25,6 +25,14 @@ NOT_NULL, UNIQUE = "bronze.people.not_null_customer", "bronze.people.unique_id"
 FRESHNESS, CODES, CODED = "sources.lake.codes.freshness", "bronze.codes.run", "silver.coded.run"
 FUNCTION = "functions.greeting.function"
 GATE = "bronze.gate"
+GO_ON = ("goes_on", "goes_on_node", "goes_on_alone")
+LOOSE, BESIDE, INSIDE, DEEPER = (
+    "bronze.loose.run",
+    "silver.beside.run",
+    "silver.inside.run",
+    "gold.deeper.run",
+)
+CAUTIOUS, BEHIND = "silver.cautious.run", "gold.behind.run"
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +55,13 @@ def asked(gated: Lab) -> dict[str, GateInRun]:
     soon = found["asks_soon"]
     gated.api.answer(soon.pipeline, soon.run_id, GATE, option="Approve", params={"reason": "I was quick"})
     return found
+
+
+@pytest.fixture(scope="module")
+def gone_on(gated: Lab) -> dict[str, Seen]:
+    """A run of each engine in which a model with `on_error: continue` failed, and one without."""
+    gated.control(GO_ON, loose=0, divisor=0)
+    return gated.finished(gated.start(GO_ON))
 
 
 def rows_of(gated: Lab, pipeline: str, run: Run) -> dict[str, tuple[Any, ...]]:
@@ -237,3 +252,38 @@ def test_a_question_that_nobody_answers_is_a_no(gated: Lab, asked: dict[str, Gat
     assert "Nobody answered: no answer within 0:00:05" in gated.log(seen.run, seen.tasks[GATE])
     with pytest.raises(ConfigurationError, match=r"is decided .*Nobody answered"):
         gate.answer(approve=True, reason="now I am here", report=lambda _: None)
+
+
+def test_what_reads_a_model_that_goes_on_after_an_error_is_built_as_dbt_builds_it(
+    gone_on: dict[str, Seen],
+) -> None:
+    """Airflow neither holds back what dbt builds, nor hides that it failed; an ordinary failure holds back all."""
+    for pipeline, seen in gone_on.items():
+        failed = {task for task, state in seen.states.items() if state == "failed"}
+        assert failed - {"reconcile"} == {LOOSE, RATES, INSIDE}, pipeline
+        held = {task for task, state in seen.states.items() if state == "upstream_failed"}
+        tests = set() if pipeline == "goes_on_node" else {"bronze.rates.unique_id"}
+        assert held == {CAUTIOUS, BEHIND, *tests}, pipeline
+        assert {seen.states[task] for task in (BESIDE, DEEPER)} == {"success"}
+        last = {task: seen.records[task][-1].status for task in (LOOSE, BESIDE, INSIDE, DEEPER)}
+        assert last == {LOOSE: "error", BESIDE: "success", INSIDE: "error", DEEPER: "success"}
+        # Three failures are what the gates of this one let pass; the others have none.
+        assert seen.run.state == ("success" if pipeline == "goes_on" else "failed")
+
+
+def test_a_model_that_goes_on_is_built_before_what_reads_it_when_it_is_cleared(
+    gated: Lab, gone_on: dict[str, Seen]
+) -> None:
+    """Its readers wait for its end, whatever that is."""
+    gated.control(GO_ON, loose=1)
+    runs = {pipeline: seen.run for pipeline, seen in gone_on.items()}
+    for run in runs.values():
+        assert {LOOSE, BESIDE, INSIDE, DEEPER} <= gated.clear(run, [LOOSE], include_downstream=True)
+    for pipeline, seen in gated.finished(runs).items():
+        assert {seen.states[task] for task in (LOOSE, BESIDE, INSIDE, DEEPER)} == {"success"}, pipeline
+        assert seen.states[RATES] == "failed"
+        ended = seen.records[LOOSE][-1].ended
+        assert all(ended <= seen.records[task][-1].started for task in (BESIDE, INSIDE))
+        assert len({seen.records[task][-1].invocation_id for task in (LOOSE, BESIDE, INSIDE)}) == (
+            3 if pipeline == "goes_on_alone" else 2 if pipeline == "goes_on" else 1
+        )

@@ -16,6 +16,7 @@ from goldsmith.dag.assets import declare_assets
 from goldsmith.dag.copies import copy_task
 from goldsmith.dag.deadlines import deadline_alerts
 from goldsmith.dag.docs import gate_docs, pipeline_docs
+from goldsmith.dag.ended import ended_task, read_after_errors
 from goldsmith.dag.last_tasks import add_elementary_tables, add_report, wire_report
 from goldsmith.dag.params import add_run_params
 from goldsmith.dag.schedule import schedule_of
@@ -31,7 +32,7 @@ from goldsmith.engine.shared.engine import SharedEngine
 from goldsmith.engine.site import Site
 from goldsmith.errors import ConfigurationError, EnvironmentProblem
 from goldsmith.notify.tasks import tell_slow, tell_waiting
-from goldsmith.plan.graph import PlanGraph, nodes_by_task
+from goldsmith.plan.graph import PlanGraph
 from goldsmith.plan.groups import unit_group_id
 from goldsmith.plan.model import Plan, PlannedBuild, PlannedNode
 from goldsmith.plan.priority import priorities
@@ -200,16 +201,19 @@ class _Nodes:
         self._spec = spec
         self._engine = engine
         self._weights = weights
-        self._tasks = nodes_by_task(plan.nodes)
-        self._names = {task_id: nodes[0].name for task_id, nodes in self._tasks.items()}
+        self._graph = PlanGraph(plan)
+        self._names = {task_id: nodes[0].name for task_id, nodes in self._graph.tasks.items()}
         self._groups: dict[tuple[str, str], TaskGroup] = {}
         self._like: dict[tuple[str, str], BaseOperator] = {}
         self._owners = _owners_that_fit(plan.nodes, spec.owner)
 
     def add(self) -> None:
         """Add the tasks of all nodes of the plan."""
-        for nodes in self._tasks.values():
+        for nodes in self._graph.tasks.values():
             self._add(nodes)
+        for node in read_after_errors(self._graph):
+            owner = node.owner if node.owner in self._owners else self._spec.owner
+            ended_task(node, task_group=self._group(node.group, node.unit), owner=owner)
 
     def _add(self, nodes: tuple[PlannedNode, ...]) -> None:
         """Copy a task that differs in nothing else, unless the node has arguments of its own."""

@@ -8,7 +8,8 @@ from graphlib import TopologicalSorter
 
 from airflow.sdk import DAG
 
-from goldsmith.plan.graph import nodes_by_task, upstream_of
+from goldsmith.dag.ended import read_after_errors
+from goldsmith.plan.graph import PlanGraph, ended_id
 from goldsmith.plan.model import Plan
 
 
@@ -30,11 +31,14 @@ def wire(dag: DAG, plan: Plan) -> None:
 
 def planned_upstream(plan: Plan) -> dict[str, Sequence[str]]:
     """Id of each planned task to the ids of all tasks right before it."""
+    graph = PlanGraph(plan)
     upstream: dict[str, Sequence[str]] = {}
     built: dict[str, list[str]] = defaultdict(list)
-    for task_id, nodes in nodes_by_task(plan.nodes).items():
-        upstream[task_id] = upstream_of(nodes)
+    for task_id, nodes in graph.tasks.items():
+        before = graph.upstream[task_id]
+        upstream[task_id] = [ended_id(one) if one in graph.going_on else one for one in before]
         built[nodes[0].build].append(task_id)
+    upstream |= {ended_id(one.task_id): [one.task_id] for one in read_after_errors(graph)}
     upstream |= {gate.task_id: gate.upstream for gate in plan.gates}
     for build in plan.builds:
         upstream[build.task_id] = build.upstream

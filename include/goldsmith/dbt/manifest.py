@@ -14,12 +14,13 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goldsmith.dbt.node import Column, Node
 from goldsmith.dbt.test_names import has_own_name
+from goldsmith.dbt.versions import ON_ERROR, has
 from goldsmith.errors import ManifestError
 from goldsmith.kinds import EXECUTABLE, NOT_EXECUTABLE
 from goldsmith.spec.node import META_HINT, NodeMeta
@@ -113,11 +114,14 @@ def load(path: Path, project_dir: Path, document: dict[str, Any] | None = None) 
     cosmos_nodes |= _functions(_enabled(document, "functions"), project_dir)
     owners = {name: _group_owner(group) for name, group in _groups(document).items()}
     nodes = {uid: _from_cosmos(node, raw[uid], owners) for uid, node in cosmos_nodes.items()}
+    version = str(document["metadata"]["dbt_version"])
+    if has(version, ON_ERROR):
+        nodes |= {uid: replace(node, goes_on=True) for uid, node in nodes.items() if _goes_on(node, raw[uid])}
     nodes |= {uid: _unit_test(uid, entry) for uid, entry in _enabled(document, "unit_tests").items()}
     return Manifest(
         path=path,
         checksum=checksum(document),
-        dbt_version=str(document["metadata"]["dbt_version"]),
+        dbt_version=version,
         adapter=str(document["metadata"].get("adapter_type") or ""),
         project_name=str(document["metadata"].get("project_name", "")),
         nodes={uid: node for uid, node in sorted(nodes.items()) if node.kind != "exposure"},
@@ -231,6 +235,12 @@ def _from_cosmos(node: DbtNode, raw: dict[str, Any], owners: dict[str, str]) -> 
         operator_kwargs=_operator_kwargs(node.unique_id, config),
         meta=NodeMeta.parse((config.get("meta") or {}).get("goldsmith"), where=node.unique_id),
     )
+
+
+def _goes_on(node: Node, raw: Mapping[str, Any]) -> bool:
+    """Whether dbt builds what reads a node also if it fails: of ephemeral models it has nothing to run itself."""
+    config = raw.get("config") or {}
+    return node.kind == "model" and not node.is_ephemeral and config.get("on_error") == "continue"
 
 
 def _owner(config: Mapping[str, Any]) -> str:

@@ -44,6 +44,8 @@ class Node:
     """Tests only: error or warn."""
     attached: str = ""
     """Tests only: unique id of the node whose YAML defines the test."""
+    goes_on: bool = False
+    """Models only: whether dbt builds what reads it also if it fails (`on_error: continue`)."""
     full_refresh: bool | None = None
     """What the project says of it, whatever the command line says."""
     is_generic: bool = False

@@ -96,7 +96,7 @@ class Batch:
         try:
             self.dbt.run("source freshness", sources)
             red = [node.task_id for node in sources if node.unique_id not in self.state.good()]
-            below |= {*red, *self.graph.below(red)}  # of a stale source's own task: its tests
+            below |= {*red, *self.graph.held_back(red)}  # of a stale source's own task: its tests
             self._build([node for node in nodes if node.kind != "source" and node.task_id not in below])
             if self.sampler.waits:
                 self._flush()  # asking may take long
@@ -166,7 +166,7 @@ class Batch:
     def _held_back(self, nodes: Iterable[PlannedNode]) -> list[PlannedNode]:
         """The nodes without those that failed nodes hold back, which are skipped."""
         red = self._red()
-        below = red | self.graph.below(red)
+        below = red | self.graph.held_back(red)
         held = [node.unique_id for node in nodes if node.task_id in below]
         self.state.statuses.update(dict.fromkeys(held, SKIPPED))
         return [node for node in nodes if node.task_id not in below]
@@ -175,7 +175,7 @@ class Batch:
         """Run the unit tests that `dbt build` leaves out: of models it did not build, ephemeral ones among them."""
         known, good = self.state.statuses, self.state.good()
         red = [node.task_id for node in nodes if node.unique_id in known and node.unique_id not in good]
-        below = {*red, *self.graph.below(red)}
+        below = {*red, *self.graph.held_back(red)}
         left = [node for node in nodes if node.kind == "unit_test" and node.unique_id not in known]
         self.state.statuses.update({node.unique_id: SKIPPED for node in left if node.task_id in below})
         self.dbt.run("test", [node for node in left if node.task_id not in below])

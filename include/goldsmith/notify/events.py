@@ -210,7 +210,7 @@ class Events:
         )
 
     def _models_below(self, task_id: str) -> Iterator[str]:
-        below = self.graph.below([task_id])
+        below = self.graph.held_back([task_id])
         for one in sorted(below, key=self.graph.position.__getitem__):
             node = self.graph.tasks[one][0]
             if node.kind in ("model", "snapshot"):

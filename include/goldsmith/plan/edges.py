@@ -3,6 +3,9 @@
 dbt's rule for tests (dbt-core, `Linker.add_test_edges`): a node waits for a test when everything the test reads
 lies upstream of the node. dbt then draws many more edges than needed; here an edge is drawn only where no parent
 of the node waits for the test already, which leaves the same order.
+
+A model with `on_error: continue` holds back nothing by failing. What dbt skips is below another failure: all that is
+below that, through such a model too. So what reads such a model waits for what the model waits for as well.
 """
 
 from __future__ import annotations
@@ -35,7 +38,10 @@ def dbt_edges(nodes: Mapping[str, Node], chosen: Container[str] | None = None) -
         parents[uid] |= waits
     _unit_test_edges(nodes, parents)
     runs = {uid for uid, node in nodes.items() if node.is_executable and (chosen is None or uid in chosen)}
-    return _bridged(runs, parents, topological_order(parents))
+    order = topological_order(parents)
+    edges = _bridged(runs, parents, order)
+    _lead_past(edges, nodes)
+    return edges
 
 
 def _parents(nodes: Mapping[str, Node]) -> dict[str, set[str]]:
@@ -127,6 +133,19 @@ def _unit_test_edges(nodes: Mapping[str, Node], parents: dict[str, set[str]]) ->
     for uid, node in nodes.items():
         if node.kind == "unit_test" and node.attached in parents:
             parents[node.attached].add(uid)
+
+
+def _lead_past(edges: dict[str, set[str]], nodes: Mapping[str, Node]) -> None:
+    """Let what reads a model that goes on after an error wait for what holds back the model.
+
+    Args:
+        edges: Unique id to those it waits for, parents first.
+        nodes: All nodes.
+    """
+    for before in edges.values():
+        for parent in [uid for uid in before if nodes[uid].goes_on]:
+            # A failed unit test of the model is a failure of the model: dbt goes on after it.
+            before |= {uid for uid in edges[parent] if nodes[uid].kind != "unit_test"}
 
 
 def _bridged(runs: set[str], parents: Mapping[str, set[str]], order: list[str]) -> dict[str, set[str]]:

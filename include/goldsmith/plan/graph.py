@@ -12,6 +12,7 @@ from goldsmith.plan.model import Plan, PlannedNode
 
 States = Mapping[str, str | None]
 """Task id to its state in Airflow."""
+_ENDED = ".ended"
 
 
 def nodes_by_task(nodes: Iterable[PlannedNode]) -> dict[str, tuple[PlannedNode, ...]]:
@@ -20,6 +21,11 @@ def nodes_by_task(nodes: Iterable[PlannedNode]) -> dict[str, tuple[PlannedNode, 
     for node in nodes:
         found[node.task_id] = (*found.get(node.task_id, ()), node)
     return found
+
+
+def ended_id(task_id: str) -> str:
+    """Id of the task that is green when a task has ended, well or not."""
+    return f"{task_id}{_ENDED}"
 
 
 def upstream_of(nodes: Collection[PlannedNode]) -> tuple[str, ...]:
@@ -55,6 +61,11 @@ class PlanGraph:
         return {node.unique_id: node.task_id for node in self.plan.nodes}
 
     @cached_property
+    def going_on(self) -> frozenset[str]:
+        """Ids of the tasks of models whose failure holds back nothing (`on_error: continue`)."""
+        return frozenset(task_id for task_id, nodes in self.tasks.items() if nodes[0].goes_on)
+
+    @cached_property
     def position(self) -> Mapping[str, int]:
         """Task id to its place in an order in which every task comes after what it waits for."""
         return {task_id: place for place, task_id in enumerate(topological_order(self.parents))}
@@ -72,7 +83,7 @@ class PlanGraph:
             if task_id.count(".") > 1
             and not task_id.startswith("ingest.")
             and state != "removed"
-            and task_id not in self.tasks
+            and task_id.removesuffix(_ENDED) not in self.tasks
         )
 
     def groups_of(self, task_id: str) -> tuple[str, ...]:
@@ -98,6 +109,12 @@ class PlanGraph:
     def below(self, task_ids: Iterable[str]) -> set[str]:
         """All nodes' tasks that wait for one of these, not through a gate or a build."""
         return _reach(task_ids, self._children)
+
+    def held_back(self, task_ids: Iterable[str]) -> set[str]:
+        """All nodes' tasks that do not run if these fail, or do not run themselves."""
+        return _reach(
+            task_ids, {one: () if one in self.going_on else to for one, to in self._children.items()}
+        )
 
     @cached_property
     def parents(self) -> Mapping[str, tuple[str, ...]]:

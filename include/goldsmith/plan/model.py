@@ -71,6 +71,8 @@ class PlannedNode:
     """Seconds after which what it runs in the warehouse is cancelled; 0 for none."""
     slow_after: int = 0
     """Seconds after which somebody is told that it takes long; 0 for none."""
+    goes_on: bool = False
+    """Whether dbt builds what reads it also if it fails (`on_error: continue`)."""
     full_refresh: bool | None = None
     """Whether dbt builds it anew in every run, or never, where the dbt project says so."""
     dbt_group: str = ""

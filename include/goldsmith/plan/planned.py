@@ -77,6 +77,7 @@ class WorkedOut:
             retry_errors=node.meta.retry_errors or "",
             timeout=_seconds(node.meta.timeout or pipeline.node_timeout),
             slow_after=_seconds(node.meta.slow_after or pipeline.slow_after),
+            goes_on=node.goes_on,
             full_refresh=node.full_refresh,
             expect=node.meta.expect or "",
             dbt_group=node.group or home.group,

@@ -24,7 +24,7 @@ from typing import Any
 
 from goldsmith.plan.model import Plan
 
-_FORMAT = 10
+_FORMAT = 11
 _SCHEMA = """
 create table head (format integer, size integer, changed integer, plan text, sample blob);
 create table task (task_id text, place integer, part text, body blob);

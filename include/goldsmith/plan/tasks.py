@@ -4,6 +4,8 @@
     model_tests  silver.orders.run   silver.orders.tests       silver.orders.unit_tests, before the model
     model        silver.orders.run
 
+The tests of a model with `on_error: continue` stay apart from it: by them alone it holds back what reads it.
+
 Nodes come together inside one unit only: a node, its unit tests, and the tests that read it last (see groups.py). The
 units of a plan can be put in order, so tasks made of whole units can too, and so can these parts of them: what the
 node waits for, the node, and what waits for it. Tests that read nothing planned have no unit; those of one group that
@@ -112,7 +114,9 @@ def _new_ids(nodes: Sequence[PlannedNode], how: str) -> tuple[dict[str, str], di
     for node in nodes:
         if node.kind in TEST_KINDS and node.task_id not in alone:
             head = heads.get(node.unit)
-            if how == MODEL and head and head.build == node.build:
+            # By a failed test a model holds back what reads it; by its own failure not, if it goes on after that.
+            is_apart = head is not None and head.goes_on and node.task_id not in head.upstream
+            if how == MODEL and head and head.build == node.build and not is_apart:
                 ids[node.task_id] = head.task_id
             else:
                 joints[node.task_id] = _joint(node, head)

@@ -15,7 +15,8 @@ Select = Callable[..., Selected]
 def nodes() -> MakeNodes:
     """Make nodes from `name="parent parent"`; the name's prefix is its kind: t_ test, u_ unit test, e_ ephemeral.
 
-    The text before a slash is the folder: `silver/orders`. Unit tests name the model they test as their parent.
+    Models of the prefix o_ have `on_error: continue`. The text before a slash is the folder: `silver/orders`. Unit
+    tests name the model they test as their parent.
     """
 
     def make(**graph: str) -> dict[str, Node]:
@@ -38,6 +39,7 @@ def _node(name: str, text: str) -> Node:
         parents=before,
         attached=before[0] if kind in ("test", "unit_test") and before else "",
         materialized="ephemeral" if name.startswith("e_") else "table",
+        goes_on=name.startswith("o_"),
     )
 
 

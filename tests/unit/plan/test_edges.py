@@ -52,6 +52,17 @@ def test_a_unit_test_runs_between_the_parents_of_its_model_and_the_model(nodes: 
     assert edges["b"] == {"a", "t_a", "u_b"}
 
 
+def test_what_reads_a_model_that_goes_on_after_an_error_waits_for_all_that_holds_that_back(
+    nodes: MakeNodes,
+) -> None:
+    """dbt skips it below any other failure, through any number of such models; not below a failed unit test of one."""
+    edges = dbt_edges(nodes(a="", t_a="a", o_b="a", u_b="o_b", t_b="o_b", o_c="o_b", d="o_c"))
+    assert edges["o_b"] == {"a", "t_a", "u_b"}
+    assert edges["t_b"] == {"o_b", "a", "t_a"}
+    assert edges["o_c"] == {"o_b", "t_b", "a", "t_a"}
+    assert edges["d"] == {"o_c", "o_b", "t_b", "a", "t_a"}
+
+
 def test_a_cycle_is_named(nodes: MakeNodes) -> None:
     """The text has to show the way round."""
     with pytest.raises(PlanError, match=r"cycle: .*a.*b"):

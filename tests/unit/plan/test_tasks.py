@@ -141,6 +141,26 @@ def test_a_unit_test_of_an_ephemeral_model_comes_after_what_it_reads(
     }
 
 
+def test_the_tests_of_a_model_that_goes_on_after_an_error_stay_apart(
+    nodes: MakeNodes, selected: Select
+) -> None:
+    """A failed test holds back what reads the model, the model itself does not: one task could not say which it was."""
+    graph = nodes(
+        o_a="bronze/", u_a="bronze/o_a", t_a="bronze/o_a", e_a="silver/o_a", u_e="silver/e_a", b="silver/e_a"
+    )
+    plan = compile_plan(spec("model"), selected(graph))
+    assert members(plan) == {
+        "bronze.o_a.run": ["o_a", "u_a"],
+        "bronze.o_a.tests": ["t_a", "u_e"],
+        "silver.b.run": ["b"],
+    }
+    found = PlanGraph(plan)
+    assert found.going_on == {"bronze.o_a.run"}
+    assert found.below(["bronze.o_a.run"]) == {"bronze.o_a.tests", "silver.b.run"}
+    assert found.held_back(["bronze.o_a.run"]) == set()
+    assert found.held_back(["bronze.o_a.tests"]) == {"silver.b.run"}
+
+
 @pytest.mark.parametrize("how", ["model_tests", "model"])
 def test_tests_of_a_source_share_a_task(nodes: MakeNodes, selected: Select, how: str) -> None:
     """They read nothing that has a task."""
@@ -227,17 +247,20 @@ def test_the_tree_shows_what_shares_a_task(nodes: MakeNodes, selected: Select) -
 
 @st.composite
 def projects(draw: st.DrawFn) -> dict[str, str]:
-    """Models, ephemeral ones, tests, lone ones and unit tests in folders; each reads what comes before it."""
+    """Models, ephemeral ones, tests and unit tests in folders; each reads what comes before it.
+
+    Some are models that go on after an error, some read nothing.
+    """
     graph: dict[str, str] = {"m_first": "bronze/"}
     flow = ["m_first"]
     for number in range(draw(st.integers(0, 14))):
-        kind = draw(st.sampled_from("meetllu"))
+        kind = draw(st.sampled_from("meetllou"))
         folder = draw(st.sampled_from(["bronze", "silver", "seeds"]))
         most = 1 if kind == "u" else 2
         reads = sorted(draw(st.sets(st.sampled_from(flow), max_size=most))) if flow else []
         name = f"{kind}_{number}"
         graph[name] = f"{folder}/{' '.join(reads)}"
-        if kind in "me":
+        if kind in "meo":
             flow.append(name)
     return graph
 

@@ -216,7 +216,7 @@ class BuildTask(BaseOperator):
     def _left_out(self, states: States) -> set[str]:
         """Tasks below something that failed: Airflow holds them back, and so does the build."""
         stopped = [task for task, state in states.items() if state in _HOLDS_BACK]
-        return self.site.graph.below(stopped)
+        return self.site.graph.held_back(stopped)
 
     def _batch(
         self, dbt: Invocations, state: BuildState, marker: Marker, store: StateStore, *, is_first: bool

@@ -10,7 +10,7 @@ from goldsmith.engine.access import airflow_api
 from goldsmith.engine.build_state import BuildState
 from goldsmith.engine.shared.marks import Marker, MarksApi
 from goldsmith.engine.site import Site
-from goldsmith.gates.outcomes import HARMLESS
+from goldsmith.gates.outcomes import HARMLESS, RED
 from goldsmith.plan.graph import States
 from goldsmith.plan.model import PlannedNode
 from goldsmith.results.record import GOOD, SKIPPED, NodeResult
@@ -23,7 +23,7 @@ _NO_FAILURE = {None, SKIPPED, *GOOD}
 def built_together(
     task_id: str, build: BuildState, states: States, site: Site, run_id: str, *, began: datetime
 ) -> dict[str, tuple[PlannedNode, ...]]:
-    """Task id to nodes, of what can be built in one go with a task: all its upstream is green or in the same go.
+    """Task id to nodes, of what can be built along with a task: all before it is green, goes along, or is no obstacle.
 
     That is what a failed node had held back, or what was cleared with it, also where it does not lie below it: who
     clears a layer gets one dbt command, not one for each of its models.
@@ -40,6 +40,7 @@ def built_together(
     by = graph.tasks[task_id][0].build
     members = {one: nodes for one, nodes in graph.tasks.items() if nodes[0].build == by and one != task_id}
     done = {task_id, *(one for one, state in states.items() if state in HARMLESS)}
+    done |= {one for one in graph.going_on if states.get(one) in RED}
     done |= {
         one for one, nodes in members.items() if _will_be_green(nodes, states.get(one, "removed"), build)
     }
