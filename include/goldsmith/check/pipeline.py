@@ -9,11 +9,13 @@ from pathlib import Path
 from goldsmith.alerts.routing import names_without_nodes
 from goldsmith.check.finding import OK, WARN, Finding, failure, tried
 from goldsmith.check.packages import missing_by_spec
+from goldsmith.dbt.executable import dbt_executable
 from goldsmith.dbt.project import DbtProject
+from goldsmith.dbt.versions import FEATURES, has, is_same_line, usable_dbt
 from goldsmith.elementary.edr import edr_executable
 from goldsmith.elementary.setup import package_version, setup_faults
 from goldsmith.errors import GoldsmithError
-from goldsmith.pipeline import load_plan, project_of
+from goldsmith.pipeline import dbt_of, load_plan, project_of
 from goldsmith.pipelines.manifests import refresh_manifest
 from goldsmith.plan.model import Plan
 from goldsmith.plan.placement import unheard
@@ -81,6 +83,7 @@ def without_airflow(one: Planned, others: Sequence[Pipeline], here: Settings) ->
         here: Settings of this process.
     """
     name, spec = one.spec.name, one.spec
+    yield tried(f"{name}: dbt", lambda: _dbt(one, here), hint=f"goldsmith manifest {name}")
     if spec.after is not None:
         yield tried(
             f"{name}: after",
@@ -105,6 +108,17 @@ def without_airflow(one: Planned, others: Sequence[Pipeline], here: Settings) ->
             lambda: _alerts(one),
             hint="goldsmith alerts explain NODE says who hears of a node, and why others do not.",
         )
+
+
+def _dbt(one: Planned, here: Settings) -> tuple[str, str]:
+    """Whether Goldsmith runs this dbt, and whether it is the one that the manifest is from."""
+    executable = dbt_executable(dbt_of(one.spec, here))
+    version = usable_dbt(executable)
+    said = f"{executable} is dbt {version}"
+    if not is_same_line(version, one.plan.dbt_version):
+        return WARN, f"{said}, and the manifest was made by dbt {one.plan.dbt_version}"
+    lacking = [f"without {each.text}: {each.without}" for each in FEATURES if not has(version, each)]
+    return OK, "; ".join([said, *lacking])
 
 
 def _warehouse(one: Planned) -> Iterator[Finding]:

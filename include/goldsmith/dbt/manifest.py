@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from goldsmith.dbt.node import Column, Node
 from goldsmith.dbt.test_names import has_own_name
-from goldsmith.dbt.versions import ON_ERROR, has
+from goldsmith.dbt.versions import ON_ERROR, SUPPORTED, has, is_supported
 from goldsmith.errors import ManifestError
 from goldsmith.kinds import EXECUTABLE, NOT_EXECUTABLE
 from goldsmith.spec.node import META_HINT, NodeMeta
@@ -28,7 +28,6 @@ from goldsmith.spec.node import META_HINT, NodeMeta
 if TYPE_CHECKING:
     from cosmos.dbt.graph import DbtNode
 
-SUPPORTED_DBT = "1.12"
 _ELEMENTARY_RESULTS = "model.elementary.dbt_run_results"
 _OWN_KWARGS = frozenset({"task_id", "dag", "task_group", "node", "nodes", "site"})
 _WITH_CODE = ("model", "snapshot", "test")
@@ -89,9 +88,9 @@ def read_document(path: Path, project_dir: Path) -> dict[str, Any]:
         )
     whole: dict[str, Any] = document
     version = str(whole["metadata"].get("dbt_version", "unknown"))
-    if not version.startswith(f"{SUPPORTED_DBT}."):
+    if not is_supported(version):
         raise ManifestError(
-            f"The manifest {path} was made by dbt {version}; Goldsmith runs dbt {SUPPORTED_DBT}.", hint=remedy
+            f"The manifest {path} was made by dbt {version}; Goldsmith runs dbt {SUPPORTED}.", hint=remedy
         )
     return whole
 

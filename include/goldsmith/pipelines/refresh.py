@@ -11,10 +11,12 @@ from pathlib import Path
 
 from goldsmith.dbt import manifest as manifests
 from goldsmith.dbt.answers import Answers, key_of, read_answers, write_answers
+from goldsmith.dbt.executable import dbt_executable
 from goldsmith.dbt.listing import Listing
 from goldsmith.dbt.parse import AskedSelection, parsed
 from goldsmith.dbt.profile_for_commands import DbtProfile
 from goldsmith.dbt.project import DbtProject
+from goldsmith.dbt.versions import usable_dbt
 from goldsmith.errors import EnvironmentProblem, ProjectError, SelectionError
 from goldsmith.pipeline import project_of
 from goldsmith.pipeline_nodes import answer_paths, own_folder, questions
@@ -62,12 +64,13 @@ def make_pipeline_manifest(
         profile: How dbt finds its profile; default is by itself.
 
     Raises:
-        ConfigurationError: dbt cannot parse the project or does not understand a selection.
+        ConfigurationError: It is no dbt that Goldsmith runs, or dbt cannot parse the project or understand a selection.
         EnvironmentProblem: The manifest cannot be written.
     """
     project = project_to_make(spec, here)
     asking = _asking(spec, others, project, here)
     asked = {key_of(one.select, one.exclude): one for some in asking.values() for one in some}
+    usable_dbt(dbt_executable(project.dbt))
     report("Making the dbt manifest")
     target = spec.target or here.target
     with parsed(

@@ -24,7 +24,7 @@ WHOLE: dict[str, Any] = {"metadata": {"dbt_version": "1.12.5", "generated_at": "
         ('{"nodes": {}}', "not a dbt manifest"),
         (
             json.dumps({**WHOLE, "metadata": {"dbt_version": "1.9.4"}}),
-            r"made by dbt 1\.9\.4; Goldsmith runs dbt 1\.12",
+            r"made by dbt 1\.9\.4; Goldsmith runs dbt 1\.11 and 1\.12\.",
         ),
     ],
 )
