@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 from tests.contract.warehouses import WAREHOUSES, Known, table, without
 
 from goldsmith.dbt.profile import profile_mapping
@@ -63,6 +64,9 @@ def test_dbt_gets_a_profile_without_secrets(known: Known, connection: str) -> No
     profile = mapping.get_profile_file_contents(profile_name="shop", target_name="prod")
     assert re.search(rf"type: {known.kind}\b", profile), profile
     assert "secret-of-the-warehouse" not in profile
+    output = yaml.safe_load(profile)["shop"]["outputs"]["prod"]
+    # Two names of one key: dbt takes one of them, and refuses both.
+    assert [output[name] for name in ("schema", "dataset") if name in output] == ["analytics"]
 
 
 @others

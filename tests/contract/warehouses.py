@@ -9,7 +9,7 @@ from typing import Any
 from goldsmith.warehouse.base import Capability
 from goldsmith.warehouse.choose import class_of
 
-RUN, CONTRACT = "run", "contract"
+RUN, CONTRACT, PARSED = "run", "contract", "parsed"
 _DBT = (Capability.COMPARE, Capability.MEASURE, Capability.SAMPLE)
 
 
@@ -23,6 +23,7 @@ class Known:
         connection: An Airflow connection of it.
         profile: What the spec adds to it (`profile: {extra: ...}`).
         proven: How each capability is known that is not known by a contract test.
+        parsed: How it is known that dbt takes the profile that Goldsmith makes.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Known:
     connection: Mapping[str, Any]
     profile: Mapping[str, str] = field(default_factory=dict)
     proven: Mapping[Capability, str] = field(default_factory=dict)
+    parsed: str = PARSED
 
 
 _SERVER = {"host": "db.example.com", "login": "ann", "password": "secret-of-the-warehouse"}
@@ -39,6 +41,7 @@ WAREHOUSES = (
         kind="postgres",
         connection={**_SERVER, "conn_type": "postgres", "schema": "shop", "port": 5432},
         proven=dict.fromkeys(Capability, RUN),
+        parsed=RUN,
     ),
     Known(
         name="Databricks",
@@ -54,6 +57,7 @@ WAREHOUSES = (
         kind="duckdb",
         connection={"conn_type": "duckdb", "host": "/data/shop.duckdb"},
         proven=dict.fromkeys(_DBT, RUN),
+        parsed=RUN,
     ),
     Known(
         name="Snowflake",
@@ -102,6 +106,7 @@ def table() -> str:
     """The table as docs/warehouses.md has it."""
     heads = [one.name for one in WAREHOUSES]
     lines = ["| | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
+    lines.append("| build with dbt | " + " | ".join(one.parsed for one in WAREHOUSES) + " |")
     for capability in Capability:
         cells = [
             one.proven.get(capability, CONTRACT) if capability in class_of(one.kind).capabilities() else "no"

@@ -40,6 +40,8 @@ class PostgresWithoutPassword(PostgresUserPasswordProfileMapping):
         return known | {"password": ""}
 
 
+_BIGQUERY = "google_cloud_platform"
+"""Type of the Airflow connection."""
 # Left to libpq, which takes it from PGAPPNAME: a name in the profile would make dbt parse the project anew each time.
 # Not the empty text itself, which Cosmos leaves out; dbt renders this to it.
 _UNNAMED_SESSION = {"application_name": "{{ '' }}"}
@@ -54,6 +56,10 @@ def profile_mapping(conn_id: str, profile_args: dict[str, Any]) -> BaseProfileMa
     connection = BaseHook.get_connection(conn_id)
     if connection.conn_type == "postgres":
         profile_args = {**_UNNAMED_SESSION, **profile_args}
+    if connection.conn_type == _BIGQUERY and "schema" in profile_args:
+        # Cosmos writes the connection's `dataset`, which is dbt's other name of the same key: it refuses both at once.
+        profile_args = {"dataset": profile_args["schema"], **profile_args}
+        del profile_args["schema"]
     if connection.conn_type == "postgres" and not connection.password:
         mapping = PostgresWithoutPassword(conn_id, profile_args)
         if mapping.can_claim_connection():
