@@ -7,19 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from goldsmith.dbt.events import EventReader
-from goldsmith.dbt.process import DbtProcess
+from goldsmith.engine.dbt.command import WorkspaceCommand
 from goldsmith.engine.site import Site
 from goldsmith.engine.task_dbt import dbt_workspace
-from goldsmith.errors import EnvironmentProblem
-from goldsmith.results.record import FAILED
 from goldsmith.spec.run import RunOptions
 
 log = logging.getLogger(__name__)
-
-_SAID = 20  # lines
-# Seconds for dbt to cancel its queries; Airflow kills a task 5 seconds after it asked it to end.
-_PATIENCE = 3.0
 
 
 @dataclass(kw_only=True)
@@ -35,7 +28,7 @@ class DbtCommand:
     site: Site
     run_id: str
     task_id: str
-    _process: DbtProcess | None = field(default=None, init=False)
+    _running: WorkspaceCommand | None = field(default=None, init=False)
 
     def run(
         self, arguments: Sequence[str], *, made: Callable[[Path], None] = lambda _: None
@@ -52,24 +45,20 @@ class DbtCommand:
         Raises:
             EnvironmentProblem: dbt failed; with what it said.
         """
-        reader = EventReader()
         with dbt_workspace(self.site, self.run_id, self.task_id, RunOptions()) as space:
-            command = space.plain_command(arguments)
-            log.info("dbt %s", " ".join(command))
-            self._process = space.start(command)
-            finished = [one for line in self._process.lines() if (one := reader.read(line))]
-            for level, line in reader.said:
-                log.log(logging.WARNING if level in ("warn", "error") else logging.INFO, "%s", line)
-            if (code := self._process.wait()) != 0:
-                failed = [f"{one.unique_id}: {one.message}" for one in finished if one.status in FAILED]
-                said = "\n".join([*failed, *reader.errors][-_SAID:])
-                raise EnvironmentProblem(f"dbt {' '.join(arguments)} ended with code {code}:\n{said}")
+            self._running = command = WorkspaceCommand(space, arguments)
+            log.info("dbt %s", " ".join(command.line))
+            try:
+                command.run()
+            finally:
+                for level, line in command.reader.said:
+                    log.log(logging.WARNING if level in ("warn", "error") else logging.INFO, "%s", line)
             space.keep_parsed()
             made(space.folder / "target")
-        return {one.unique_id: one.relation for one in finished}
+        return {one.unique_id: one.relation for one in command.finished}
 
     def stop(self) -> None:
         """End dbt, and what it runs in the warehouse; for a signal handler."""
-        if self._process is not None:
-            self._process.interrupt(patience=_PATIENCE)
+        if self._running is not None:
+            self._running.stop()
             self.site.writer.end_sessions(self.run_id, self.task_id)

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from goldsmith.dbt.events import EventReader, Finished
 from goldsmith.dbt.process import DbtProcess
+from goldsmith.engine.dbt.command import PATIENCE
 from goldsmith.engine.dbt.freshness import by_policy
 from goldsmith.engine.dbt.retried import NOT_ANEW, RETRY
 from goldsmith.engine.dbt.timeouts import NodeTimeouts
@@ -30,8 +31,6 @@ _TURN = 0.5  # seconds
 _SAID = 20  # lines
 _LOST = "{} was lost before its end: on-run-end hooks may not have run."
 _LEVELS = {"warn": logging.WARNING, "error": logging.ERROR}
-# Seconds for dbt to cancel its queries; Airflow kills a task 5 seconds after it asked it to end.
-_PATIENCE = 3.0
 
 
 class Check(Protocol):
@@ -118,7 +117,7 @@ class Invocations:
         """End a running dbt, with its queries; for a signal handler."""
         self._is_stopped = True
         if self._running is not None:
-            self._running.interrupt(patience=_PATIENCE)
+            self._running.interrupt(patience=PATIENCE)
 
     def _run(
         self,
@@ -151,7 +150,7 @@ class Invocations:
                 self.timeouts.look(dict(reader.running), nodes)
             code = process.wait()
         except BaseException:
-            process.interrupt(patience=_PATIENCE)
+            process.interrupt(patience=PATIENCE)
             raise
         finally:
             self._running = None
