@@ -43,6 +43,8 @@ class Kept:
     begun: list[Mapping[str, Microbatches]] = field(default_factory=list)
     samples: list[str] = field(default_factory=list)
     waiting: list[NodeResult] = field(default_factory=list)
+    is_stopped: bool = False
+    """Whether the task is stopped while the rows are asked for."""
 
     def keep(self, results: list[NodeResult], *, is_more: bool) -> None:
         """Details."""
@@ -61,23 +63,25 @@ class Kept:
             raise self.fails.pop(0)
         self.begun.append(batches)
 
-    def now(self, result: NodeResult) -> list[NodeResult]:
+    def now(self, result: NodeResult) -> NodeResult:
         """A sample of failing rows; of a test that failed when dbt has ended."""
         if result.status == "fail":
             self.waiting.append(result)
-            return []
-        self.samples.append(result.unique_id)
-        return [result]
+        else:
+            self.samples.append(result.unique_id)
+        return result
 
     @property
     def waits(self) -> bool:
         """Whether something waits."""
         return bool(self.waiting)
 
-    def at_last(self, *, asks: bool) -> list[NodeResult]:
+    def at_last(self) -> list[NodeResult]:
         """What waited."""
+        if self.is_stopped:
+            raise KeyboardInterrupt
         waiting, self.waiting = self.waiting, []
-        self.samples += [one.unique_id for one in waiting if asks]
+        self.samples += [one.unique_id for one in waiting]
         return waiting
 
 
@@ -169,9 +173,13 @@ def test_fail_fast_leaves_no_node_missing(result: Result) -> None:
     assert made.state.statuses == {"orders": "error", "t_1": "skipped", "t_2": "skipped"}
 
 
-def test_what_waits_for_its_rows_is_kept_when_dbt_has_ended(result: Result) -> None:
-    """All else is kept before the warehouse is asked, which may take long."""
-    kept = Kept()
-    batch(kept, FakeDbt(result, {"orders": "success", "t_1": "fail", "t_2": "success"})).build(NODES[2:])
-    assert kept.details == ["orders", "t_2", "t_1"]
+def test_what_waits_for_its_rows_is_kept_before_the_warehouse_is_asked(result: Result) -> None:
+    """Asking may take long, and then it is kept again; a task that is stopped meanwhile has lost the rows alone."""
+    said = {"orders": "success", "t_1": "fail", "t_2": "success"}
+    kept, stopped = Kept(), Kept(is_stopped=True)
+    batch(kept, FakeDbt(result, said)).build(NODES[2:])
+    assert kept.details == ["orders", "t_1", "t_2", "t_1"]
     assert kept.samples == ["orders", "t_2", "t_1"]
+    with pytest.raises(KeyboardInterrupt):
+        batch(stopped, FakeDbt(result, said)).build(NODES[2:])
+    assert stopped.details == ["orders", "t_1", "t_2"]

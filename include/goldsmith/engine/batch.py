@@ -99,10 +99,9 @@ class Batch:
             below |= {*red, *self.graph.held_back(red)}  # of a stale source's own task: its tests
             self._build([node for node in nodes if node.kind != "source" and node.task_id not in below])
             if self.sampler.waits:
-                self._flush()  # asking may take long
-            self._unwritten += self.sampler.at_last(asks=True)
+                self._flush()  # asking may take long, and be stopped
+                self._unwritten += self.sampler.at_last()
         finally:
-            self._unwritten += self.sampler.at_last(asks=False)
             self._flush()
         if self.marker is not None:
             self.marker.say_warnings(self._warnings)
@@ -194,7 +193,7 @@ class Batch:
             self.state.batches.pop(result.unique_id, None)
             if result.batches is not None:
                 self.state.batches[result.unique_id] = result.batches
-            self._unwritten += self.sampler.now(result)
+            self._unwritten.append(self.sampler.now(result))
             if result.status == WARN:
                 self._warnings.append(result)
             if result.is_good:

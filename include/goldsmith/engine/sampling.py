@@ -18,7 +18,7 @@ _RED = {"fail", "warn"}
 class Sampler:
     """Adds failing rows to the details of a task's red and warning tests, to those of the first few.
 
-    A warehouse that cannot be asked while dbt builds is asked when dbt has ended. Until then it keeps those details.
+    A warehouse that cannot be asked while dbt builds is asked when dbt has ended.
 
     Args:
         site: Where the nodes are built.
@@ -32,30 +32,28 @@ class Sampler:
     _taken: int = field(default=0, init=False)
     _waiting: list[NodeResult] = field(default_factory=list, init=False)
 
-    def now(self, result: NodeResult) -> list[NodeResult]:
-        """The details with their rows; nothing, if they are kept until dbt has ended."""
+    def now(self, result: NodeResult) -> NodeResult:
+        """The details with their rows; as they are, if there are none, or none yet."""
         if not self._is_wanted(result):
-            return [result]
+            return result
         self._taken += 1
         if warehouse_for(self.site, self.run_id, self.task_id).answers_beside_dbt:
-            return self._sampled([result])
+            return self._sampled([result])[0]
         self._waiting.append(result)
-        return []
+        return result
 
     @property
     def waits(self) -> bool:
-        """Whether details are kept for their rows until dbt has ended."""
+        """Whether details have no rows yet, because dbt has to end first."""
         return bool(self._waiting)
 
-    def at_last(self, *, asks: bool) -> list[NodeResult]:
-        """The details that were kept; to be called when dbt has ended.
+    def at_last(self) -> list[NodeResult]:
+        """The details that had to wait, again and with their rows; to be called when dbt has ended.
 
-        Args:
-            asks: Ask the warehouse for the rows: not, if the task is being stopped.
+        Keep them without rows first: asking may take long, and be stopped.
         """
-        found = self._sampled(self._waiting) if self._waiting and asks else self._waiting
-        self._waiting = []  # only now: what stops the asking must not take the details with it
-        return found
+        waiting, self._waiting = self._waiting, []
+        return [one for one in self._sampled(waiting) if one.failing_rows is not None] if waiting else []
 
     def _is_wanted(self, result: NodeResult) -> bool:
         is_red = result.kind == "test" and result.status in _RED and bool(result.compiled_sql)

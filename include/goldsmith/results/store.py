@@ -2,9 +2,9 @@
 
 <path>/<dag_id>/<run_id>/<task_id>.json       names quoted as in a URL, so that no id leads out of its folder
 
-A file holds what dbt said about the node in this run, oldest first: a node that is run again adds a record. It is
-replaced whole: a reader sees the old file or the new one, never a part. A run has one writer for a node at a time
-(the build, or the node's own task), so nothing is locked.
+A file holds what dbt said about the node in this run, oldest first: a node that is run again adds a record; one whose
+failing rows come later replaces its own. The file is replaced whole: a reader sees the old one or the new one, never a
+part. A run has one writer for a node at a time (the build, or the node's own task), so nothing is locked.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from goldsmith.results.record import NodeResult
 log = logging.getLogger(__name__)
 
 _READ_AT_ONCE = 16
-_TEXTS = ("message", "command", "lines", "compiled_sql", "failing_rows")
+_ROWS = "failing_rows"
+_TEXTS = ("message", "command", "lines", "compiled_sql", _ROWS)
 """Where a secret could stand."""
 
 
@@ -67,8 +68,9 @@ class ResultStore:
             dag_id: The pipeline.
             run_id: Its run.
             results: Of one task several are fine, oldest first.
-            append: Keep what the files hold, and add to it. A damaged file is replaced: what it held is lost anyway,
-                and a build must not fail for it.
+            append: Keep what the files hold, and add to it; of a result that is there without its failing rows, the
+                one with them takes the place. A damaged file is replaced: what it held is lost anyway, and a build
+                must not fail for it.
         """
         masked, by_task = _masker(), dict[str, list[dict[str, Any]]]()
         for result in results:
@@ -81,7 +83,7 @@ class ResultStore:
             folder,
             {
                 file_name(task_id): json.dumps(
-                    {"dag_id": dag_id, "run_id": run_id, "task_id": task_id, "records": records},
+                    {"dag_id": dag_id, "run_id": run_id, "task_id": task_id, "records": _whole(records)},
                     separators=(",", ":"),
                 ).encode()
                 for task_id, records in by_task.items()
@@ -174,6 +176,12 @@ def _records(content: bytes) -> list[dict[str, Any]]:
     if not all(isinstance(record, dict) for record in records):
         raise TypeError("a record is no object")
     return records
+
+
+def _whole(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The records without those that are there a second time, with their failing rows."""
+    bare = {json.dumps({**one, _ROWS: None}) for one in records if one.get(_ROWS)}
+    return [one for one in records if one.get(_ROWS) or json.dumps(one) not in bare] if bare else records
 
 
 def _masker() -> Callable[[dict[str, Any]], dict[str, Any]]:

@@ -24,11 +24,13 @@ class Asked:
 
     answers_beside_dbt: bool = True
     calls: list[tuple[list[str], int, float]] = field(default_factory=list)
+    without: str = ""
+    """The query that fails."""
 
-    def sample_rows(self, queries: Sequence[str], *, limit: int, timeout: float) -> list[FailingRows]:
+    def sample_rows(self, queries: Sequence[str], *, limit: int, timeout: float) -> list[FailingRows | None]:
         """Rows."""
         self.calls.append((list(queries), limit, timeout))
-        return [FOUND] * len(queries)
+        return [None if query == self.without else FOUND for query in queries]
 
 
 @pytest.fixture
@@ -70,14 +72,14 @@ def test_a_test_that_found_rows_shows_some(
     """Others have none to show; all else stays as dbt said it."""
     told = replace(failed, **differing)
     made = sampler(tmp_path)
-    assert made.now(told) == [replace(told, failing_rows=FOUND) if is_asked else told]
+    assert made.now(told) == (replace(told, failing_rows=FOUND) if is_asked else told)
     assert asked.calls == ([(["select 1"], 5, 10.0)] if is_asked else [])
-    assert made.at_last(asks=True) == []
+    assert made.at_last() == []
 
 
 def test_a_pipeline_may_keep_none(tmp_path: Path, asked: Asked, failed: NodeResult) -> None:
     """Rows may be nobody's business."""
-    assert sampler(tmp_path, failing_rows=0).now(failed) == [failed]
+    assert sampler(tmp_path, failing_rows=0).now(failed) == failed
     assert asked.calls == []
 
 
@@ -88,22 +90,21 @@ def test_only_the_first_of_a_build_show_some(
     """Each costs a query; the next build begins anew."""
     asked.answers_beside_dbt = beside
     made = sampler(tmp_path)
-    found = [one for _ in range(25) for one in made.now(failed)]
-    found += made.at_last(asks=True)
-    assert sorted(str(one.failing_rows) for one in found) == sorted([str(FOUND)] * 20 + ["None"] * 5)
+    found = [made.now(failed) for _ in range(25)] + made.at_last()
+    assert [str(one.failing_rows) for one in found].count(str(FOUND)) == 20
     assert len(asked.calls) == (20 if beside else 1)
-    assert [*sampler(tmp_path).now(failed), *made.at_last(asks=True)] != [failed]
+    later = sampler(tmp_path)
+    assert failed != [later.now(failed), *later.at_last()][-1]
 
 
-@pytest.mark.parametrize("asks", [True, False])
-def test_details_wait_for_the_end_of_dbt_if_the_warehouse_cannot_be_asked_before(
-    tmp_path: Path, asked: Asked, failed: NodeResult, *, asks: bool
+def test_rows_wait_for_the_end_of_dbt_if_the_warehouse_cannot_be_asked_before(
+    tmp_path: Path, asked: Asked, failed: NodeResult
 ) -> None:
-    """Then all are asked for at once; a task that is being stopped keeps them without rows."""
+    """The details do not; then all rows are asked for at once, and what has none is not told again."""
     asked.answers_beside_dbt = False
     made, other = sampler(tmp_path), replace(failed, unique_id="test.shop.other", compiled_sql="select 2")
-    assert (made.now(failed), made.now(other)) == ([], [])
-    rows = FOUND if asks else None
-    assert made.at_last(asks=asks) == [replace(one, failing_rows=rows) for one in (failed, other)]
-    assert asked.calls == ([(["select 1", "select 2"], 5, 10.0)] if asks else [])
-    assert made.at_last(asks=True) == []
+    assert (made.now(failed), made.now(other), made.waits) == (failed, other, True)
+    asked.without = "select 2"
+    assert made.at_last() == [replace(failed, failing_rows=FOUND)]
+    assert asked.calls == [(["select 1", "select 2"], 5, 10.0)]
+    assert (made.at_last(), made.waits) == ([], False)

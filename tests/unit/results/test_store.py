@@ -50,6 +50,19 @@ def test_a_node_that_runs_again_adds_to_its_file(store: ResultStore, result: Mak
     assert store.task_ids("shop", RUN + "1") == ()
 
 
+@pytest.mark.parametrize("at_once", [True, False])
+def test_failing_rows_that_come_later_take_their_place(
+    store: ResultStore, result: Make, *, at_once: bool
+) -> None:
+    """The same result is no second one; an earlier one with another invocation is."""
+    rows = FailingRows(columns=("id",), rows=(("1",),))
+    before, bare = result(status="fail", invocation_id="i-0"), result(status="fail")
+    whole = result(status="fail", failing_rows=rows)
+    for results in [[before, bare, whole]] if at_once else [[before], [bare], [whole]]:
+        store.write("shop", RUN, results, append=True)
+    assert store.read("shop", RUN, TASK) == (before, whole)
+
+
 def test_a_build_from_the_start_replaces(store: ResultStore, result: Make) -> None:
     """A whole run that is cleared is a new one; of one task several records are kept in their order."""
     store.write("shop", RUN, [result(status="error")], append=False)
