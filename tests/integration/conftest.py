@@ -35,6 +35,7 @@ from tests.integration.shared_project import (
     make_steered_project,
     spec_of,
     write_dag,
+    write_other_dbt,
     write_profile,
 )
 from tests.unit.alerts.receiver import Receiver
@@ -157,6 +158,7 @@ def _started(
     root: Path, here: Settings, pipelines: Iterable[str], refused: Sequence[str] = ()
 ) -> Iterator[Lab]:
     (root / "dags").mkdir()
+    write_other_dbt(root)
     for name in pipelines:
         write_dag(root / "dags", name)
         if name in BY_FILE:

@@ -13,6 +13,7 @@ import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from goldsmith.dbt.executable import dbt_executable
 from goldsmith.dbt.parse import make_manifest
 from goldsmith.dbt.project import find_project
 
@@ -21,6 +22,8 @@ WIDE = 100
 # What breaks here is a division by zero, which by itself is not worth a retry.
 _RETRIES = {"models": 1, "delay": "5s", "errors": "any"}
 _TWO_LAYERS = {"bronze": "path:models/bronze/", "silver": "path:models/silver/"}
+OTHER_DBT = "environment/bin/dbt"
+"""A command in another folder, from the repository's root."""
 BY_FILE = ("strict", "tolerant", "alone")
 """Pipelines that connect by a profiles.yml, in which `env_var` gives fields of an Airflow connection."""
 
@@ -39,6 +42,7 @@ PIPELINES: dict[str, dict[str, object]] = {
     "by_model_tests": {"gate": "node", "tasks": "model_tests"},
     "strict": {
         "profile": _by_file("strict"),
+        "dbt": OTHER_DBT,
         "gate": "node",
         "select": ["+rates", "+stg_orders"],
         "retries": {"models": 1, "build_delay": "2s"},
@@ -453,6 +457,13 @@ def write_profile(root: Path, name: str) -> None:
     connection = "type: postgres, host: \"{{ env_var('LAB_HOST') }}\", user: \"{{ env_var('LAB_USER') }}\""
     server = f"{connection}, password: '', port: 5432, dbname: warehouse, schema: {name}, threads: 4"
     (root / f"{name}_profiles.yml").write_text(f"lab:\n  outputs:\n    prod: {{{server}}}\n")
+
+
+def write_other_dbt(root: Path) -> None:
+    """Write the dbt command of the pipeline that names one: it is ours, in another place."""
+    place = root / OTHER_DBT
+    place.parent.mkdir(parents=True)
+    shutil.copy(dbt_executable(), place)
 
 
 def write_dag(dags: Path, name: str, before: str = "") -> None:

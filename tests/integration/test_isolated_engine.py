@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from goldsmith.client.parsed import wait_until_parsed
+from goldsmith.dbt.executable import dbt_executable
 from goldsmith.dbt.project import DbtProject
 from goldsmith.pipelines.refresh import make_pipeline_manifest
 from goldsmith.rest import RestClient, Run, TaskInstance
@@ -31,7 +32,14 @@ from goldsmith import Pipeline, build_dag
 
 alone = build_dag(Pipeline(name="alone", report=None, engine="isolated", retries={"models": 0}))
 limited = build_dag(
-    Pipeline(name="limited", report=None, engine="isolated", select=["+regions"], node_timeout="20s")
+    Pipeline(
+        name="limited",
+        report=None,
+        engine="isolated",
+        select=["+regions"],
+        node_timeout="20s",
+        dbt="bin/dbt",
+    )
 )
 together = build_dag(Pipeline(name="together", report=None, retries={"models": 0}))
 at_once = build_dag(Pipeline(name="at_once", report=None, gate="node", retries={"models": 0}))
@@ -118,6 +126,10 @@ def shop_airflow(
     # What `+regions` means only dbt says.
     limited = Pipeline(name="limited", select=("+regions",))
     make_pipeline_manifest(limited, settings_for(root), print)
+    program = root / "bin" / "dbt"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\necho "$*" >> {root}/called\nexec {dbt_executable()} "$@"\n')
+    program.chmod(0o755)
     (root / "dags").mkdir()
     (root / "dags" / "shop.py").write_text(DAG_FILE)
     stack = Stack(root=root)
@@ -178,6 +190,16 @@ def test_a_node_over_its_limit_is_cancelled_in_the_warehouse_and_not_tried_again
     assert (task.state, task.try_number) == ("failed", 2)
     said = [line.text for line in shop_airflow.api.logs("limited", run.run_id, task)]
     assert "not tried again: regions (cancelled)" in said
+
+
+def test_a_pipeline_that_names_a_program_around_dbt_runs_that(shop_airflow: Shop) -> None:
+    """For each of its nodes."""
+    run = shop_airflow.green_run("limited")
+    nodes = [
+        one for one in shop_airflow.api.task_instances("limited", run.run_id) if "gate" not in one.task_id
+    ]
+    calls = (shop_airflow.stack.root / "called").read_text().splitlines()
+    assert len([one for one in calls if " build " in one or " test " in one]) >= len(nodes)
 
 
 def test_a_hook_that_fails_is_named_by_the_task_whose_node_is_built(shop_airflow: Shop) -> None:

@@ -6,10 +6,11 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import psutil
 import psycopg
 import pytest
 from tests.integration.shared_lab import Lab, Seen
-from tests.integration.shared_project import REFUSED, WIDE
+from tests.integration.shared_project import OTHER_DBT, REFUSED, WIDE
 
 from goldsmith.gates.verdict import Verdict
 from goldsmith.notify.deadlines import missed
@@ -189,6 +190,15 @@ def test_only_an_error_that_may_pass_is_tried_again(lab: Lab) -> None:
     lab.control(["strict"], divisor=1)
     seen = lab.finished({"strict": run})["strict"]
     assert (seen.run.state, seen.tasks[RATES].try_number) == ("success", 2)
+
+
+def test_a_pipeline_that_names_another_dbt_has_a_host_for_that(lab: Lab) -> None:
+    """Its first command had it started."""
+    lab.finished(lab.start(["strict"]))
+    other = str(lab.stack.root / OTHER_DBT)
+    hosts = [one for one in psutil.process_iter(["cmdline"]) if other in (one.info["cmdline"] or ())]
+    assert [one.name() for one in hosts] != []
+    assert {"--listen", "--dbt"} <= set(hosts[0].cmdline())
 
 
 @pytest.fixture(scope="module")

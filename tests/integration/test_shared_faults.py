@@ -322,7 +322,7 @@ def test_only_a_persons_mark_explains_a_green_that_dbt_contradicts(ground: Any, 
     assert ("(marked by admin)" in said) == (who == "admin")
 
 
-TRIALS = chaos.planned(10, 14, list(chaos.KINDS), ["by_layer", "by_node"])
+TRIALS = chaos.planned(11, 14, list(chaos.KINDS), ["by_layer", "by_node"])
 
 
 @pytest.mark.parametrize("trial", TRIALS, ids=lambda trial: f"{trial.kind}-{trial.seed}".replace(" ", "_"))
