@@ -11,7 +11,8 @@ from tenacity import (
     retry_if_exception_type,
     stop_after_attempt,
     stop_after_delay,
-    wait_exponential_jitter,
+    wait_exponential,
+    wait_random,
 )
 
 from goldsmith.alerts.channels import sender
@@ -79,7 +80,7 @@ def tried(patience: float = LONGEST) -> Retrying:
     return Retrying(
         retry=retry_if_exception_type(MayPass),
         stop=stop_after_attempt(_TRIES) | stop_after_delay(patience),
-        wait=wait_exponential_jitter(multiplier=_WAIT, max=15, jitter=_WAIT),
+        wait=wait_exponential(multiplier=_WAIT, max=15) + wait_random(0, _WAIT),
         before_sleep=lambda state: log.info(
             "Not sent, and tried again: %s", state.outcome and state.outcome.exception()
         ),
