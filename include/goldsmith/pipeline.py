@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from goldsmith.airflow_version import need_airflow
 from goldsmith.dag_files import collecting
 from goldsmith.dbt import manifest as manifests
 from goldsmith.dbt.environment import excluded_types
@@ -47,6 +48,7 @@ def build_dag(pipeline: Pipeline | Path | str) -> DAG:
     if collected is not None:
         collected.specs.append(spec)
         return None  # type: ignore[return-value]  # only who reads DAG files sees this
+    need_airflow()
     from airflow.sdk import get_parsing_context
 
     from goldsmith.dag.build import render

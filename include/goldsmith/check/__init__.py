@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from goldsmith.airflow_version import need_airflow
 from goldsmith.check.finding import FAIL, Finding, failure, findings_table
 from goldsmith.check.in_airflow import ask_airflow
 from goldsmith.check.pipeline import planned, without_airflow
 from goldsmith.dag_files import DagFiles
-from goldsmith.errors import GoldsmithError
+from goldsmith.errors import EnvironmentProblem, GoldsmithError
 from goldsmith.pipelines.find import choose_pipeline, find_pipelines, no_pipeline
 from goldsmith.settings import Settings
 from goldsmith.spec.pipeline import Pipeline
@@ -36,6 +37,10 @@ def check_all(
         report: Called with a line for each step.
         pipeline: Name of the pipeline; None for all.
     """
+    try:
+        need_airflow()
+    except EnvironmentProblem as error:
+        return [failure("airflow", error)]
     files = find_pipelines(here)
     specs = [spec for spec, _ in files.pipelines.values()]
     chosen, findings = _chosen(files, here, pipeline)
