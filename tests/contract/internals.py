@@ -185,11 +185,6 @@ INTERNALS = (
         },
     ),
     Internal(
-        what="Cosmos's words before what dbt says of a failed node",
-        files=("client/summary.py",),
-        check=in_source("cosmos.dbt.runner", "dbt invocation completed with errors: "),
-    ),
-    Internal(
         what="the verdict that a build sends is serialised as a task's return value",
         files=("engine/shared/early_gate.py",),
         names={

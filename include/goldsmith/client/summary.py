@@ -33,8 +33,8 @@ _NOUNS = {
 ALERTS = "alerts"
 SHOWN = 10  # failures that are printed in full
 _NO_LOG = "No log: the task did not run on a worker. The scheduler's log may say why."
-# Airflow names the exception, Cosmos says that dbt failed: both before what dbt itself says.
-_PREFIX = re.compile(r"^[\w.]+: (?:dbt invocation completed with errors: )?")
+# Airflow names the exception before what it says.
+_PREFIX = re.compile(r"^[\w.]+: ")
 
 
 Nodes = Mapping[str, tuple[str, str]]

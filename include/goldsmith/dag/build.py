@@ -26,6 +26,7 @@ from goldsmith.engine.base import Builds, Engine
 from goldsmith.engine.dbt.workspace import DbtTarget
 from goldsmith.engine.gate.asking import AskingGateTask
 from goldsmith.engine.gate.task import GateTask
+from goldsmith.engine.isolated.engine import IsolatedEngine
 from goldsmith.engine.missing import MissingTask
 from goldsmith.engine.retry_policy import NodeRetryPolicy
 from goldsmith.engine.shared.engine import SharedEngine
@@ -158,8 +159,6 @@ def _engine(spec: Pipeline, project: DbtProject, here: Settings, load_plan: Call
     if spec.alerts:
         site.on_slow = partial(tell_slow, site, spec.alerts)
     if spec.engine == "isolated":
-        from goldsmith.engine.isolated.engine import IsolatedEngine  # and with it Cosmos's operators
-
         return IsolatedEngine(site=site)
     return SharedEngine(site=site)
 

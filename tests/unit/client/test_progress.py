@@ -130,14 +130,14 @@ def test_nodes_that_share_a_task_are_counted_each() -> None:
 
 
 def test_the_message_of_a_failure_is_dbts_own() -> None:
-    """The reason is the exception, without the names Airflow and Cosmos put before dbt's text."""
+    """The reason is the exception, without the name that Airflow puts before its text."""
     lines = [
         LogLine(time=None, level="info", text="Running with dbt", error=""),
         LogLine(
             time=None,
             level="error",
             text="Task failed with exception",
-            error="CosmosDbtRunError: dbt invocation completed with errors: orders: Database Error\n  no",
+            error="NodeFailed: orders: Database Error\n  no",
         ),
     ]
     assert message_in(lines) == "orders: Database Error\n  no"
