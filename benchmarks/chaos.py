@@ -30,6 +30,7 @@ from goldsmith.rest.transport import run_path
 SLACK = 0.5  # seconds: half a turn of the build's loop
 _LIMIT = 300.0
 _HIT_WITHIN = 15.0
+_ORPHANED_AFTER = 10.0  # seconds
 _PACE = (0.3, 1.5)
 
 
@@ -55,12 +56,14 @@ class Trial:
     false_greens: list[str] = field(default_factory=list)
     unbuilt: list[str] = field(default_factory=list)
     duplicates: list[str] = field(default_factory=list)
+    orphans: list[str] = field(default_factory=list)
+    """Queries of the run that go on when it has ended."""
     problem: str = ""
 
     @property
     def is_bad(self) -> bool:
         """Whether anything went wrong."""
-        return bool(self.false_greens or self.unbuilt or self.duplicates or self.problem)
+        return bool(self.false_greens or self.unbuilt or self.duplicates or self.orphans or self.problem)
 
 
 Fault = Callable[[Ground, Run, Trial, random.Random], None]
@@ -238,6 +241,7 @@ def attempt(here: Ground, trial: Trial, *, slack: float = SLACK) -> None:
         run = here.trigger(trial.dag_id)
         _disturb(here, run, trial, choose)
         trial.state = here.wait(run, limit=_LIMIT).state
+        trial.orphans = _orphans(here, run)
         _judge(here, run, trial, tested, slack)
     except Exception as error:  # noqa: BLE001 - the next trial has its own answer
         trial.problem = f"{type(error).__name__}: {error}"[:600]
@@ -287,6 +291,14 @@ def _judge(here: Ground, run: Run, trial: Trial, tested: dict[str, int], slack: 
     trial.duplicates = [one.model for one in built_again(built, trial.faults, slack=slack)]
 
 
+def _orphans(here: Ground, run: Run) -> list[str]:
+    """What still runs in the warehouse a few seconds after the end of a run."""
+    end = time.monotonic() + _ORPHANED_AFTER
+    while (left := here.querying(run)) and time.monotonic() < end:
+        time.sleep(0.2)
+    return [str(one[0]) for one in left]
+
+
 def _below(here: Ground, stopped: set[str]) -> set[str]:
     """What a failed task holds back: its own test, and all that reads it; with gates the layers after it."""
     names = {one.name for one in here.models if one.task_id in stopped}
@@ -307,6 +319,7 @@ def line(trial: Trial) -> str:
         "false greens": trial.false_greens,
         "unbuilt": trial.unbuilt,
         "built again": trial.duplicates,
+        "orphaned queries": trial.orphans,
         "problem": trial.problem,
     }
     said = "; ".join(f"{name}: {what}" for name, what in wrong.items() if what) or "well"
@@ -324,6 +337,7 @@ def _summary(done: list[Trial]) -> int:
     print(f"false greens                  {sum(len(trial.false_greens) for trial in done)}")
     print(f"unbuilt nodes                 {sum(len(trial.unbuilt) for trial in done)}")
     print(f"duplicate builds beyond 2 s   {sum(len(trial.duplicates) for trial in done)}")
+    print(f"orphaned queries              {sum(len(trial.orphans) for trial in done)}")
     print(f"other problems                {sum(bool(trial.problem) for trial in done)}")
     print(f"seeds                         {' '.join(str(trial.seed) for trial in done)}")
     return int(any(trial.is_bad for trial in done))
