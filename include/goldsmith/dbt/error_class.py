@@ -40,23 +40,26 @@ CANCELLED = "its query was cancelled in the warehouse."
 ERROR_CLASSES: tuple[ErrorClass, ...] = (
     _permanent("test failure", r"Got \d+ results?, configured to fail"),
     _permanent("contract violation", r"has an enforced contract that failed"),
+    _permanent("variable not set", r"Env var required but not provided: '"),
+    _permanent("unknown adapter", r"Could not find adapter type \S+?!?"),
     _permanent("compilation error", r"^Compilation Error", r"\n\s*Compilation Error", r"^Parsing Error"),
     _transient(
         "concurrent change of the catalogue",
         r"tuple concurrently (updated|deleted)",
         r'violates unique constraint "pg_\w+_index"',
     ),
+    _permanent("password refused", r"password authentication failed for user", r"no password supplied"),
+    _permanent("unknown user", r'FATAL:\s+role ".*" does not exist'),
+    _permanent("unknown database", r'FATAL:\s+database ".*" does not exist'),
+    _permanent("token refused", r"Invalid access token", r"access token .{0,40}(expired|invalid|revoked)"),
+    _permanent("no right to connect", r"FATAL:\s+permission denied for database"),
     _permanent(
         "login refused",
-        r"(password|peer|ident|\w+) authentication failed for user",
+        r"(peer|ident|\w+) authentication failed for user",
         r"no pg_hba\.conf entry",
-        r'FATAL:\s+role ".*" does not exist',
-        r'FATAL:\s+database ".*" does not exist',
         r'FATAL:\s+role ".*" is not permitted to log in',
-        r"FATAL:\s+permission denied for database",
         r"certificate verify failed",
         r"certificate has expired",
-        r"Invalid access token",
     ),
     _transient(
         "too many connections",
@@ -74,6 +77,19 @@ ERROR_CLASSES: tuple[ErrorClass, ...] = (
         r"(cluster|warehouse|endpoint) .{0,80}(is starting|is not running|in state (PENDING|STARTING|STOPPED))",
         r"TEMPORARILY_UNAVAILABLE",
     ),
+    _permanent(
+        "permission denied",
+        r"Error during request to server.{0,40}\b(does not have|do not have|no) permission",
+    ),
+    # Databricks' connector says so little of 401, 403 and 404, which stay, but also of 500 and 502, which may pass.
+    _transient("request refused", r"Error during request to server\. *(\n|$)"),
+    _transient(
+        "host unknown", r"could not translate host name", r"failed to resolve", r"Name or service not known"
+    ),
+    _transient(
+        "nothing listens", r"Connection refused", r"\.s\.PGSQL\.\d+\" failed: No such file or directory"
+    ),
+    _transient("no answer", r"(connection )?timeout expired", r"Connection timed out", r"Read timed out"),
     _transient(
         "connection lost",
         r"connection to server .* failed",
@@ -86,10 +102,8 @@ ERROR_CLASSES: tuple[ErrorClass, ...] = (
         r"terminating connection due to idle",
         r"no connection to the server",
         r"connection already closed",
-        r"Connection (refused|reset by peer|aborted|timed out)",
-        r"could not translate host name",
+        r"Connection (reset by peer|aborted)",
         r"Max retries exceeded with url",
-        r"Read timed out",
         r"Error during request to server",
         r"SQLSTATE: 08\w{3}",
     ),
@@ -182,6 +196,37 @@ ERROR_CLASSES: tuple[ErrorClass, ...] = (
         r"SQLSTATE: (21|22|23)\w{3}",
     ),
 )
+
+
+ABOUT_THE_WAREHOUSE = frozenset(
+    {
+        *("variable not set", "unknown adapter", "password refused", "unknown user", "unknown database"),
+        *("token refused", "no right to connect", "login refused", "too many connections"),
+        *(
+            "warehouse starting or stopping",
+            "request refused",
+            "host unknown",
+            "nothing listens",
+            "no answer",
+        ),
+        *("connection lost", "disk full", "permission denied"),
+    }
+)
+"""Classes of errors whose reason is no node: many nodes may fail for the same one."""
+_OF_A_NODE = re.compile(r" in \w+ \S+ \(.*\)$|^\s*(compiled code at |LINE \d+: |\^).*$", re.MULTILINE)
+
+
+def shared_reason(message: str) -> str:
+    """What dbt said about a node, without what is the node's own; empty if the reason is the node's own.
+
+    Args:
+        message: What dbt said about the node.
+    """
+    found = error_class(message)
+    if found is None or found.name not in ABOUT_THE_WAREHOUSE:
+        return ""
+    lines = _OF_A_NODE.sub("", message).splitlines()
+    return "\n".join(line.strip() for line in lines if line.strip())
 
 
 def error_class(message: str) -> ErrorClass | None:
