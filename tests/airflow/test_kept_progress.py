@@ -147,6 +147,20 @@ def test_what_failed_is_in_the_log_and_each_result_may_get_a_sample(
     assert kept.samples == ["orders", "t_1", "t_2"]
 
 
+def test_a_reason_that_is_no_nodes_own_is_in_the_log_once(
+    result: Result, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A right that all nodes lack."""
+    made = batch(Kept(), FakeDbt(result, {}))
+    for node in NODES[2:]:
+        made._turn([result(**of(node), status="error", message="permission denied for schema gold")])
+    assert [line.split(": ", 1)[1] for line in caplog.messages] == [
+        "permission denied for schema gold",
+        "as above",
+        "as above",
+    ]
+
+
 def test_a_test_that_warned_has_a_note_when_dbt_has_ended(result: Result) -> None:
     """In Airflow it is as green as any."""
     api = FakeApi()

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from goldsmith.airflow_pages import run_url
 from goldsmith.client.airflow import Airflow
+from goldsmith.client.failures import SHOWN, Failure, followed_a_build, print_failures
 from goldsmith.client.follow import clock, progress_table
 from goldsmith.client.progress import Progress
 from goldsmith.client.said import SaidByDbt, Warned, in_dbts_words
@@ -31,7 +32,6 @@ _NOUNS = {
     "unit_test": ("test", "passed"),
 }
 ALERTS = "alerts"
-SHOWN = 10  # failures that are printed in full
 _NO_LOG = "No log: the task did not run on a worker. The scheduler's log may say why."
 # Airflow names the exception before what it says.
 _PREFIX = re.compile(r"^[\w.]+: ")
@@ -39,21 +39,6 @@ _PREFIX = re.compile(r"^[\w.]+: ")
 
 Nodes = Mapping[str, tuple[str, str]]
 """Unique id to dbt's resource type, and to dbt's last status where that is known."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Failure:
-    """A task that failed, and why."""
-
-    task_id: str
-    map_index: int
-    unique_id: str
-    """dbt's name of the node; empty for what is no dbt node."""
-    try_number: int
-    message: str
-    url: str
-    again: str
-    """The command that runs it again, with what depends on it; empty for a gate."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,6 +57,8 @@ class RunSummary:
     """Tasks that failed and that a gate, or a person, has let pass."""
     nodes: Mapping[str, Nodes] = field(default_factory=dict)
     """Task id to its dbt nodes."""
+    followed: tuple[str, ...] = ()
+    """Ids of the gates and comparisons that failed after a build had failed: they add nothing to its reason."""
     alerts: Mapping[str, Any] = field(default_factory=dict)
     """How many messages were `sent`, and which were `not_sent`; empty where the pipeline has no alerts."""
 
@@ -117,10 +104,7 @@ class RunSummary:
             console.print(
                 f"... and {len(self.tolerated) - SHOWN} more tolerated: {self.url}", highlight=False
             )
-        for failure in self.failures[:SHOWN]:
-            _print_failure(failure, console)
-        if len(self.failures) > SHOWN:
-            console.print(f"... and {len(self.failures) - SHOWN} more failures: {self.url}", highlight=False)
+        print_failures(self.failures, self.followed, console, pipeline=self.pipeline, url=self.url)
         console.print()
         console.print(progress_table(self.progress, self.order))
         console.print()
@@ -187,6 +171,7 @@ def summed_up(
         nodes={task_id: _nodes(nodes, lasts.get(task_id, ())) for task_id, nodes in planned.items()},
         failures=tuple(described[task.key] for task in failed if task.task_id not in let_pass),
         tolerated=tuple(described[task.key] for task in failed if task.task_id in let_pass),
+        followed=followed_a_build(failed, plan),
         alerts=_alerts(airflow.api, progress),
     )
 
@@ -289,16 +274,6 @@ def message_in(lines: Sequence[LogLine]) -> str:
     if not errors and not raised:
         return _NO_LOG
     return _PREFIX.sub("", (raised or errors)[-1].strip())
-
-
-def _print_failure(failure: Failure, console: Console) -> None:
-    index = f"[{failure.map_index}]" if failure.map_index >= 0 else ""
-    console.print()
-    console.print(Text(f"FAILED {failure.task_id}{index}", style="bold red"))
-    console.print(Text("\n".join(f"  {line}" for line in failure.message.splitlines()[:20])), soft_wrap=True)
-    console.print(Text(f"  log: {failure.url}", style="dim"), soft_wrap=True)
-    if failure.again:
-        console.print(Text(f"  again: {failure.again}", style="dim"), soft_wrap=True)
 
 
 def _task(task: TaskInstance) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from goldsmith.dbt.error_class import shared_reason
 from goldsmith.engine.build_state import MISSING, BuildState
 from goldsmith.engine.dbt.invocation import Invocations
 from goldsmith.engine.dbt.retried import missing_of
@@ -76,6 +77,8 @@ class Batch:
     _unmarked: list[str] = field(default_factory=list)
     _warnings: list[NodeResult] = field(default_factory=list)
     _flushed: float = field(default_factory=time.monotonic)
+    _reasons: set[str] = field(default_factory=set)
+    """Why nodes failed, of reasons that are no node's own."""
     _left: set[str] = field(default_factory=set)
     """Unique ids of the nodes that dbt has not finished."""
 
@@ -199,13 +202,20 @@ class Batch:
             if result.is_good:
                 self._good(result)
             elif result.status != SKIPPED:
-                log.warning("%s %s: %s", result.status.upper(), result.unique_id, result.message)
+                self._log_failure(result)
         if time.monotonic() - self._flushed >= FLUSH_EVERY:
             self._flush()
             # The last marks come when dbt has ended, together with the verdict on the layer. Marked before, they let
             # the scheduler start the gate's task while dbt still runs its hooks.
             if self.marker is not None and self._left and self.marker.mark(self._unmarked):
                 self._unmarked = []
+
+    def _log_failure(self, result: NodeResult) -> None:
+        """Say why a node failed; of what is no node's own the reason once, and then the nodes' names."""
+        reason = shared_reason(result.message)
+        said = "as above" if reason and reason in self._reasons else result.message
+        self._reasons.add(reason)
+        log.warning("%s %s: %s", result.status.upper(), result.unique_id, said)
 
     def _good(self, result: NodeResult) -> None:
         """A task is done when all its nodes are, and took from the first one's start to the last one's end."""
