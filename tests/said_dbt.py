@@ -15,7 +15,12 @@ from tests.builders import dbt_target
 from goldsmith.dbt import process
 from goldsmith.engine.dbt.workspace import DbtTarget
 
-_LAKE = {"conn_type": "databricks", "host": "lake", "password": "a token", "extra": {"http_path": "/sql"}}
+_LAKE = {
+    "conn_type": "databricks",
+    "host": "localhost",
+    "password": "a token",
+    "extra": {"http_path": "/sql"},
+}
 
 
 _PROGRAM = """\

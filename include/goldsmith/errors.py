@@ -6,10 +6,12 @@
     │   ├── ProjectError                 the dbt project on disk
     │   ├── ManifestError                target/manifest.json
     │   ├── SelectionError               a dbt selection that matches nothing
+    │   ├── UnusableConnection           a connection or profile, as it is written; no retry helps
     │   └── PlanError                    the graph: order of layers, cycles, clashing ids
     ├── EnvironmentProblem           3   the machine: a server that does not start or answer
     │   ├── NoApiAccess                  a task has no credentials for Airflow's REST API
     │   ├── ApiRefused                   Airflow answered, and said no
+    │   ├── WarehouseRefused             the warehouse said no to a login or a right; no retry helps
     │   ├── DbtStopped                   dbt did not come to all of its nodes
     │   ├── NoSuchTable                  a table, or its schema, is not in the warehouse
     │   ├── UnreadableResult             a file of results is damaged, or of a later Goldsmith
@@ -79,6 +81,10 @@ class SelectionError(ConfigurationError):
     """A dbt selection matches no node."""
 
 
+class UnusableConnection(ConfigurationError):  # noqa: N818 - what the user wrote
+    """A connection to the warehouse cannot be used as it is written; trying again would end the same."""
+
+
 class PlanError(ConfigurationError):
     """The nodes cannot be put in order: layers, cycles or clashing task ids."""
 
@@ -107,6 +113,10 @@ class ApiRefused(EnvironmentProblem):
         super().__init__(message, hint=hint)
         self.status = status
         self.detail = detail
+
+
+class WarehouseRefused(EnvironmentProblem):
+    """The warehouse refused a login, or a right; trying again would end the same."""
 
 
 class DbtStopped(EnvironmentProblem):

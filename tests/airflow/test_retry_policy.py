@@ -10,8 +10,9 @@ from airflow.sdk import RetryAction
 from airflow.sdk.exceptions import AirflowTaskTimeout
 from tests.airflow.joint_tasks import NODES
 
-from goldsmith.engine.retry_policy import NodeRetryPolicy
+from goldsmith.engine.retry_policy import NodeRetryPolicy, but_final_errors
 from goldsmith.engine.task_end import NodeFailed, failure_of
+from goldsmith.errors import DbtStopped, EnvironmentProblem, UnusableConnection, WarehouseRefused
 from goldsmith.spec.retries import Retries
 
 MODEL, TEST = NODES[2], NODES[3]
@@ -149,3 +150,31 @@ def test_a_retry_that_would_come_after_the_runs_time_is_not_waited_for(
         assert decision.reason == "not tried again: the run's time limit of 2:00:00 comes before that"
     late = NodeRetryPolicy(Retries(), RUN_TIMEOUT).evaluate(AirflowTaskTimeout("late"), 1, 2, context(left))
     assert (late.action == RetryAction.FAIL) == (minutes < 5)
+
+
+@pytest.mark.parametrize(
+    ("error", "of_a_node", "of_a_build"),
+    [
+        (WarehouseRefused("wrong password"), RetryAction.FAIL, RetryAction.FAIL),
+        (UnusableConnection("no variable"), RetryAction.FAIL, RetryAction.FAIL),
+        (EnvironmentProblem("nothing listens"), RetryAction.RETRY, RetryAction.DEFAULT),
+        (DbtStopped("killed"), RetryAction.RETRY, RetryAction.DEFAULT),
+    ],
+)
+def test_what_only_a_person_can_change_is_not_tried_again(
+    error: Exception, of_a_node: RetryAction, of_a_build: RetryAction
+) -> None:
+    """A warehouse that is away may come back; a wrong password stays one."""
+    found = NodeRetryPolicy(Retries(), RUN_TIMEOUT).evaluate(error, 1, RETRIES, context(RUN_TIMEOUT))
+    assert found.action == of_a_node
+    policy = but_final_errors(Retries())
+    assert policy is not None
+    assert policy.evaluate(error, 1, RETRIES, context(RUN_TIMEOUT)).action == of_a_build
+
+
+def test_who_wants_any_error_to_be_tried_again_gets_that() -> None:
+    """Also a wrong password."""
+    every, refused = Retries(errors="any"), WarehouseRefused("wrong password")
+    found = NodeRetryPolicy(every, RUN_TIMEOUT).evaluate(refused, 1, RETRIES, context(RUN_TIMEOUT))
+    assert found.action == RetryAction.RETRY
+    assert but_final_errors(every) is None

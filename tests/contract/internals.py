@@ -145,7 +145,10 @@ INTERNALS = (
         what="profile mappings of Cosmos, and a profile of its own that makes no file of secrets",
         files=("dbt/profile.py",),
         names={
-            "cosmos.profiles:BaseProfileMapping": ("mapped_params", "filter_null", "required_fields"),
+            "cosmos.profiles:BaseProfileMapping": (
+                *("mapped_params", "filter_null", "required_fields", "secret_fields", "get_dbt_value"),
+                *("airflow_connection_type", "airflow_param_mapping", "dbt_profile_type"),
+            ),
             "cosmos.config:ProfileConfig": ("__post_init__", "ensure_profile"),
         },
     ),

@@ -248,7 +248,7 @@ def warehouse_connections(warehouse_server: EmbeddedPostgres, monkeypatch: pytes
             "extra": {"cursor": "dictcursor", "application_name": "theirs"},
         }
         monkeypatch.setenv(f"AIRFLOW_CONN_{name}", json.dumps(fields))
-    monkeypatch.setenv("AIRFLOW_CONN_LAKE", json.dumps({"conn_type": "databricks", "host": "nowhere"}))
+    monkeypatch.setenv("AIRFLOW_CONN_LAKE", json.dumps({"conn_type": "databricks", "host": "localhost"}))
 
 
 @pytest.fixture

@@ -198,7 +198,8 @@ def test_check_tells_what_the_tasks_lack(
     given = json.loads(env[API_ACCESS])
 
     def marks(access: str) -> dict[str, str]:
-        asked = {"dags_dir": "", "files": [], "unread": False, "connections": {}, "marks": [building.dag_id]}
+        empty: dict[str, object] = {"connections": {}, "rights": {}}
+        asked = {"dags_dir": "", "files": [], "unread": False, **empty, "marks": [building.dag_id]}
         probe = Probe(tmp_path / "probe", asked, env={**env, API_ACCESS: access})
         found: dict[str, str] = probe.answers()["marks"][building.dag_id]
         return found

@@ -62,7 +62,7 @@ def test_an_output_is_a_connection(file: Path, monkeypatch: pytest.MonkeyPatch) 
         "sslmode": "require",
         "options": r"-c search_path=extensions,\ public -c role=dbt",
     }
-    assert output(file, ACCOUNT="vault.account").given() == {"ACCOUNT": "one"}
+    assert output(file, SHOP_SECRET="vault.account").read().given == {"SHOP_SECRET": "one"}
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_a_connection_without_the_field_is_named(file: Path, monkeypatch: pytest
     """An empty password is none."""
     monkeypatch.setenv("AIRFLOW_CONN_VAULT", json.dumps({"conn_type": "generic"}))
     with pytest.raises(ConfigurationError, match="The Airflow connection 'vault' has no password"):
-        output(file, SHOP_SECRET="vault.password").given()
+        output(file, SHOP_SECRET="vault.password").read()
 
 
 @pytest.mark.parametrize(

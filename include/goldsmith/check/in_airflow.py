@@ -15,14 +15,27 @@ from goldsmith.check.finding import FAIL, OK, WARN, Finding
 from goldsmith.check.packages import mail_connections, missing_by_connection
 from goldsmith.check.pipeline import Planned
 from goldsmith.dag.faults import fault_in
+from goldsmith.dbt.manifest import read_document
+from goldsmith.kinds import RELATIONS
 from goldsmith.pipeline import dbt_of
-from goldsmith.profile_file import connection_of
+from goldsmith.profile_file import connection_of, named
 from goldsmith.settings import Settings
 from goldsmith.stack.environment import API_ACCESS, api_connection
 from goldsmith.stack.stack import local_stack
+from goldsmith.wording import some
 
 _SEEDS = ("1", "2")
+_GRANTS = 5
 _SLOWER = " Runs are right all the same, but slower."
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Asked:
+    """A test of a connection."""
+
+    name: str
+    connection: str
+    """Id of the connection."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,7 +44,7 @@ class AirflowAnswers:
 
     one: dict[str, Any]
     two: dict[str, Any]
-    tests: dict[str, str]
+    tests: Mapping[str, _Asked]
     """Pipeline to the test of its connection."""
     marks_unknown: bool
     """Whether only an Airflow that is not up could say whether tasks may mark others."""
@@ -51,7 +64,7 @@ class AirflowAnswers:
         else:
             yield self._rendered(one)
         if name in self.tests:
-            yield self._connection(one)
+            yield from self._connection(one)
         yield from missing_by_connection(one.spec, self.one["types"])
         if name in self.one["marks"]:
             said = self.one["marks"][name]
@@ -82,22 +95,23 @@ class AirflowAnswers:
             subject=subject, status=OK, text="Airflow imports and serialises it, alike in two processes"
         )
 
-    def _connection(self, one: Planned) -> Finding:
-        subject, connection = f"{one.spec.name}: connection", one.spec.connection
-        if file := one.spec.profile.file:
-            said = self.one["connections"][self.tests[one.spec.name]]
-            status, text = (
-                (FAIL, f"dbt cannot connect with {file}: {said}")
-                if said
-                else (OK, f"dbt connects with {file}")
-            )
-            return Finding(subject=subject, status=status, text=text, hint="dbt debug" if said else "")
-        if said := self.one["connections"][self.tests[one.spec.name]]:
-            text = f"dbt cannot connect with the Airflow connection {connection!r}: {said}"
-            hint = f"goldsmith up --warehouse, or define it: airflow connections add {connection} ..."
-            return Finding(subject=subject, status=FAIL, text=text, hint=hint)
-        text = f"dbt connects with the Airflow connection {connection!r}"
-        return Finding(subject=subject, status=OK, text=text)
+    def _connection(self, one: Planned) -> Iterator[Finding]:
+        """Whether dbt connects, and may do in the warehouse what the pipeline wants."""
+        name = one.spec.name
+        asked = self.tests[name]
+        if wrong := self.one["connections"].get(asked.name):
+            yield Finding(subject=f"{name}: connection", status=FAIL, **wrong)
+            return
+        text = f"dbt connects with the {named(asked.connection)}"
+        yield Finding(subject=f"{name}: connection", status=OK, text=text)
+        grants = self.one["rights"].get(name)
+        if grants:
+            text = f"the user of the {named(asked.connection)} lacks rights that the pipeline needs"
+            hint = some(grants, _GRANTS, between="\n")
+            yield Finding(subject=f"{name}: rights", status=FAIL, text=text, hint=hint)
+        elif grants is not None:
+            text = "its user may make the relations of the pipeline, and read its sources"
+            yield Finding(subject=f"{name}: rights", status=OK, text=text)
 
 
 def ask_airflow(
@@ -122,11 +136,19 @@ def ask_airflow(
     marked = [one.spec.name for one in those if one.spec.engine != "isolated"]
     mails = sorted({connection for one in those for connection in mail_connections(one.spec)})
     questions = (
-        {**common, "unread": True, "connections": {}, "marks": [], "types": mails if connections else []},
+        {
+            **common,
+            "unread": True,
+            "connections": {},
+            "rights": {},
+            "marks": [],
+            "types": mails if connections else [],
+        },
         {
             **common,
             "unread": False,
             "connections": asked,
+            "rights": {one.spec.name: _rights_of(one, tests[one.spec.name]) for one in those if tests},
             "marks": marked if connections and not marks_unknown else [],
             "types": [],
         },
@@ -140,7 +162,7 @@ def ask_airflow(
         for probe, answer in zip(probes, (one, two), strict=True):
             if not answer:
                 return probe.problem()
-    merged = {**one, "connections": two["connections"], "marks": two["marks"]}
+    merged = {**one, **{key: two[key] for key in ("connections", "rights", "marks")}}
     return AirflowAnswers(one=merged, two=two, tests=tests, marks_unknown=marks_unknown)
 
 
@@ -184,8 +206,8 @@ class Probe:
         )
 
 
-def _test_of(one: Planned, here: Settings, asked: dict[str, dict[str, Any]]) -> str:
-    """Name of the test of a pipeline's connection; those that would test the same share one."""
+def _test_of(one: Planned, here: Settings, asked: dict[str, dict[str, Any]]) -> _Asked:
+    """The test of a pipeline's connection; those that would test the same share one."""
     profile = one.spec.profile.for_dbt()
     tested = {key: value for key, value in profile.items() if key not in ("schema", "threads")}
     connection = connection_of(one.spec, here, profile=one.project.profile, project_dir=one.project.path)
@@ -202,7 +224,21 @@ def _test_of(one: Planned, here: Settings, asked: dict[str, dict[str, Any]]) -> 
             "dbt": dbt_of(one.spec, here),
         },
     )
-    return name
+    return _Asked(name=name, connection=connection)
+
+
+def _rights_of(one: Planned, test: _Asked) -> dict[str, Any]:
+    """What the user of a pipeline's connection has to be able to do."""
+    sources = read_document(one.project.manifest_path, one.project.path).get("sources", {})
+    # Sources with a check of their freshness are nodes of the plan, others are not.
+    read = [*one.plan.not_run, *(node.unique_id for node in one.plan.nodes)]
+    relations = {str(sources[uid].get("relation_name") or "") for uid in read if uid in sources}
+    written = {node.relation for node in one.plan.nodes if node.kind in RELATIONS}
+    return {
+        "connection": test.connection,
+        "writes": sorted(written - {""}),
+        "reads": sorted(relations - {""}),
+    }
 
 
 def only_local_airflow_knows(here: Settings, env: Mapping[str, str]) -> bool:

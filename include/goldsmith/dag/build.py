@@ -28,7 +28,7 @@ from goldsmith.engine.gate.asking import AskingGateTask
 from goldsmith.engine.gate.task import GateTask
 from goldsmith.engine.isolated.engine import IsolatedEngine
 from goldsmith.engine.missing import MissingTask
-from goldsmith.engine.retry_policy import NodeRetryPolicy
+from goldsmith.engine.retry_policy import NodeRetryPolicy, but_final_errors
 from goldsmith.engine.shared.engine import SharedEngine
 from goldsmith.engine.site import Site
 from goldsmith.errors import ConfigurationError, EnvironmentProblem
@@ -303,6 +303,7 @@ def _add_gates(plan: Plan, spec: Pipeline, site: Site) -> None:
             # For a lost worker, or an answer that came too soon for Airflow; a verdict is final.
             retries=max(spec.retries.models, 2 if asks else 0),
             retry_delay=spec.retries.build_delay,
+            retry_policy=but_final_errors(spec.retries),
             doc_md=gate_docs(gate),
         )
 
@@ -317,6 +318,7 @@ def _add_builds(plan: Plan, spec: Pipeline, builds: Builds, site: Site, wanted: 
                 task_display_name=f"reconcile {build.name}",
                 retries=3,  # for a lost worker, and for tasks that were cleared while it compared
                 retry_delay=spec.retries.build_delay,
+                retry_policy=but_final_errors(spec.retries),
                 execution_timeout=spec.task_timeout,
                 doc_md="Fails the run where Airflow, dbt and the warehouse do not say the same about a node.",
             )
@@ -329,6 +331,7 @@ def _build_arguments(build: PlannedBuild, spec: Pipeline) -> dict[str, Any]:
         "trigger_rule": build.waits_for,
         "retries": spec.retries.models,
         "retry_delay": spec.retries.build_delay,
+        "retry_policy": but_final_errors(spec.retries),
         "doc_md": f"One `dbt build` for every node of `{what}` that is not green yet. A node that fails is red itself; "
         "this task fails only where dbt could not get to its nodes, and its next try builds what is missing.",
     }

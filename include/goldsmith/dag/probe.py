@@ -13,13 +13,15 @@ import contextlib
 import gc
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from goldsmith.dag.faults import fault_in, fault_of
+from goldsmith.dag.faults import Fault, fault_in, fault_of
 from goldsmith.dag.unread_files import unread
 from goldsmith.dbt.debug import ConnectionTest
 from goldsmith.engine.access import access_for
+from goldsmith.errors import GoldsmithError
 from goldsmith.profile_file import airflow_connection
 
 
@@ -60,15 +62,19 @@ def answers(questions: dict[str, Any]) -> dict[str, Any]:
 
     Args:
         questions: `dags_dir` and `files`; `unread`: whether to say which files Airflow passes over; `connections`: what
-            `ConnectionTest` takes, by name; `marks`: ids of the DAGs whose tasks may be marked; `types`: Airflow
-            connections.
+            `ConnectionTest` takes, by name; `rights`: pipeline to the name of a connection, and the relations that it
+            `writes` and `reads`; `marks`: ids of the DAGs whose tasks may be marked; `types`: Airflow connections.
 
     Returns:
-        `files`, file to what `rendered` gives; `unread`, file to text and hint; `connections`, name to what dbt says;
-        `marks`, DAG id to what `access_for` says; `types`, connection to its type, empty if there is none.
+        `files`, file to what `rendered` gives; `unread`, file to text and hint; `connections`, name to text and hint of
+        what is wrong; `rights`, pipeline to the statements that give those that are missing, of warehouses that can
+        tell; `marks`, DAG id to what `access_for` says; `types`, connection to its type, empty if there is none.
     """
     files = [Path(file) for file in questions["files"]]
-    tests = {name: ConnectionTest(**asked) for name, asked in questions["connections"].items()}
+    tests = {
+        name: ConnectionTest(**asked, explain=partial(_explained, asked["connection"]))
+        for name, asked in questions["connections"].items()
+    }
     for test in tests.values():
         test.start()
     return {
@@ -76,8 +82,34 @@ def answers(questions: dict[str, Any]) -> dict[str, Any]:
         "files": {str(file): rendered(file) for file in files},
         "marks": {dag_id: access_for(dag_id) for dag_id in questions["marks"]},
         "types": {conn_id: type_of(conn_id) for conn_id in questions["types"]},
-        "connections": {name: test.answer() for name, test in tests.items()},
+        "rights": _missing(questions["rights"]),
+        "connections": {name: _fault(error) for name, test in tests.items() if (error := test.answer())},
     }
+
+
+def _explained(connection: str, said: str) -> GoldsmithError | None:
+    from goldsmith.warehouse.choose import warehouse_of
+
+    return warehouse_of(connection).explained(said)
+
+
+def _missing(asked: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
+    """The statements for rights that are missing; nothing for a warehouse that cannot tell, or does not answer."""
+    from goldsmith.warehouse.base import Warehouse
+    from goldsmith.warehouse.choose import warehouse_of
+
+    found = {}
+    for pipeline, one in asked.items():
+        # What keeps a connection from being used at all is said of the connection.
+        with contextlib.suppress(Exception):
+            warehouse = warehouse_of(one["connection"])
+            if type(warehouse).missing_grants is not Warehouse.missing_grants:
+                found[pipeline] = warehouse.missing_grants(writes=one["writes"], reads=one["reads"])
+    return found
+
+
+def _fault(error: GoldsmithError) -> Fault:
+    return Fault(text=error.message, hint=error.hint)
 
 
 def main() -> None:

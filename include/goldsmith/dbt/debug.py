@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import tempfile
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from goldsmith.dbt.environment import dbt_environment
 from goldsmith.dbt.executable import dbt_command
 from goldsmith.dbt.parse import variable_arguments
+from goldsmith.errors import EnvironmentProblem, GoldsmithError, UnusableConnection
+from goldsmith.profile_file import named
+
+_LONGEST = 60.0  # seconds that dbt may take
+_SOON = 8.0  # seconds after which dbt is ended if it has said what is wrong: Databricks' connector tries for 15 minutes
+_SHOWN = 6  # lines
+_MOST = 1_000_000  # bytes of dbt's output
 
 
 @dataclass(kw_only=True)
@@ -37,10 +47,13 @@ class ConnectionTest:
     profile_args: dict[str, Any]
     variables: dict[str, Any] = field(default_factory=dict)
     dbt: str = ""
+    explain: Callable[[str], GoldsmithError | None] = lambda _: None
+    """Gives the error that what dbt said is; None if that is not known."""
     _stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack, init=False)
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     _output: IO[bytes] | None = field(default=None, init=False)
-    _problem: str = field(default="", init=False)
+    _problem: GoldsmithError | None = field(default=None, init=False)
+    _ends: float = field(default=0.0, init=False)
 
     def start(self) -> None:
         """Make the profile and start dbt."""
@@ -54,8 +67,15 @@ class ConnectionTest:
         )
         try:
             path, secrets = self._stack.enter_context(config.ensure_profile())
+        except GoldsmithError as error:
+            self._problem = error
+            return
         except Exception as error:  # noqa: BLE001 - Airflow has many ways to say that a connection is not defined
-            self._problem = str(error).strip() or type(error).__name__
+            said = str(error).strip() or type(error).__name__
+            self._problem = UnusableConnection(
+                f"The Airflow connection {self.connection!r} cannot be read: {said}",
+                hint=f"Define it: airflow connections add {self.connection} ..., or goldsmith up --warehouse",
+            )
             return
         around = ["--profiles-dir", str(path.parent), "--profile", self.profile, "--target", self.target]
         around += variable_arguments(self.variables)
@@ -68,15 +88,38 @@ class ConnectionTest:
             stdout=self._output,
             stderr=subprocess.STDOUT,
         )
+        self._ends = time.monotonic() + _LONGEST
 
-    def answer(self) -> str:
-        """Wait for dbt; the empty text says that it connects, any other why it does not."""
+    def answer(self) -> GoldsmithError | None:
+        """Wait for dbt; None says that it connects, an error why it does not."""
         with self._stack:
-            if self._process is None or self._output is None:
+            if self._process is None:
                 return self._problem
-            if self._process.wait() == 0:
-                return ""
-            self._output.seek(0)
-            said = self._output.read().decode(errors="replace").splitlines()
-        lines = [line.strip() for line in said if "rror" in line or line.startswith("  ")]
-        return "\n".join(lines[-6:]) or "\n".join(said[-3:])
+            code = self._wait(self._process)
+            said = self._said()
+        if code == 0:
+            return None
+        if known := self.explain(said):
+            return known
+        lines = said.splitlines()
+        errors = [line.strip() for line in lines if "rror" in line or line.startswith("  ")]
+        why = "\n".join(errors[-_SHOWN:] or lines[-_SHOWN:])
+        late = f" within {_LONGEST:.0f} seconds" if code is None else ""
+        return EnvironmentProblem(
+            f"dbt cannot connect with the {named(self.connection)}{late}: {why}", hint="dbt debug"
+        )
+
+    def _wait(self, process: subprocess.Popen[bytes]) -> int | None:
+        """dbt's exit code; None if it takes too long, or tries again what it has said to be impossible."""
+        while (code := process.poll()) is None:
+            left = self._ends - time.monotonic()
+            if left < 0 or (left < _LONGEST - _SOON and self.explain(self._said())):
+                process.kill()
+                process.wait()
+                return None
+            time.sleep(0.1)
+        return code
+
+    def _said(self) -> str:
+        output = cast("IO[bytes]", self._output)
+        return os.pread(output.fileno(), _MOST, 0).decode(errors="replace")

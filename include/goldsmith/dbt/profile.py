@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,12 @@ from cosmos.profiles import (
     BaseProfileMapping,
     PostgresUserPasswordProfileMapping,
     get_automatic_profile_mapping,
+    profile_mappings,
 )
 
-from goldsmith.errors import ConfigurationError
-from goldsmith.profile_file import ProfileFile
+from goldsmith.errors import UnusableConnection
+from goldsmith.profile_file import OPTIONS_VARIABLE, ProfileFile, place_of, session_option
+from goldsmith.wording import did_you_mean
 
 
 class PostgresWithoutPassword(PostgresUserPasswordProfileMapping):
@@ -51,11 +53,13 @@ def profile_mapping(conn_id: str, profile_args: dict[str, Any]) -> BaseProfileMa
     """Cosmos's mapping for a connection, by its type.
 
     Raises:
-        ConfigurationError: The connection is of a type, or lacks a field, that dbt cannot use.
+        UnusableConnection: The connection is of a type, or lacks a field, that dbt cannot use.
     """
     connection = BaseHook.get_connection(conn_id)
     if connection.conn_type == "postgres":
-        profile_args = {**_UNNAMED_SESSION, **profile_args}
+        moved = {"search_path"} if _search_path(profile_args) else set()
+        kept = {key: value for key, value in profile_args.items() if key not in moved}
+        profile_args = {**_UNNAMED_SESSION, **kept}
     if connection.conn_type == _BIGQUERY and "schema" in profile_args:
         # Cosmos writes the connection's `dataset`, which is dbt's other name of the same key: it refuses both at once.
         profile_args = {"dataset": profile_args["schema"], **profile_args}
@@ -67,11 +71,44 @@ def profile_mapping(conn_id: str, profile_args: dict[str, Any]) -> BaseProfileMa
     try:
         return get_automatic_profile_mapping(conn_id, profile_args)
     except ValueError as error:
-        raise ConfigurationError(
-            f"dbt cannot use the Airflow connection {conn_id!r} of type {connection.conn_type!r}: Cosmos knows no "
-            "dbt profile for it, or host, login, password or database is missing.",
-            hint=f"Look at it: airflow connections get {conn_id}",
-        ) from error
+        raise _unusable(conn_id, str(connection.conn_type or ""), profile_args) from error
+
+
+def _unusable(conn_id: str, kind: str, profile_args: dict[str, Any]) -> UnusableConnection:
+    """Why Cosmos makes no profile of a connection: it does not know the type, or misses a field."""
+    types = {one.airflow_connection_type: one for one in reversed(profile_mappings)}
+    if kind not in types:
+        meant = did_you_mean(kind, sorted(types))
+        return UnusableConnection(
+            f"Cosmos makes no dbt profile of the type {kind!r}, which the Airflow connection {conn_id!r} has. {meant}",
+            hint=f"Correct {place_of(conn_id, 'conn_type')}, or write `profile: {{file: profiles.yml}}` into the spec",
+        )
+    mapping = (PostgresWithoutPassword if kind == "postgres" else types[kind])(conn_id, profile_args)
+    made = mapping.profile
+    missing = [
+        str(mapping.airflow_param_mapping.get(name, name))
+        for name in mapping.required_fields
+        if not (mapping.get_dbt_value(name) if name in mapping.secret_fields else made.get(name))
+    ]
+    return UnusableConnection(
+        f"dbt cannot use the Airflow connection {conn_id!r} of type {kind!r}: it has no {' and no '.join(missing)}.",
+        hint=f"Add {place_of(conn_id, (missing or ['host'])[0])}",
+    )
+
+
+def _search_path(profile_args: Mapping[str, Any]) -> str:
+    """A search path that can be given to dbt's sessions beside other options; empty if only dbt can render it."""
+    value = str(profile_args.get("search_path") or "")
+    return "" if "{" in value else value
+
+
+def _options(search_path: str) -> dict[str, str]:
+    """The environment that gives a search path to dbt's sessions.
+
+    In the profile it would be an option of libpq's of its own, and libpq then takes no notice of `PGOPTIONS`, by which
+    the server notices that dbt is gone.
+    """
+    return {OPTIONS_VARIABLE: session_option("search_path", search_path)} if search_path else {}
 
 
 @dataclass
@@ -93,11 +130,13 @@ class ConnectionProfile(ProfileConfig):
         """Give the path of a profiles.yml without secrets, and the environment that holds them.
 
         Raises:
-            ConfigurationError: The connection is of a type, or lacks a field, that dbt cannot use.
+            UnusableConnection: The connection is of a type, or lacks a field, that dbt cannot use.
         """
         self.profile_mapping = profile_mapping(self.conn_id, self.profile_args)
-        with super().ensure_profile(desired_profile_path, use_mock_values) as profile:
-            yield profile
+        is_postgres = self.profile_mapping.dbt_profile_type == "postgres"
+        options = _options(_search_path(self.profile_args)) if is_postgres else {}
+        with super().ensure_profile(desired_profile_path, use_mock_values) as (path, secrets):
+            yield path, {**secrets, **options}
 
 
 @dataclass
@@ -121,18 +160,20 @@ class FileProfile(ProfileConfig):
         """Give the path of a profiles.yml with this output alone, as it is written, and the variables it needs.
 
         Raises:
-            ConfigurationError: The file cannot be read, or a connection lacks a field.
+            UnusableConnection: The file cannot be read, or a connection lacks a field.
         """
-        self.source.output()  # says which variable is not set, before dbt starts
-        written = self.source.written()
-        tagged = _UNNAMED_SESSION if written["type"] == "postgres" else {}
-        output = {**written, **tagged, **self.profile_args}
+        found = self.source.read()  # says which variable is not set, before dbt starts
+        output, options = {**found.written, **self.profile_args}, {}
+        if found.rendered["type"] == "postgres":
+            output |= _UNNAMED_SESSION
+            output.pop("search_path", None)
+            options = _options(str(found.rendered.get("search_path") or ""))
         whole = {self.profile_name: {"target": self.target_name, "outputs": {self.target_name: output}}}
         with tempfile.TemporaryDirectory(prefix="goldsmith-") as folder:
             path = Path(folder) / "profiles.yml"
             path.touch(mode=0o600)
             path.write_text(yaml.safe_dump(whole, sort_keys=False), encoding="utf-8")
-            yield path, self.source.given()
+            yield path, {**found.given, **options}
 
 
 def profile_config(

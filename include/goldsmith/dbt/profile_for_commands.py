@@ -19,9 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from goldsmith.errors import ProjectError
+from goldsmith.errors import GoldsmithError, ProjectError
 
 _FILE = "profiles.yml"
+_SAID = 3  # exit code if the last line of stderr is an error's message and hint
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,6 +66,9 @@ def profile_from_connection(
             text=True,
             check=False,
         )
+        if done.returncode == _SAID:
+            message, hint = json.loads(done.stderr.splitlines()[-1])
+            raise ProjectError(message, hint=hint)
         if done.returncode != 0:
             raise ProjectError(" ".join(done.stderr.strip().splitlines()[-2:]))
         secrets: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
@@ -80,6 +84,9 @@ def main() -> None:
         try:
             with profile_config(**asked).ensure_profile() as (path, secrets):
                 shutil.copyfile(path, Path(sys.argv[1]) / _FILE)
+        except GoldsmithError as error:
+            sys.stderr.write(f"\n{json.dumps([error.message, error.hint])}\n")
+            sys.exit(_SAID)
         except Exception as error:  # noqa: BLE001 - Airflow has many ways to say that a connection is not defined
             sys.exit(str(error).strip() or type(error).__name__)
     sys.stdout.write(json.dumps(secrets) + "\n")

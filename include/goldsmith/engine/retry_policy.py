@@ -13,18 +13,32 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import Context, RetryAction, RetryDecision, RetryPolicy
+from airflow.sdk import Context, ExceptionRetryPolicy, RetryAction, RetryDecision, RetryPolicy, RetryRule
 
 from goldsmith.dbt.error_class import error_class
 from goldsmith.engine.task_end import Failed, NodeFailed
+from goldsmith.errors import UnusableConnection, WarehouseRefused
 from goldsmith.run_limit import is_over
 from goldsmith.spec.retries import Retries
 from goldsmith.wording import some
 
 log = logging.getLogger(__name__)
 
+FINAL = (UnusableConnection, WarehouseRefused)
+"""Errors after which the same task would end the same, until a person has done something."""
 _NAMED = 5
 _RED = "fail"  # dbt's status of a test that found rows
+
+
+def but_final_errors(retries: Retries) -> RetryPolicy | None:
+    """The retry policy of tasks that are no nodes: Airflow's own, but no retry after `FINAL`.
+
+    Args:
+        retries: The spec's; with `errors: any` there is no exception.
+    """
+    if retries.errors == "any":
+        return None
+    return ExceptionRetryPolicy(rules=[RetryRule(exception=one, action=RetryAction.FAIL) for one in FINAL])
 
 
 @dataclass(frozen=True)
@@ -45,7 +59,7 @@ class NodeRetryPolicy(RetryPolicy):
         """Decide.
 
         Args:
-            exception: What ended the task; of others than `NodeFailed` nothing is known here.
+            exception: What ended the task; of others than `NodeFailed` and `FINAL` nothing is known here.
             try_number: From 1; Airflow counts on after a clear.
             max_tries: Retries that the task had so far, those before a clear included.
             context: Airflow's, with the task.
@@ -65,6 +79,8 @@ class NodeRetryPolicy(RetryPolicy):
         return RetryDecision.retry(delay, decision.reason)
 
     def _by_error(self, exception: BaseException, done: int) -> RetryDecision:
+        if isinstance(exception, FINAL) and self.retries.errors != "any":
+            return RetryDecision.fail(_logged(f"not tried again: {type(exception).__name__}"))
         if not isinstance(exception, NodeFailed) or not exception.failed:
             return RetryDecision.default()
         ahead = [one for one in exception.failed if done <= self._number(one)]

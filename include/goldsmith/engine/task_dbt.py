@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
+from goldsmith.dbt.error_class import shared_reason
 from goldsmith.engine.access import airflow_api
 from goldsmith.engine.dbt.asking import ask_dbt
 from goldsmith.engine.dbt.invocation import Invocations
@@ -50,6 +51,7 @@ def dbt_for(site: Site, run_id: str, task_id: str, options: RunOptions) -> Itera
     """dbt, ready to be run for a task that is the writer, and stopped where it no longer is."""
     from goldsmith.warehouse.choose import warehouse_of
 
+    warehouse = warehouse_of(site.target.connection)
     with dbt_workspace(site, run_id, task_id, options) as space:
         yield Invocations(
             space=space,
@@ -57,11 +59,30 @@ def dbt_for(site: Site, run_id: str, task_id: str, options: RunOptions) -> Itera
             on_turn=lambda _: None,
             check=site.writer.check,
             freshness=site.freshness,
+            explain=warehouse.explained,
+            grant=_grants(warehouse),
             timeouts=NodeTimeouts(
-                cancel=partial(warehouse_of(site.target.connection).cancel_node, space.env[SESSION_VARIABLE]),
+                cancel=partial(warehouse.cancel_node, space.env[SESSION_VARIABLE]),
                 tell=partial(note_slow_node, site, run_id),
             ),
         )
+
+
+def _grants(warehouse: Warehouse) -> Callable[[str, str, str], str]:
+    """The statement for a right that a node lacked; asked once for what many nodes lack alike."""
+    from goldsmith.warehouse.names import relation_of
+
+    asked = cache(lambda said, query, schema: warehouse.grant_for(said, query=query, schema=schema))
+
+    def grant(said: str, query: str, relation: str) -> str:
+        reason = shared_reason(said)
+        if not reason:
+            return ""
+        # What the query does not name was denied for what is made.
+        named = reason.split("\n")[-1].rpartition(" ")[2] in query
+        return str(asked(reason, query if named else "", relation_of(relation)[0] if relation else ""))
+
+    return grant
 
 
 def warehouse_for(site: Site, run_id: str, task_id: str) -> Warehouse:

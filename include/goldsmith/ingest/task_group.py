@@ -18,7 +18,7 @@ from uuid import uuid4
 from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule, TaskGroup, get_current_context, task
 from airflow.sdk.exceptions import AirflowRuntimeError
 
-from goldsmith.errors import GoldsmithError, IngestBlocked
+from goldsmith.errors import EnvironmentProblem, GoldsmithError, IngestBlocked, WarehouseRefused
 from goldsmith.ingest.chunks import split
 from goldsmith.ingest.load import load
 from goldsmith.ingest.merge import merge
@@ -85,6 +85,8 @@ def _settled(task_timeout: timedelta, run_timeout: timedelta, target: str) -> di
         "retry_policy": ExceptionRetryPolicy(
             rules=[
                 RetryRule(exception=IngestBlocked, action=RetryAction.DEFAULT),
+                RetryRule(exception=WarehouseRefused, action=RetryAction.FAIL),
+                RetryRule(exception=EnvironmentProblem, action=RetryAction.DEFAULT),
                 RetryRule(exception=GoldsmithError, action=RetryAction.FAIL),
             ]
         ),

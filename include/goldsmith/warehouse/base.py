@@ -9,16 +9,17 @@ it never makes a run red, and it hides no failure.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
 from typing import Any, ClassVar
 
-from goldsmith.errors import ConfigurationError
+from goldsmith.errors import ConfigurationError, GoldsmithError
 from goldsmith.gate_rules.base import Measured
 from goldsmith.profile_file import named
 from goldsmith.results.record import FailingRows
+from goldsmith.warehouse.explain import explained
 
 TABLE, VIEW, MATERIALIZED_VIEW = "table", "view", "materialized_view"
 
@@ -260,6 +261,43 @@ class Warehouse:
             EnvironmentProblem: The warehouse does not answer.
         """
         return {}
+
+    def grant_for(self, said: str, *, query: str = "", schema: str = "") -> str:
+        """The statement that gives a right which the warehouse says is missing.
+
+        Args:
+            said: What it said, by itself or through dbt.
+            query: The compiled SQL that it said it of.
+            schema: Schema in which something was to be made.
+
+        Returns:
+            Empty if it is about something else, or that cannot be told.
+        """
+        return ""
+
+    def missing_grants(self, *, writes: Iterable[str], reads: Iterable[str]) -> list[str]:
+        """The statements that give the rights which are missing to make and to read relations.
+
+        Args:
+            writes: Names of relations that are made, as dbt writes them.
+            reads: Names of relations that are read, and that others make.
+
+        Returns:
+            None if nothing is missing, or that cannot be told.
+
+        Raises:
+            EnvironmentProblem: The warehouse does not answer.
+        """
+        return []
+
+    def explained(self, said: str) -> GoldsmithError | None:
+        """The error that a text is which the warehouse, its driver or dbt says before any node runs.
+
+        Returns:
+            `UnusableConnection` or `WarehouseRefused` if trying again would end the same, else an
+            `EnvironmentProblem`; None if the text is about something else.
+        """
+        return explained(said, self.conn_id, grant=self.grant_for)
 
     def loader(self) -> Callable[[], Any]:
         """What opens a connection that loads raw files, of psycopg.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import socket
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar
+from urllib.request import getproxies
 
 from goldsmith.errors import EnvironmentProblem, NoSuchTable
 from goldsmith.profile_file import ProfileFile, airflow_connection, named
@@ -15,6 +17,9 @@ from goldsmith.warehouse.sql import SqlWarehouse
 
 # https://docs.databricks.com/aws/en/sql/language-manual/information-schema/tables; all others are tables.
 _KINDS = {"VIEW": VIEW, "METRIC_VIEW": VIEW, "MATERIALIZED_VIEW": MATERIALIZED_VIEW}
+
+# https://docs.databricks.com/aws/en/error-messages/error-classes#insufficient_permissions
+_LACKS = re.compile(r"does not have ([A-Z][A-Z ]*[A-Z]) on (\w+) '([^']+)'")
 
 
 class DatabricksWarehouse(SqlWarehouse):
@@ -62,6 +67,22 @@ class DatabricksWarehouse(SqlWarehouse):
         catalog = str(file.output().get("catalog") or "") if file else ""
         return [tuple(row) for row in self._records(_filled(statement, values), catalog)]
 
+    def session_options(self) -> Mapping[str, str]:
+        """Nothing; but a host that there is not is named at once. Databricks' connector looks for it for 15 minutes."""
+        host = str(airflow_connection(self.conn_id).host or "").rpartition("://")[2].partition("/")[0]
+        if host and not getproxies().get("https"):  # else the proxy looks for it
+            try:
+                socket.getaddrinfo(host.partition(":")[0], 443)
+            except OSError as error:
+                said = f"could not translate host name {host!r}: {error}"
+                raise self.explained(said) or EnvironmentProblem(said) from error
+        return {}
+
+    def grant_for(self, said: str, *, query: str = "", schema: str = "") -> str:  # noqa: ARG002
+        """The right that the message names."""
+        found = _LACKS.search(said)
+        return f"GRANT {found[1]} ON {found[2].upper()} {found[3]} TO `user@example.com`;" if found else ""
+
     def _records(self, statement: str, catalog: str) -> list[Any]:
         hook = self._hook(**({"catalog": catalog} if catalog else {}))
         try:
@@ -69,7 +90,8 @@ class DatabricksWarehouse(SqlWarehouse):
         except Exception as error:
             if "_NOT_FOUND" in str(error):  # TABLE_OR_VIEW_NOT_FOUND, SCHEMA_NOT_FOUND
                 raise NoSuchTable(str(error)) from error
-            raise EnvironmentProblem(f"The warehouse ({named(self.conn_id)}) failed: {error}") from error
+            said = f"The warehouse ({named(self.conn_id)}) failed: {error}"
+            raise self.explained(str(error)) or EnvironmentProblem(said) from error
 
     def _hook(self, **arguments: Any) -> Any:
         try:

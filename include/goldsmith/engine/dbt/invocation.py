@@ -17,7 +17,7 @@ from goldsmith.engine.dbt.freshness import by_policy
 from goldsmith.engine.dbt.retried import NOT_ANEW, RETRY
 from goldsmith.engine.dbt.timeouts import NodeTimeouts
 from goldsmith.engine.dbt.workspace import Workspace
-from goldsmith.errors import DbtStopped
+from goldsmith.errors import DbtStopped, GoldsmithError
 from goldsmith.plan.model import PlannedNode
 from goldsmith.results.microbatch import Microbatches, named, ranges, window
 from goldsmith.results.record import GOOD, SKIPPED, NodeResult
@@ -59,6 +59,10 @@ class Invocations:
     check: Check
     timeouts: NodeTimeouts
     freshness: str = "block"
+    explain: Callable[[str], GoldsmithError | None] = lambda _: None
+    """Gives the error that a text is which dbt says before it comes to a node; None if it is another."""
+    grant: Callable[[str, str, str], str] = lambda *_: ""
+    """Gives the statement for a right that a node lacked, of dbt's text, its SQL and its relation; else nothing."""
     on_batches: Callable[[Mapping[str, Microbatches]], None] = lambda _: None
     """Called at every turn, before `on_turn`, with the batches of the microbatch models that dbt is at."""
     on_begun: Callable[[Mapping[str, Microbatches]], None] = lambda _: None
@@ -202,6 +206,9 @@ class Invocations:
                     self.failures.append(_beside_nodes(shown, code, reader))
                 return
         said = "\n".join((reader.errors or [text for _, text in reader.said])[-_SAID:])
+        if not self._is_stopped and not has_failed and (known := self.explain("\n".join(reader.errors))):
+            known.message = f"{known.message.rstrip('.')}. {shown} did not reach {len(left)} of them."
+            raise known
         why = "was stopped" if self._is_stopped else f"ended with code {code}"
         raise DbtStopped(
             f"{shown} {why}; {len(left)} of them were not reached."
@@ -210,16 +217,20 @@ class Invocations:
             hint="The task's next try builds what is missing.",
         )
 
-    def _explained(self, node: PlannedNode, message: str) -> str:
-        return self.timeouts.explained(node.unique_id, message, node.timeout)
+    def _explained(self, node: PlannedNode, message: str, query: str) -> str:
+        """What dbt said of a node that is not good, with what was done to it, or what would help."""
+        said = self.timeouts.explained(node.unique_id, message, node.timeout)
+        grant = self.grant(message, query, node.relation)
+        return f"{said}\nTo allow it: {grant}" if grant else said
 
     def _result(self, node: PlannedNode, one: Finished, verb: tuple[str, ...]) -> NodeResult:
+        query = self.space.compiled_sql(node, one.path, batches=one.batches)
         return NodeResult(
             unique_id=node.unique_id,
             task_id=node.task_id,
             kind=node.kind,
             status=one.status,
-            message=one.message if one.status in GOOD else self._explained(node, one.message),
+            message=one.message if one.status in GOOD else self._explained(node, one.message, query),
             invocation_id=one.invocation_id,
             command=by_hand(node, verb, one.batches, target=self.space.target.target),
             built_by=self.built_by,
@@ -231,7 +242,7 @@ class Invocations:
             relation=one.relation,
             materialized=one.materialized,
             lines=one.lines,
-            compiled_sql=self.space.compiled_sql(node, one.path, batches=one.batches),
+            compiled_sql=query,
             batches=one.batches,
         )
 

@@ -28,7 +28,7 @@ from goldsmith.engine.dbt.retried import (
     variables_to_retry,
 )
 from goldsmith.plan.model import PlannedNode
-from goldsmith.profile_file import ProfileFile
+from goldsmith.profile_file import OPTIONS_VARIABLE, ProfileFile
 from goldsmith.results.microbatch import Microbatches
 from goldsmith.spec.run import RunOptions
 from goldsmith.spec.yaml_file import read_yaml
@@ -309,6 +309,12 @@ def _adapter_in(profile: Path, target: DbtTarget) -> str:
     return "" if "{" in named else named
 
 
+def _joined_options(*given: Mapping[str, str]) -> dict[str, str]:
+    """The options of dbt's sessions: the profile's, and those by which the server watches its client."""
+    found = [one[OPTIONS_VARIABLE] for one in given if one.get(OPTIONS_VARIABLE)]
+    return {OPTIONS_VARIABLE: " ".join(found)} if found else {}
+
+
 @contextmanager
 def workspace(
     target: DbtTarget, *, session: str, env: Mapping[str, str], options: RunOptions
@@ -336,7 +342,7 @@ def workspace(
             target=target,
             folder=Path(folder),
             profiles_dir=profile.parent,
-            env={**secrets, **env, SESSION_VARIABLE: session},
+            env={**secrets, **env, **_joined_options(secrets, env), SESSION_VARIABLE: session},
             options=options.model_copy(update={"fail_fast": fail_fast}),
             adapter=_adapter_in(profile, target),
         )

@@ -15,8 +15,9 @@ from typing import Any
 import psycopg
 from psycopg.rows import tuple_row
 
-from goldsmith.errors import EnvironmentProblem
+from goldsmith.errors import EnvironmentProblem, GoldsmithError
 from goldsmith.profile_file import ProfileFile, airflow_connection, named
+from goldsmith.warehouse.explain import explained
 
 Session = psycopg.Connection[tuple[Any, ...]]
 
@@ -70,14 +71,18 @@ def loader(conn_id: str) -> Callable[[], psycopg.Connection[tuple[object, ...]]]
     """What opens a session for raw files, with whatever the connection says.
 
     Raises:
-        EnvironmentProblem: When it is called: the hook is not one of psycopg 3.
+        EnvironmentProblem: When it is called: the server does not answer or refuses, or the hook is not one of
+            psycopg 3.
     """
     from airflow.providers.postgres.hooks.postgres import PostgresHook
 
     hook = PostgresHook(connection=airflow_connection(conn_id))
 
     def connect() -> psycopg.Connection[tuple[object, ...]]:
-        opened: Any = hook.get_conn()
+        try:
+            opened: Any = hook.get_conn()
+        except psycopg.Error as error:
+            raise unreachable(conn_id, error) from error
         if not isinstance(opened, psycopg.Connection):
             raise _wrong_driver(conn_id, opened)
         # The connection's extra may ask for rows of another kind.
@@ -98,9 +103,18 @@ def _wrong_driver(conn_id: str, opened: object) -> EnvironmentProblem:
     )
 
 
-def unreachable(conn_id: str, error: psycopg.Error) -> EnvironmentProblem:
-    """What to raise where the warehouse fails."""
-    return EnvironmentProblem(
+def unreachable(
+    conn_id: str, error: psycopg.Error, *, grant: Callable[[str], str] = lambda _: ""
+) -> GoldsmithError:
+    """What to raise if the warehouse fails.
+
+    Args:
+        conn_id: The Airflow connection.
+        error: What the driver raised.
+        grant: Gives the statement for a right that is missing.
+    """
+    found = explained(str(error), conn_id, grant=grant, known=_parameters.get(conn_id))
+    return found or EnvironmentProblem(
         f"The warehouse ({named(conn_id)}) failed: {str(error).strip()}",
         hint=f"Does the server run, and does it accept this login? {_how_to_see(conn_id)}",
     )

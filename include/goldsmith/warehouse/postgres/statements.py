@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import psycopg
 
 from goldsmith.errors import NoSuchTable
 from goldsmith.warehouse.base import Value
+from goldsmith.warehouse.postgres.rights import grant_for
 from goldsmith.warehouse.postgres.session import open_session, unreachable
 
 
@@ -24,4 +26,5 @@ def run_statement(
         except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
             raise NoSuchTable(str(error).strip()) from error
         except psycopg.Error as error:
-            raise unreachable(conn_id, error) from error
+            asked = partial(grant_for, conn_id, query=statement, schema="")
+            raise unreachable(conn_id, error, grant=asked) from error

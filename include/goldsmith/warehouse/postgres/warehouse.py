@@ -6,10 +6,11 @@ What needs the driver is imported where it is used: a DAG file is parsed without
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, ClassVar
 
+from goldsmith.profile_file import OPTIONS_VARIABLE
 from goldsmith.results.record import FailingRows
 from goldsmith.warehouse.base import Value, Writer
 from goldsmith.warehouse.names import relation_of
@@ -83,10 +84,22 @@ class PostgresWarehouse(SqlWarehouse):
 
     def session_options(self) -> Mapping[str, str]:
         """Let the server look once a second whether its client still lives."""
-        from goldsmith.warehouse.postgres.watch import OPTIONS_VARIABLE, watched_options
+        from goldsmith.warehouse.postgres.watch import watched_options
 
         options = watched_options(self.conn_id)
         return {OPTIONS_VARIABLE: options} if options else {}
+
+    def grant_for(self, said: str, *, query: str = "", schema: str = "") -> str:
+        """Ask the catalogue which right it is."""
+        from goldsmith.warehouse.postgres.rights import grant_for
+
+        return grant_for(self.conn_id, said, query=query, schema=schema)
+
+    def missing_grants(self, *, writes: Iterable[str], reads: Iterable[str]) -> list[str]:
+        """Ask the catalogue."""
+        from goldsmith.warehouse.postgres.rights import missing_grants
+
+        return missing_grants(self.conn_id, writes=writes, reads=reads)
 
     def loader(self) -> Callable[[], Any]:
         """What opens a session by the provider's hook, with whatever the connection says."""

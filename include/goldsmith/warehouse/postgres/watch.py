@@ -11,8 +11,6 @@ from psycopg.pq import Conninfo
 
 from goldsmith.warehouse.postgres.session import open_session
 
-OPTIONS_VARIABLE = "PGOPTIONS"
-"""libpq takes a session's options from here."""
 _LOOK = "-c client_connection_check_interval=1s"
 
 
