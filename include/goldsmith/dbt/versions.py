@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from goldsmith.dbt.executable import python_of
 from goldsmith.errors import ConfigurationError
 
 OLDEST, NEWEST = (1, 11), (1, 12)
@@ -79,8 +80,8 @@ def usable_dbt(executable: str) -> str:
     Raises:
         ConfigurationError: It is older or newer than what Goldsmith runs, it is no dbt, or it does not start.
     """
-    place = Path(executable)
-    version = _installed_beside(place) or _said(str(place))
+    # A program around dbt may run another one than that beside it.
+    version = (_installed_beside(Path(executable)) if python_of(executable) else "") or _said(executable)
     if is_supported(version):
         return version
     if _line(version) < OLDEST:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from tests.builders import plan_of
 
-from goldsmith.check import pipeline
 from goldsmith.check.pipeline import Planned, without_airflow
 from goldsmith.dbt.project import DbtProject
 from goldsmith.settings import Settings, settings
@@ -71,16 +71,17 @@ def test_what_cannot_be_done_in_the_warehouse_is_named(
 )
 def test_the_dbt_that_runs_is_named_with_what_it_lacks(
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     version: str,
     made_by: str,
     expected: tuple[str, str, str],
 ) -> None:
     """And whether the manifest is another one's."""
     (tmp_path / f"lib/python3.12/site-packages/dbt_core-{version}.dist-info").mkdir(parents=True)
-    executable = str(tmp_path / "bin" / "dbt")
-    monkeypatch.setattr(pipeline, "dbt_executable", lambda: executable)
-    spec = Pipeline(name="shop", report=None)
+    executable = tmp_path / "bin" / "dbt"
+    executable.parent.mkdir()
+    executable.write_text(f"#!{sys.executable}\nfrom dbt.cli.main import cli\n")
+    executable.chmod(0o755)
+    spec = Pipeline(name="shop", report=None, dbt=str(executable))
     project = DbtProject(path=tmp_path, name="shop", profile="shop")
     one = Planned(
         spec=spec, file=tmp_path / "shop.py", project=project, plan=plan_of((), dbt_version=made_by)

@@ -12,13 +12,21 @@ from goldsmith.errors import ConfigurationError
 _CORE = "Core:\\n  - installed: %s\\n  - latest:    1.12.6 - Update available!\\n\\nPlugins:\\n  - postgres: 1.11.0\\n"
 
 
-def environment(folder: Path, *versions: str, says: str = "exit 7") -> Path:
-    """An environment with these versions of dbt-core, each of a Python of its own, and what its `dbt` does."""
+def environment(folder: Path, *versions: str, says: str = "") -> Path:
+    """An environment with these versions of dbt-core, each of a Python of its own.
+
+    Args:
+        folder: Where.
+        versions: Of dbt-core.
+        says: What its `dbt` does, if that is a program around dbt; else it is a script of pip's, which fails.
+    """
     for number, version in enumerate(versions):
         (folder / f"lib/python3.1{number}/site-packages/dbt_core-{version}.dist-info").mkdir(parents=True)
     executable = folder / "bin" / "dbt"
     executable.parent.mkdir(parents=True)
-    executable.write_text(f"#!/bin/sh\n{says}\n")
+    (executable.parent / "python").symlink_to("/bin/false")
+    script = f"#!{executable.parent}/python\nfrom dbt.cli.main import cli\ncli()\n"
+    executable.write_text(f"#!/bin/sh\n{says}\n" if says else script)
     executable.chmod(0o755)
     return executable
 
@@ -33,9 +41,9 @@ def test_the_version_is_read_without_dbt_starting(tmp_path: Path, version: str) 
     assert usable_dbt(str(executable)) == usable_dbt(str(link)) == version
 
 
-@pytest.mark.parametrize("installed", [(), ("1.10.1", "1.12.5")])
-def test_dbt_is_asked_if_its_files_do_not_say_it(tmp_path: Path, installed: tuple[str, ...]) -> None:
-    """Of another way to install it, or of several Pythons in one place."""
+@pytest.mark.parametrize("installed", [(), ("1.10.1",), ("1.10.1", "1.12.5")])
+def test_a_program_around_dbt_is_asked(tmp_path: Path, installed: tuple[str, ...]) -> None:
+    """Whatever is installed beside it."""
     executable = environment(tmp_path, *installed, says=f"printf '{_CORE % '1.11.16'}'")
     assert usable_dbt(str(executable)) == "1.11.16"
 
@@ -43,8 +51,8 @@ def test_dbt_is_asked_if_its_files_do_not_say_it(tmp_path: Path, installed: tupl
 @pytest.mark.parametrize(
     ("says", "installed", "said", "hint"),
     [
-        ("exit 7", "1.10.23", "is dbt 1.10.23; Goldsmith runs dbt 1.11 and 1.12.", "In the environment of that dbt"),
-        ("exit 7", "1.13.0", "is dbt 1.13.0, which this Goldsmith does not know", "Upgrade Goldsmith"),
+        ("", "1.10.23", "is dbt 1.10.23; Goldsmith runs dbt 1.11 and 1.12.", "In the environment of that dbt"),
+        ("", "1.13.0", "is dbt 1.13.0, which this Goldsmith does not know", "Upgrade Goldsmith"),
         ("echo dbt-fusion 2.0.0-preview.9", "", "is dbt 2.0.0-preview.9, which this Goldsmith does", "Upgrade"),
         ("echo dbt 2.0.0", "", "is dbt 2.0.0, which this Goldsmith does not know", "Upgrade Goldsmith"),
         ("echo dbt Cloud CLI - 0.38.22", "", "ended with code 0 and said: dbt Cloud CLI - 0.38.22", "Name the `dbt`"),
@@ -63,6 +71,13 @@ def test_what_goldsmith_does_not_run_is_an_error(
     assert said in caught.value.message
     assert caught.value.hint.startswith(hint)
     assert 'pip install "dbt-core>=1.11,<1.13"' in caught.value.hint
+
+
+@pytest.mark.parametrize("installed", [(), ("1.11.1", "1.12.5")])
+def test_dbt_is_asked_if_its_files_do_not_say_it(tmp_path: Path, installed: tuple[str, ...]) -> None:
+    """Of another way to install it, or of several Pythons in one place; a broken one says nothing."""
+    with pytest.raises(ConfigurationError, match="ended with code 1 and said: nothing"):
+        usable_dbt(str(environment(tmp_path, *installed)))
 
 
 def test_what_does_not_start_is_an_error(tmp_path: Path) -> None:
