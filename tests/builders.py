@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +11,9 @@ from typing import Any, cast
 from goldsmith.engine.dbt.workspace import DbtTarget
 from goldsmith.engine.sampling import Sampler
 from goldsmith.plan.model import Plan, PlannedBuild, PlannedGate, PlannedNode
+
+DBT = os.environ.get("DBT_FOR_TESTS", "")
+"""The dbt command of tests that start dbt commands as tasks do, if it is not that of this environment."""
 
 
 def planned_node(unique_id: str, **values: Any) -> PlannedNode:
@@ -111,6 +115,7 @@ def dbt_target(project_dir: Path, **values: Any) -> DbtTarget:
         "target": "prod",
         "connection": "none",
         "profile_args": {},
+        "dbt": DBT,
     }
     return DbtTarget(project_dir=project_dir, **{**usual, **values})
 

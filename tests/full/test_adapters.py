@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,18 +27,12 @@ pytestmark = [pytest.mark.full, pytest.mark.integration]
 FOREIGN = [one for one in WAREHOUSES if one.parsed == PARSED]
 
 
-def installed(folder: Path, *requirements: str) -> str:
-    """The `dbt` of a new environment with these packages."""
-    subprocess.run(["uv", "venv", "--quiet", "--python", sys.executable, str(folder)], check=True)
-    python = str(folder / "bin" / "python")
-    subprocess.run(["uv", "pip", "install", "--quiet", "--python", python, *requirements], check=True)
-    return str(folder / "bin" / "dbt")
-
-
 @pytest.mark.parametrize("known", FOREIGN, ids=lambda known: known.kind)
-def test_dbt_parses_a_project_with_the_profile_of_a_connection(known: Known, tmp_path: Path) -> None:
+def test_dbt_parses_a_project_with_the_profile_of_a_connection(
+    known: Known, installed: Callable[..., str], tmp_path: Path
+) -> None:
     """And the manifest gives a plan, whose relations are named as the adapter names them."""
-    dbt = installed(tmp_path / "env", "dbt-core>=1.11,<1.13", f"dbt-{known.kind}")
+    dbt = installed("dbt-core>=1.11,<1.13", f"dbt-{known.kind}")
     assert usable_dbt(dbt)
     project = tmp_path / "dbt_project"
     shutil.copytree(SHOP, project, ignore=shutil.ignore_patterns("target", "logs"))

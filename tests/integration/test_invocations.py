@@ -243,4 +243,14 @@ def test_a_hook_that_fails_before_the_nodes_says_why(build: Build) -> None:
     with pytest.raises(
         DbtStopped, match=r'1 of them were not reached[^!]*"there_is_no_such_table" does not exist'
     ):
-        build([GOOD], **{"on-run-start": [BREAKS]})
+        build([GOOD], **{"on-run-start": [BREAKS], "flags": {"skip_nodes_if_on_run_start_fails": True}})
+
+
+def test_a_hook_that_fails_before_nodes_that_are_built_all_the_same_is_a_failure(build: Build) -> None:
+    """So dbt 1.11 does it, unless a flag says otherwise."""
+    flags = {"skip_nodes_if_on_run_start_fails": False}
+    statuses, dbt = build([GOOD], **{"on-run-start": [BREAKS], "flags": flags})
+    assert statuses == {GOOD: "success"}
+    [failure] = dbt.failures
+    assert "operation.flagged.flagged-on-run-start-0" in failure
+    assert 'relation "there_is_no_such_table" does not exist' in failure

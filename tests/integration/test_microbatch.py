@@ -12,7 +12,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
-from tests.builders import dbt_target, no_samples
+from tests.builders import DBT, dbt_target, no_samples
 from tests.integration.waiting import until
 from tests.sites import site_of
 
@@ -153,7 +153,7 @@ class Lab:
 
     def plain(self, *arguments: str, schema: str = "plain") -> int:
         """dbt alone; its exit code."""
-        command = [dbt_executable(), "-q", *arguments]
+        command = [dbt_executable(DBT), "-q", *arguments]
         return subprocess.run(
             command, cwd=self.path, env={**os.environ, **self.plain_env(schema)}, check=False
         ).returncode
@@ -245,7 +245,8 @@ def lab(
     for name, text in FILES.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
-    make_manifest(find_project(folder), target="prod", env={**os.environ, "PGHOST": "x", "PGUSER": "x"})
+    project = replace(find_project(folder), dbt=DBT)
+    make_manifest(project, target="prod", env={**os.environ, "PGHOST": "x", "PGUSER": "x"})
     spec = Pipeline.parse({"name": "micro", "gate": "node", "layers": {"all": "path:models/"}})
     here = settings_for(root)
     yield Lab(path=folder, plan=load_plan(spec, project_of(spec, here), here), server=warehouse_server)
