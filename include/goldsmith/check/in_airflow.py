@@ -131,27 +131,9 @@ def ask_airflow(
     asked: dict[str, dict[str, Any]] = {}
     tests = {one.spec.name: _test_of(one, here, asked) for one in those} if connections else {}
     marks_unknown = only_local_airflow_knows(here, env)
-    files = sorted({str(one.file) for one in those})
-    common = {"dags_dir": str(here.dags_dir), "files": files}
     marked = [one.spec.name for one in those if one.spec.engine != "isolated"]
-    mails = sorted({connection for one in those for connection in mail_connections(one.spec)})
-    questions = (
-        {
-            **common,
-            "unread": True,
-            "connections": {},
-            "rights": {},
-            "marks": [],
-            "types": mails if connections else [],
-        },
-        {
-            **common,
-            "unread": False,
-            "connections": asked,
-            "rights": {one.spec.name: _rights_of(one, tests[one.spec.name]) for one in those if tests},
-            "marks": marked if connections and not marks_unknown else [],
-            "types": [],
-        },
+    questions = _questions(
+        those, here, asked, tests, marked=marked if connections and not marks_unknown else []
     )
     with tempfile.TemporaryDirectory(prefix="goldsmith-") as folder:
         probes = [
@@ -164,6 +146,34 @@ def ask_airflow(
                 return probe.problem()
     merged = {**one, **{key: two[key] for key in ("connections", "rights", "marks")}}
     return AirflowAnswers(one=merged, two=two, tests=tests, marks_unknown=marks_unknown)
+
+
+def _questions(
+    those: Sequence[Planned],
+    here: Settings,
+    asked: Mapping[str, Any],
+    tests: Mapping[str, _Asked],
+    *,
+    marked: Sequence[str],
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What each of the two processes is asked: of all DAG files both, of anything else one.
+
+    Args:
+        those: The pipelines.
+        here: Settings of this process.
+        asked: Name to what `ConnectionTest` takes.
+        tests: Pipeline to its test; empty if connections are not to be tried.
+        marked: Pipelines whose tasks are to be marked.
+    """
+    files = sorted({str(one.file) for one in those})
+    common = {"dags_dir": str(here.dags_dir), "files": files, "connections": {}, "rights": {}, "marks": []}
+    mails = sorted({connection for one in those for connection in mail_connections(one.spec)})
+    rights = {one.spec.name: _rights_of(one, tests[one.spec.name]) for one in those if tests}
+    slower = {"connections": asked, "rights": rights, "marks": [*marked]}
+    return (
+        {**common, "unread": True, "types": mails if tests else []},
+        {**common, "unread": False, "types": [], **slower},
+    )
 
 
 class Probe:
