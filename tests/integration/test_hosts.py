@@ -149,6 +149,18 @@ def test_a_command_is_a_fork_with_an_environment_and_output_of_its_own(
     assert slow.wait() != 0
 
 
+def test_a_host_gets_ready_without_the_options_in_its_environment(
+    lab: Lab, start_host: Callable[..., psutil.Process], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else its tiny project's manifest would lie where Airflow looks for the real one."""
+    shared = tmp_path / "shared"
+    monkeypatch.setenv("DBT_TARGET_PATH", str(shared))
+    monkeypatch.setenv("DBT_TARGET", "prod")
+    start_host()
+    assert lab.built("quick")[0] == 0
+    assert not shared.exists()
+
+
 def test_dbt_ends_with_who_asked_for_it_however_that_ends(
     lab: Lab, start_host: Callable[..., psutil.Process]
 ) -> None:

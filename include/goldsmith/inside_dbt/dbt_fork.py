@@ -15,7 +15,7 @@ import stat
 import sys
 import tempfile
 import traceback
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -65,17 +65,39 @@ def warm_up(adapter: str) -> None:
     from dbt.cli.main import dbtRunner
 
     profiles = {"warm_up": {"target": "t", "outputs": {"t": {"type": adapter, **_credentials(adapter)}}}}
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+    with (
+        _without_options(),
+        tempfile.TemporaryDirectory() as folder,
+        contextlib.redirect_stdout(io.StringIO()),
+    ):
         for name, text in {**_PROJECT, "profiles.yml": json.dumps(profiles)}.items():
             path = Path(folder, name)
             path.parent.mkdir(exist_ok=True)
             path.write_text(text, encoding="utf-8")
         command = ["--quiet", "--no-version-check", "--log-level-file", "none", "parse"]
+        # Said here too, because dbt may take options from a file `.env`.
+        command += ["--project-dir", folder, "--profiles-dir", folder, "--target-path", f"{folder}/target"]
         for _ in range(2):
             with contextlib.suppress(Exception):
-                dbtRunner().invoke([*command, "--project-dir", folder, "--profiles-dir", folder])
+                dbtRunner().invoke([*command, "--profile", "warm_up", "--target", "t"])
     reset_adapters()
     gc.collect()
+
+
+@contextlib.contextmanager
+def _without_options() -> Iterator[None]:
+    """Take dbt's options out of the environment for a while.
+
+    DBT_TARGET_PATH would put the tiny project's manifest in the place of the real one.
+    """
+    before = dict(os.environ)
+    for name in [one for one in before if one.startswith("DBT_")]:
+        del os.environ[name]
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def _credentials(adapter: str) -> dict[str, Any]:
