@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,6 +12,7 @@ from goldsmith.airflow_version import need_airflow
 from goldsmith.dag_files import collecting
 from goldsmith.dbt import manifest as manifests
 from goldsmith.dbt.environment import excluded_types
+from goldsmith.dbt.executable import named_dbt
 from goldsmith.dbt.project import DbtProject, find_project
 from goldsmith.errors import ConfigurationError, ManifestError
 from goldsmith.pipeline_nodes import answered, in_effect, own_folder, select_nodes
@@ -107,8 +107,7 @@ def project_of(spec: Pipeline, here: Settings) -> DbtProject:
 
 def dbt_of(spec: Pipeline, here: Settings) -> str:
     """The dbt command of a pipeline, as `goldsmith.dbt.executable` takes it; empty for that of this environment."""
-    named = os.path.expanduser(spec.dbt or here.dbt)  # noqa: PTH111 - it may be a name without a path
-    return str(here.root / named) if os.sep in named else named
+    return named_dbt(spec.dbt or here.dbt, here.root)
 
 
 def load_plan(spec: Pipeline, project: DbtProject, here: Settings) -> Plan:

@@ -13,7 +13,12 @@ from goldsmith.errors import ProjectError
 _ELSEWHERE = "export GOLDSMITH_DBT=/opt/dbt/bin/dbt"
 # What pip and uv write: one line, or a shell's if the path is too long for a first line or has a space.
 _INTERPRETER = re.compile(rb"""\A#!(?:/bin/sh\n'''exec' )?"?([^"\n]*?/python[\d.]*)"?(?:[ \n])""")
-_ENTRY_POINT = b"dbt.cli.main"
+_ENTRY_POINT = b"from dbt.cli.main import cli"
+# All that pip, uv and conda write after it: whatever else a program does, a host would leave out.
+_NOTHING_ELSE = re.compile(
+    rb"""(#.*|' '''|import (re|sys)|from dbt\.cli\.main import cli|if __name__ == ['"]__main__['"]:"""
+    rb"""|(el)?if sys\.argv\[0\]\.endswith\(.*\):|sys\.argv\[0\] = .*|sys\.exit\(cli\(\)\))?"""
+)
 _READ = 4096  # bytes
 
 
@@ -36,6 +41,17 @@ def dbt_executable(named: str = "") -> str:
             hint=f"pip install dbt-core dbt-postgres, or name a dbt in another environment: {_ELSEWHERE}",
         )
     return found
+
+
+def named_dbt(named: str, root: Path) -> str:
+    """What is named as the dbt command, as `dbt_executable` takes it wherever a process runs.
+
+    Args:
+        named: A path, which may begin with ~ or at the root, or a name on the PATH; empty for none.
+        root: Folder of the repository.
+    """
+    found = os.path.expanduser(named)  # noqa: PTH111 - it may be a name without a path
+    return str(root / found) if os.sep in found else found
 
 
 def dbt_command(named: str = "") -> list[str]:
@@ -65,6 +81,9 @@ def python_of(executable: str) -> str | None:
         return None
     found = _INTERPRETER.match(start)
     if found is None or _ENTRY_POINT not in start:
+        return None
+    rest = start[found.end() :].partition(b"\n")[2] if found[0][-1:] == b" " else start[found.end() :]
+    if not all(_NOTHING_ELSE.fullmatch(line.strip()) for line in rest.splitlines()):
         return None
     python = os.fsdecode(found[1])
     return python if os.access(python, os.X_OK) else None

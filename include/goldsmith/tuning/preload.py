@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import importlib
 
+from goldsmith.dbt.executable import named_dbt
 from goldsmith.dbt.hosts import start_first_host
 from goldsmith.settings import settings
 
@@ -30,7 +31,8 @@ MODULES = (
     "goldsmith.warehouse.postgres.writer",
 )
 
-start_first_host(settings().dbt)  # first: it loads dbt meanwhile
+_here = settings()
+start_first_host(named_dbt(_here.dbt, _here.root))  # first: it loads dbt meanwhile
 for _module in MODULES:
     importlib.import_module(_module)
 gc.freeze()  # the garbage collector would copy the pages that forked tasks share

@@ -8,13 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from goldsmith.dbt.executable import dbt_command, dbt_executable, is_of_this_environment, python_of
+from goldsmith.dbt.executable import dbt_command, dbt_executable, is_of_this_environment, named_dbt, python_of
 from goldsmith.errors import ProjectError
 from goldsmith.pipeline import dbt_of
 from goldsmith.settings import Settings
 from goldsmith.spec.pipeline import Pipeline
 
 ENTRY = "import sys\nfrom dbt.cli.main import cli\nsys.exit(cli())\n"
+PIP = """import re
+import sys
+from dbt.cli.main import cli
+if __name__ == '__main__':
+    sys.argv[0] = re.sub(r'(-script\\.pyw|\\.exe)?$', '', sys.argv[0])
+    sys.exit(cli())
+"""
 
 
 def program(folder: Path, text: str, mode: int = 0o755) -> Path:
@@ -75,8 +82,9 @@ def test_the_python_is_that_of_the_scripts_that_installers_write(tmp_path: Path,
         python = folder / name
         python.write_text("")
         python.chmod(0o755)
-        made = program(tmp_path, start.format(python=python) + ENTRY)
-        assert python_of(str(made)) == str(python), made.read_text()
+        for rest in (ENTRY, "# -*- coding: utf-8 -*-\n" + PIP):
+            made = program(tmp_path, start.format(python=python) + rest)
+            assert python_of(str(made)) == str(python), made.read_text()
 
 
 @pytest.mark.parametrize(
@@ -84,11 +92,23 @@ def test_the_python_is_that_of_the_scripts_that_installers_write(tmp_path: Path,
     [
         f"#!/bin/sh\nexec {sys.executable} -m dbt.cli.main\n",
         f"#!{sys.executable}\nimport subprocess\n",
+        f"#!{sys.executable}\nimport os\nos.environ['A'] = 'b'\n{ENTRY}",
+        f"#!{sys.executable}\r\n{ENTRY}",
+        f"#!/usr/bin/env python3\n{ENTRY}",
         f"#!/nowhere/python\n{ENTRY}",
         "\x7fELF dbt.cli.main",
         "",
     ],
-    ids=["around dbt", "another program", "a Python that is gone", "dbt 2", "empty"],
+    ids=[
+        "around dbt",
+        "another program",
+        "around dbt in Python",
+        "with a CR",
+        "by env",
+        "a Python that is gone",
+        "dbt 2",
+        "empty",
+    ],
 )
 def test_of_anything_else_no_python_is_known(tmp_path: Path, text: str) -> None:
     """It is executed as it is."""
@@ -105,6 +125,11 @@ def test_the_spec_goes_before_the_setting_and_paths_begin_at_the_root(here: Sett
     assert dbt_of(named, setting) == str(here.root / "envs/dbt/bin/dbt")
     assert dbt_of(Pipeline(name="shop", dbt="dbt-1.11"), setting) == "dbt-1.11"
     assert dbt_of(Pipeline(name="shop", dbt="~/dbt"), here) == str(Path.home() / "dbt")
+    assert (
+        dbt_of(plain, replace(here, dbt="env/dbt"))
+        == named_dbt("env/dbt", here.root)
+        == str(here.root / "env/dbt")
+    )
 
 
 @pytest.fixture
