@@ -195,6 +195,12 @@ ERROR_CLASSES: tuple[ErrorClass, ...] = (
         r"DELTA_MULTIPLE_SOURCE_ROW_MATCHING_TARGET_ROW_IN_MERGE",
         r"SQLSTATE: (21|22|23)\w{3}",
     ),
+    # Last: what dbt said before may name a cause that remains.
+    _transient(
+        "dbt was lost",
+        r"^dbt .* ended with code (-\d+|130)[;,]",
+        r"The warehouse has ended the session that made this task the only writer",
+    ),
 )
 
 

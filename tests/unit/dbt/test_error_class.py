@@ -70,6 +70,9 @@ _AT = 'connection to server at "db" (10.0.0.1), port 5432 failed: FATAL:  '
             "Error during request to server: User does not have permission to use SQL warehouse abc. ",
             "permission denied",
         ),
+        ("dbt test for 1 nodes ended with code -9; 1 of them were not reached.", "dbt was lost"),
+        ("dbt test for 1 nodes ended with code 2; 1 of them were not reached.", None),
+        ("The warehouse has ended the session that made this task the only writer: it", "dbt was lost"),
     ],
 )
 def test_the_first_class_whose_text_is_found(message: str, name: str | None) -> None:
