@@ -22,7 +22,7 @@ from goldsmith.engine.dbt.invocation import Invocations
 from goldsmith.engine.isolated import node_task
 from goldsmith.engine.isolated.node_task import IsolatedTask
 from goldsmith.engine.task_end import NodeFailed
-from goldsmith.errors import DbtStopped
+from goldsmith.errors import DbtStopped, EnvironmentProblem
 from goldsmith.plan.model import PlannedNode
 from goldsmith.results.microbatch import Microbatches
 from goldsmith.results.record import NodeResult
@@ -188,6 +188,19 @@ def test_a_node_at_its_limit_was_cancelled(bench: Bench) -> None:
     assert (late.status, late.message, late.compiled_sql) == ("error", said, "select 1")
     assert datetime.fromisoformat(late.started) <= datetime.fromisoformat(late.ended)
     assert bench.site.writer.ended == [("r1", ORDERS.task_id)]
+
+
+def test_a_node_at_its_limit_is_named_if_nothing_can_be_kept(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The retry policy goes by the node."""
+    bench.stops = [AirflowTaskTimeout("Timeout")]
+
+    def full(*_: Any, **__: Any) -> None:
+        raise EnvironmentProblem("No space left on device")
+
+    monkeypatch.setattr(bench.site.results, "keep", full)
+    assert CANCELLED in bench.failed().failed[0].message
 
 
 def test_a_task_that_is_ended_ends_dbt_and_its_queries(bench: Bench) -> None:

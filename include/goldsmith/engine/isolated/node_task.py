@@ -26,7 +26,7 @@ from goldsmith.engine.sampling import Sampler
 from goldsmith.engine.site import Site
 from goldsmith.engine.task_dbt import dbt_for, name_what_is_missing
 from goldsmith.engine.task_end import NodeFailed, failure_of, report
-from goldsmith.errors import DbtStopped
+from goldsmith.errors import DbtStopped, EnvironmentProblem
 from goldsmith.plan.model import PlannedNode
 from goldsmith.results.record import FAILED, GOOD, NodeResult
 from goldsmith.run_limit import bounded
@@ -158,7 +158,10 @@ class IsolatedTask(BaseOperator):
             )
             said = f"Its task's time limit of {limit} was over: {CANCELLED}"
             late = self._late(dbt, said, began=began, seconds=time.monotonic() - clock)
-            self._keep([late], is_more=True)
+            try:
+                self._keep([late], is_more=True)
+            except EnvironmentProblem as error:
+                self.log.warning("What happened to the node could not be kept: %s", error)
             raise self._failure(said, status="error") from over
         except DbtStopped as stopped:
             raise self._failure(str(stopped), status="error") from stopped
