@@ -7,6 +7,9 @@ import shutil
 import signal
 import socket
 import sys
+import sysconfig
+import tempfile
+import venv
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -196,6 +199,94 @@ def test_dbt_ends_with_its_host_and_the_command_has_failed(
     assert after.wait() == 0
 
 
+def test_a_request_that_is_none_ends_no_others(lab: Lab, start_host: Callable[..., psutil.Process]) -> None:
+    """Each of them is answered by the end of its connection."""
+    start_host()
+    process = lab.sleeping()
+    assert hosts.first_host is not None
+    for text in (b"dbt build\n", b"5\n", b'{"arguments": []}\n', b'{"host": {}}\n', b'{"signal": 9}\n'):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line, Path(os.devnull).open("wb") as null:
+            line.settimeout(10)
+            line.connect(str(hosts.first_host))
+            socket.send_fds(line, [text], [null.fileno()])
+            line.shutdown(socket.SHUT_WR)
+            assert line.recv(100) == b""
+    assert _is_alive(process.pid)
+    assert lab.built("quick")[0] == 0
+    process.interrupt(patience=5)
+    lab.ends(process)
+    "".join(process.lines())
+
+
+def test_dbt_may_end_before_its_start_was_heard_of(
+    lab: Lab, start_host: Callable[..., psutil.Process], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both answers come at once to a process that had to wait for its turn."""
+    start_host()
+
+    class Late(socket.socket):
+        def recv(self, size: int, flags: int = 0) -> bytes:
+            look = super().recv
+            assert until(lambda: b'"code"' in look(size, socket.MSG_PEEK), seconds=30)
+            return look(size, flags)
+
+    monkeypatch.setattr(socket, "socket", Late)
+    process = DbtProcess(["no-such-command"], cwd=lab.path, env={}, adapter="postgres")
+    assert "No such command 'no-such-command'" in "".join(process.lines())
+    assert process.wait() == 2
+    assert not psutil.pid_exists(process.pid), "it was no child of this process, that has to ask for its end"
+
+
+def test_airflow_starts_without_a_host_if_its_socket_has_no_place(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The path of a socket is at most 107 characters long, and this one begins with TMPDIR."""
+    long = tmp_path / ("x" * 100)
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    monkeypatch.setattr(hosts, "first_host", None)
+    hosts.start_first_host()
+    assert hosts.first_host is None
+    assert list(long.iterdir()) == []
+    assert lab.built("quick")[0] == 0
+
+
+def test_a_host_loads_dbt_anew_if_another_was_installed(
+    lab: Lab, start_host: Callable[..., psutil.Process], tmp_path: Path
+) -> None:
+    """The first command after that executes the new one."""
+    made = tmp_path / "venv"
+    venv.create(made, symlinks=True)
+    [site] = made.glob("lib/python*/site-packages")
+    for one in Path(sysconfig.get_path("purelib")).iterdir():
+        (site / one.name).symlink_to(one)
+    dbt = made / "bin" / "dbt"
+    dbt.write_text(f"#!{made}/bin/python\nimport sys\nfrom dbt.cli.main import cli\nsys.exit(cli())\n")
+    dbt.chmod(0o755)
+    lab.dbt = str(dbt)
+    host = start_host(str(dbt))
+    for _ in range(2):
+        for parent in (host.pid, os.getpid()):
+            process = lab.start("quick")
+            assert psutil.Process(process.pid).ppid() == parent
+            assert "Completed successfully" in "".join(process.lines())
+            assert process.wait() == 0
+            if parent == host.pid:
+                (site / f"dbt_more-{process.pid}.dist-info").mkdir()
+
+
+def test_a_host_that_is_told_to_end_leaves_no_socket(
+    lab: Lab, start_host: Callable[..., psutil.Process]
+) -> None:
+    """Service managers tell all processes of a service."""
+    host = start_host()
+    assert hosts.first_host is not None
+    folder = hosts.first_host.parent
+    assert lab.built("quick")[0] == 0
+    host.terminate()
+    assert until(lambda: not folder.exists(), seconds=10)
+
+
 def test_dbt_that_is_killed_has_its_signal_as_its_code(
     lab: Lab, start_host: Callable[..., psutil.Process]
 ) -> None:
@@ -249,6 +340,13 @@ def test_another_dbt_gets_a_host_of_its_own_with_its_first_command(
     assert psutil.Process(process.pid).ppid() == its_own.pid
     assert "Completed successfully" in "".join(process.lines())
     assert process.wait() == 0
+    its_own.kill()
+    assert until(lambda: not its_own.is_running() or its_own.status() == psutil.STATUS_ZOMBIE, seconds=10)
+    assert lab.built("quick")[0] == 0
+    assert until(lambda: bool(set(_hosts_of(other, host)) - {its_own}), seconds=20), (
+        "it was not started again"
+    )
+    [its_own] = set(_hosts_of(other, host)) - {its_own}
     host.kill()
     assert until(lambda: not its_own.is_running(), seconds=20)
 

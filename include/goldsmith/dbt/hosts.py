@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import logging
 import os
 import signal
 import socket
@@ -26,6 +27,8 @@ from goldsmith.dbt.events import READ
 from goldsmith.dbt.executable import dbt_executable, python_of
 from goldsmith.errors import ProjectError
 from goldsmith.inside_dbt.host import start
+
+log = logging.getLogger(__name__)
 
 _ANSWER_WITHIN = 60.0  # seconds; a host that was just started has to import dbt first
 _CHUNK = 4096
@@ -47,9 +50,19 @@ def start_first_host(named: str = "") -> None:
         executable = dbt_executable(named)
     except ProjectError:  # pipelines may name theirs, and else the command itself says it
         executable = ""
-    place = _place(Path(tempfile.mkdtemp(prefix="goldsmith-dbt-")), executable)
-    _started.append(start(place, dbt=executable, python=python_of(executable) or sys.executable))
-    first_host = place
+    folder: Path | None = None
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="goldsmith-dbt-"))
+        place = _place(folder, executable)
+        _started.append(start(place, dbt=executable, python=python_of(executable) or sys.executable))
+    except (
+        OSError
+    ) as error:  # such as a TMPDIR whose path is too long for a socket: Airflow is to start all the same
+        log.warning("No host for dbt, so each command starts a dbt of its own: %s", error)
+        if folder is not None:
+            folder.rmdir()
+    else:
+        first_host = place
 
 
 class HostedDbt:
@@ -71,6 +84,7 @@ class HostedDbt:
     ) -> None:
         request = {"arguments": [*arguments], "cwd": str(cwd), "env": dict(env), "adapter": adapter}
         self._code: int | None = None
+        self._said = b""
         self._lock = threading.RLock()
         self.cpu = 0.0
         """CPU seconds of dbt, known when it has ended."""
@@ -82,7 +96,7 @@ class HostedDbt:
             sent = socket.send_fds(self._line, [text], [write_end])
             self._line.sendall(text[sent:])
             self.pid = int(self._answer()["pid"])
-        except OSError:
+        except BaseException:  # a time limit too: dbt is interrupted when the connection closes
             self.output.close()
             self._line.close()
             raise
@@ -110,11 +124,14 @@ class HostedDbt:
             self._line.send(json.dumps({"signal": number}).encode() + b"\n")
 
     def _answer(self) -> Mapping[str, Any]:
-        """A line of the host's: each is so short that it comes whole."""
-        said = self._line.recv(_CHUNK)
-        if not said:
-            raise ConnectionResetError("The host is gone.")
-        found: Mapping[str, Any] = json.loads(said)
+        """The next line of the host's; both may come at once, if dbt ends before the first is read."""
+        while b"\n" not in self._said:
+            said = self._line.recv(_CHUNK)
+            if not said:
+                raise ConnectionResetError("The host is gone.")
+            self._said += said
+        line, self._said = self._said.split(b"\n", 1)
+        found: Mapping[str, Any] = json.loads(line)
         return found
 
 

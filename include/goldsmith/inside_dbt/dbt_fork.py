@@ -52,6 +52,18 @@ def load() -> None:
         importlib.import_module(f"dbt.task.{name}")
 
 
+def installed() -> frozenset[str]:
+    """The versions of dbt and of its adapters that lie on the disk now, by the folders that pip makes for each."""
+    module = sys.modules["dbt.cli.main"].__file__
+    if module is None:
+        return frozenset()
+    try:
+        names = os.listdir(Path(module).parents[2])  # noqa: PTH208 - of hundreds, for each command
+    except OSError:
+        return frozenset()
+    return frozenset(one for one in names if one.startswith("dbt") and one.endswith(".dist-info"))
+
+
 def warm_up(adapter: str) -> None:
     """Import an adapter, and parse a tiny project twice, from its files and from dbt's own cache.
 

@@ -74,6 +74,7 @@ class Command:
             return None
         for level, kind, content in beside:
             if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                self.close_output()
                 [self.output] = array.array("i", content)
         *lines, self.said = (self.said + data).split(b"\n")
         return [json.loads(one) for one in lines]
@@ -122,7 +123,9 @@ class Host:
         listener.settimeout(0)
         self._commands: dict[Any, Command] = {}
         self._adapters: set[str] = set()
-        self._others: list[subprocess.Popen[bytes]] = []
+        self._installed = dbt_fork.installed() if has_dbt else frozenset[str]()
+        self._is_old = False  # whether another dbt or adapter was installed since dbt was loaded
+        self._others: dict[str, subprocess.Popen[bytes]] = {}
         self._selector = selectors.DefaultSelector()
         # Wakes the selector up if a child ends.
         self._wake_end, wake = os.pipe()
@@ -152,8 +155,11 @@ class Host:
                     with contextlib.suppress(BlockingIOError):
                         os.read(self._wake_end, _CHUNK)
                 else:
-                    self._take(self._commands[key.fileobj])
+                    self._take_safely(self._commands[key.fileobj])
             self._reap()
+            if self._is_old and not self._commands:
+                # The same process with the same parent and socket begins anew.
+                os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - its own command line
             if is_open and os.getppid() != self._parent:
                 is_open = False
                 self._selector.unregister(self._listener)
@@ -170,6 +176,17 @@ class Host:
         self._commands[line] = Command(line)
         self._selector.register(line, selectors.EVENT_READ)
 
+    def _take_safely(self, command: Command) -> None:
+        """Take what one connection says; the dbt of others goes on, whatever is wrong with it."""
+        try:
+            self._take(command)
+        except Exception as error:  # noqa: BLE001 - no request, or no process can be forked now: who asked executes dbt
+            sys.stderr.write(
+                f"A dbt command cannot be started by its host: {type(error).__name__}: {error}\n"
+            )
+            if command.line in self._commands:
+                self._leave(command)
+
     def _take(self, command: Command) -> None:
         asked = command.read()
         if asked is None:
@@ -180,31 +197,47 @@ class Host:
                 command.send(one["signal"])
             elif "host" in one:
                 self._start_other(**one["host"])
-            elif self._has_dbt and not command.pid and command.output >= 0 and command.is_open:
+            elif self._can_start(command, one["adapter"]):
                 self._start(command, one)
             else:
-                self._forget(command)
+                self._leave(command)
                 return
 
+    def _can_start(self, command: Command, adapter: str) -> bool:
+        """Whether a command can be forked; else whoever asked executes dbt."""
+        if not self._has_dbt or command.pid or command.output < 0:
+            return False
+        if dbt_fork.installed() != self._installed:
+            self._is_old = True
+            return False
+        self.warm(adapter)
+        return command.is_open  # who asked may have given up until that was done
+
     def _start(self, command: Command, request: dict[str, Any]) -> None:
-        self.warm(request["adapter"])
         parent = os.getpid()
         pid = os.fork()
         if pid == 0:
-            signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            for other in self._commands.values():
-                if other is not command:
-                    other.close_output()
-            dbt_fork.become_dbt(request, command.output, parent)
+            try:
+                signal.set_wakeup_fd(-1)
+                for number in (signal.SIGCHLD, signal.SIGTERM):
+                    signal.signal(number, signal.SIG_DFL)
+                for other in self._commands.values():
+                    if other is not command:
+                        other.close_output()
+                dbt_fork.become_dbt(request, command.output, parent)
+            finally:
+                os._exit(2)  # a second host must not go on from here
         command.pid = pid
         command.close_output()
         command.answer(pid=pid)
 
     def _start_other(self, *, place: str, dbt: str, python: str) -> None:
         """Another host, whose parent is this one: it ends with it."""
+        known = self._others.get(place)
+        if known is not None and known.poll() is not None:  # it was killed, and has left its socket
+            Path(place).unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # it is there already
-            self._others.append(start(Path(place), dbt=dbt, python=python))
+            self._others[place] = start(Path(place), dbt=dbt, python=python)
 
     def _leave(self, command: Command) -> None:
         """Whoever asked is gone."""
@@ -224,7 +257,7 @@ class Host:
 
     def _reap(self) -> None:
         """Answer for what has ended, and kill what does not end."""
-        for other in self._others:
+        for other in self._others.values():
             other.poll()
         now = time.monotonic()
         for command in [one for one in self._commands.values() if one.pid]:
@@ -247,7 +280,7 @@ def start(place: Path, *, dbt: str, python: str) -> subprocess.Popen[bytes]:
         python: The Python that the command belongs to.
 
     Raises:
-        OSError: There is something at the place.
+        OSError: There is something at the place, the path is too long for a socket, or no process can be started.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         listener.bind(str(place))
@@ -256,7 +289,11 @@ def start(place: Path, *, dbt: str, python: str) -> subprocess.Popen[bytes]:
         # At its end Python would warn of locks of dbt's that nobody has released.
         command = [python, "-W", "ignore:resource_tracker:UserWarning", __file__, "--listen", str(shared)]
         command += ["--parent", str(os.getpid()), "--dbt", dbt]
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[shared])
+        try:
+            return subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[shared])
+        except OSError:
+            place.unlink()
+            raise
 
 
 def _host(listener: socket.socket, parent: int) -> Host:
@@ -274,6 +311,11 @@ def _host(listener: socket.socket, parent: int) -> Host:
     return host
 
 
+def _end(*_: object) -> None:
+    """End at a SIGTERM, and leave no socket behind; Linux interrupts the dbt commands."""
+    raise SystemExit
+
+
 def main() -> None:
     """Serve until the process that started this one is gone."""
     arguments = argparse.ArgumentParser()
@@ -286,10 +328,13 @@ def main() -> None:
         "ignore", DeprecationWarning
     )  # of forks beside threads, which only dbt's parser has
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal: whoever started this one decides
+    signal.signal(signal.SIGTERM, _end)
     listener = socket.socket(fileno=given.listen)
     place = Path(listener.getsockname())
     try:
         _host(listener, given.parent).serve()
+    except SystemExit:
+        pass
     except BaseException:
         traceback.print_exc()
         raise
