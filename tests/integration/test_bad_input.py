@@ -324,7 +324,7 @@ def test_nobody_waits_for_a_driver_that_tries_in_vain(
     said = "NameResolutionError(HTTPSConnection: Failed to resolve 'nowhere.invalid' ([Errno -2]))"
     slow = tmp_path / "slow.py"
     slow.write_text(f"import time\nprint({said!r}, flush=True)\ntime.sleep(60)\n")
-    monkeypatch.setattr("goldsmith.dbt.debug.dbt_command", lambda: [sys.executable, str(slow)])
+    monkeypatch.setattr("goldsmith.dbt.debug.dbt_command", lambda _: [sys.executable, str(slow)])
     monkeypatch.setattr("goldsmith.dbt.debug._SOON", 0.5)
     connection = by_file(
         project, type="databricks", host="nowhere.invalid", token=SECRET, http_path="/sql/1", catalog="main"

@@ -118,10 +118,10 @@ def no_adapter(kind: str, conn_id: str) -> UnusableConnection:
     """The error that dbt has no adapter of a type."""
     meant = did_you_mean(kind, ADAPTERS, "")
     known = kind in ADAPTERS or not meant
-    return UnusableConnection(
-        f"dbt has no adapter for the type {kind!r} ({named(conn_id)}).{'' if known else f' {meant}'}",
-        hint=f"pip install dbt-{kind}" if known else f"Correct {place_of(conn_id, 'conn_type', 'type')}",
-    )
+    text = f"dbt has no adapter for the type {kind!r} ({named(conn_id)})."
+    if known:
+        return UnusableConnection(text, hint=f"Install the adapter beside dbt: pip install dbt-{kind}")
+    return UnusableConnection(f"{text} {meant}", hint=f"Correct {place_of(conn_id, 'conn_type', 'type')}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

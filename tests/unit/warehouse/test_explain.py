@@ -97,7 +97,7 @@ def _connections(monkeypatch: pytest.MonkeyPatch) -> None:
             "Runtime Error\n    Could not find adapter type oracle!",
             UnusableConnection,
             "dbt has no adapter for the type 'oracle' (Airflow connection 'shop').",
-            "pip install dbt-oracle",
+            "Install the adapter beside dbt: pip install dbt-oracle",
         ),
         (
             "Runtime Error\n    Could not find adapter type postgress!",
