@@ -25,7 +25,7 @@ def environment(folder: Path, *versions: str, says: str = "") -> Path:
     executable = folder / "bin" / "dbt"
     executable.parent.mkdir(parents=True)
     (executable.parent / "python").symlink_to("/bin/false")
-    script = f"#!{executable.parent}/python\nfrom dbt.cli.main import cli\ncli()\n"
+    script = f"#!{executable.parent}/python\nimport sys\nfrom dbt.cli.main import cli\nsys.exit(cli())\n"
     executable.write_text(f"#!/bin/sh\n{says}\n" if says else script)
     executable.chmod(0o755)
     return executable
