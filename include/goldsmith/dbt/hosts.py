@@ -55,9 +55,8 @@ def start_first_host(named: str = "") -> None:
         folder = Path(tempfile.mkdtemp(prefix="goldsmith-dbt-"))
         place = _place(folder, executable)
         _started.append(start(place, dbt=executable, python=python_of(executable) or sys.executable))
-    except (
-        OSError
-    ) as error:  # such as a TMPDIR whose path is too long for a socket: Airflow is to start all the same
+    except OSError as error:
+        # Such as a TMPDIR whose path is too long for a socket: Airflow is to start all the same.
         log.warning("No host for dbt, so each command starts a dbt of its own: %s", error)
         if folder is not None:
             folder.rmdir()
