@@ -71,6 +71,14 @@ class Lab:
         said = "".join(process.lines())
         return process.wait(), said
 
+    def parent(self) -> int:
+        """Build a model; process id of what started dbt for it."""
+        process = self.start("quick")
+        found = psutil.Process(process.pid).ppid()
+        assert "Completed successfully" in "".join(process.lines())
+        assert process.wait() == 0
+        return found
+
     def sql(self, statement: Any) -> list[Any]:
         """Ask the warehouse."""
         with psycopg.connect(self.server.conninfo("warehouse"), autocommit=True) as session:
@@ -84,7 +92,7 @@ class Lab:
 
     def ends(self, process: DbtProcess) -> None:
         """Wait until dbt and its query have ended."""
-        assert until(lambda: not _is_alive(process.pid) and not self.sql(SLEEPING), seconds=10)
+        assert until(lambda: not _is_alive(process.pid) and not self.sql(SLEEPING), seconds=60)
 
 
 @pytest.fixture
@@ -94,6 +102,20 @@ def lab(tmp_path: Path, warehouse_server: EmbeddedPostgres) -> Lab:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     return Lab(tmp_path, warehouse_server)
+
+
+@pytest.fixture
+def apart(tmp_path: Path) -> Path:
+    """An environment of its own, with the packages of this one."""
+    made = tmp_path / "venv"
+    venv.create(made, symlinks=True)
+    [site] = made.glob("lib/python*/site-packages")
+    for one in Path(sysconfig.get_path("purelib")).iterdir():
+        (site / one.name).symlink_to(one)
+    dbt = made / "bin" / "dbt"
+    dbt.write_text(f"#!{made}/bin/python\nimport sys\nfrom dbt.cli.main import cli\nsys.exit(cli())\n")
+    dbt.chmod(0o755)
+    return made
 
 
 @pytest.fixture
@@ -179,7 +201,7 @@ def test_dbt_ends_with_who_asked_for_it_however_that_ends(
     dbt = int(os.read(read_end, 20))
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    assert until(lambda: not _is_alive(dbt) and not lab.sql(SLEEPING), seconds=10)
+    assert until(lambda: not _is_alive(dbt) and not lab.sql(SLEEPING), seconds=60)
     assert lab.built("quick")[0] == 0
 
 
@@ -252,27 +274,34 @@ def test_airflow_starts_without_a_host_if_its_socket_has_no_place(
 
 
 def test_a_host_loads_dbt_anew_if_another_was_installed(
-    lab: Lab, start_host: Callable[..., psutil.Process], tmp_path: Path
+    lab: Lab, start_host: Callable[..., psutil.Process], apart: Path
 ) -> None:
     """The first command after that executes the new one."""
-    made = tmp_path / "venv"
-    venv.create(made, symlinks=True)
-    [site] = made.glob("lib/python*/site-packages")
-    for one in Path(sysconfig.get_path("purelib")).iterdir():
-        (site / one.name).symlink_to(one)
-    dbt = made / "bin" / "dbt"
-    dbt.write_text(f"#!{made}/bin/python\nimport sys\nfrom dbt.cli.main import cli\nsys.exit(cli())\n")
-    dbt.chmod(0o755)
-    lab.dbt = str(dbt)
-    host = start_host(str(dbt))
+    [site] = apart.glob("lib/python*/site-packages")
+    lab.dbt = str(apart / "bin" / "dbt")
+    host = start_host(lab.dbt)
     for _ in range(2):
-        for parent in (host.pid, os.getpid()):
-            process = lab.start("quick")
-            assert psutil.Process(process.pid).ppid() == parent
-            assert "Completed successfully" in "".join(process.lines())
-            assert process.wait() == 0
-            if parent == host.pid:
-                (site / f"dbt_more-{process.pid}.dist-info").mkdir()
+        assert lab.parent() == host.pid
+        (site / f"dbt_more{len(list(site.iterdir()))}-1.0.dist-info").mkdir()
+        assert lab.parent() == os.getpid()
+
+
+def test_a_link_that_leads_to_another_dbt_has_another_host(
+    lab: Lab, start_host: Callable[..., psutil.Process], apart: Path, tmp_path: Path
+) -> None:
+    """Some upgrade dbt so."""
+    link = tmp_path / "dbt"
+    link.symlink_to(dbt_executable())
+    lab.dbt = str(link)
+    host = start_host(lab.dbt)
+    assert lab.parent() == host.pid
+    link.unlink()
+    link.symlink_to(apart / "bin" / "dbt")
+    assert lab.parent() == os.getpid()
+    assert until(lambda: bool(_hosts_of(link, host)), seconds=60)
+    [its_own] = _hosts_of(link, host)
+    assert lab.parent() == its_own.pid
+    assert its_own.cmdline()[0] == str(apart / "bin" / "python")
 
 
 def test_a_host_that_is_told_to_end_leaves_no_socket(
@@ -284,7 +313,7 @@ def test_a_host_that_is_told_to_end_leaves_no_socket(
     folder = hosts.first_host.parent
     assert lab.built("quick")[0] == 0
     host.terminate()
-    assert until(lambda: not folder.exists(), seconds=10)
+    assert until(lambda: not folder.exists(), seconds=60)
 
 
 def test_dbt_that_is_killed_has_its_signal_as_its_code(
@@ -315,12 +344,12 @@ def test_a_host_whose_starter_is_gone_ends_with_its_last_command(
     host = psutil.Process(psutil.Process(process.pid).ppid())
     os.kill(starter, signal.SIGKILL)
     os.waitpid(starter, 0)
-    assert until(lambda: _refuses(place), seconds=10)
+    assert until(lambda: _refuses(place), seconds=60)
     assert (lab.built("quick")[0], _is_alive(process.pid)) == (0, True)
     process.interrupt(patience=5)
     lab.ends(process)
     "".join(process.lines())
-    assert until(lambda: not host.is_running(), seconds=10)
+    assert until(lambda: not host.is_running(), seconds=60)
     assert not place.parent.exists()
 
 
@@ -341,14 +370,14 @@ def test_another_dbt_gets_a_host_of_its_own_with_its_first_command(
     assert "Completed successfully" in "".join(process.lines())
     assert process.wait() == 0
     its_own.kill()
-    assert until(lambda: not its_own.is_running() or its_own.status() == psutil.STATUS_ZOMBIE, seconds=10)
+    assert until(lambda: not its_own.is_running() or its_own.status() == psutil.STATUS_ZOMBIE, seconds=60)
     assert lab.built("quick")[0] == 0
-    assert until(lambda: bool(set(_hosts_of(other, host)) - {its_own}), seconds=20), (
+    assert until(lambda: bool(set(_hosts_of(other, host)) - {its_own}), seconds=60), (
         "it was not started again"
     )
     [its_own] = set(_hosts_of(other, host)) - {its_own}
     host.kill()
-    assert until(lambda: not its_own.is_running(), seconds=20)
+    assert until(lambda: not its_own.is_running(), seconds=60)
 
 
 def test_a_program_around_dbt_is_executed(

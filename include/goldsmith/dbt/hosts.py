@@ -53,8 +53,9 @@ def start_first_host(named: str = "") -> None:
     folder: Path | None = None
     try:
         folder = Path(tempfile.mkdtemp(prefix="goldsmith-dbt-"))
-        place = _place(folder, executable)
-        _started.append(start(place, dbt=executable, python=python_of(executable) or sys.executable))
+        python = python_of(executable) or sys.executable
+        place = _place(folder, executable, python)
+        _started.append(start(place, dbt=executable, python=python))
     except OSError as error:
         # Such as a TMPDIR whose path is too long for a socket: Airflow is to start all the same.
         log.warning("No host for dbt, so each command starts a dbt of its own: %s", error)
@@ -142,7 +143,7 @@ def _connection(executable: str) -> socket.socket:
     """
     if first_host is None or (python := python_of(executable)) is None:
         raise FileNotFoundError("no host")
-    place = _place(first_host.parent, executable)
+    place = _place(first_host.parent, executable, python)
     try:
         return _connected(place)
     except OSError:
@@ -164,6 +165,6 @@ def _connected(place: Path) -> socket.socket:
     return line
 
 
-def _place(folder: Path, executable: str) -> Path:
-    """The socket of a host: its path has to be short."""
-    return folder / f"{hashlib.sha256(executable.encode()).hexdigest()[:12]}.sock"
+def _place(folder: Path, executable: str, python: str) -> Path:
+    """The socket of a host: its path has to be short. A link that leads to another dbt now has another host."""
+    return folder / f"{hashlib.sha256(os.fsencode(f'{executable}:{python}')).hexdigest()[:12]}.sock"
