@@ -1,7 +1,7 @@
 """A process that imports dbt once, and forks for each dbt command: `python host.py --listen 3 --parent 1 --dbt PATH`.
 
-dbt takes 1.5 CPU seconds to start, most of it to import itself and to build the classes that check its files. A fork
-of a process in which both has happened takes a sixth of that.
+dbt takes some CPU seconds to start, most of it to import itself and to build the classes that check its files. A fork
+of a process in which both has happened takes a tenth of that (benchmarks/start.py).
 
 One connection to the socket stands for one command. Lines of JSON go both ways:
 
