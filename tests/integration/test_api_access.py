@@ -198,7 +198,7 @@ def test_check_tells_what_the_tasks_lack(
     given = json.loads(env[API_ACCESS])
 
     def marks(access: str) -> dict[str, str]:
-        empty: dict[str, object] = {"connections": {}, "rights": {}}
+        empty: dict[str, object] = {"connections": {}, "rights": {}, "types": []}
         asked = {"dags_dir": "", "files": [], "unread": False, **empty, "marks": [building.dag_id]}
         probe = Probe(tmp_path / "probe", asked, env={**env, API_ACCESS: access})
         found: dict[str, str] = probe.answers()["marks"][building.dag_id]
