@@ -22,6 +22,7 @@ from typing import Any, NoReturn
 _MODULES = ("freshness", "run", "seed", "snapshot", "test")
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _MOST_DESCRIPTORS = 1024
+_PATIENCE = 5  # seconds for dbt to cancel its queries; Linux kills it then
 
 # The smallest project that makes dbt read every kind of file a task's project has.
 _PROJECT = {
@@ -170,8 +171,8 @@ def become_dbt(request: dict[str, Any], output: int, parent: int) -> NoReturn:
     try:
         os.setsid()
         end_with(parent)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        signal.signal(signal.SIGINT, _interrupted)
+        signal.signal(signal.SIGTERM, _interrupted)
         null = os.open(os.devnull, os.O_RDONLY)
         for descriptor, here in ((null, 0), (output, 1), (output, 2)):
             os.dup2(descriptor, here)
@@ -195,6 +196,16 @@ def become_dbt(request: dict[str, Any], output: int, parent: int) -> NoReturn:
             sys.stdout.flush()
             sys.stderr.flush()
         os._exit(code)
+
+
+def _interrupted(*_: object) -> NoReturn:
+    """End as Ctrl-C does, and after a few seconds in any case: nobody else would, if the host is gone.
+
+    An interrupt that comes as a query begins makes dbt wait for that query, in place of cancelling it.
+    """
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(_PATIENCE)
+    raise KeyboardInterrupt
 
 
 def _close_sockets() -> None:
