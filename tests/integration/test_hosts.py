@@ -42,6 +42,8 @@ FILES = {
     "models/slow.sql": "{{ config(materialized='table') }} select pg_sleep(300)::text as slept",
 }
 SLEEPING = "select 1 from pg_stat_activity where application_name = 'hosted' and wait_event = 'PgSleep'"
+WATCHED = "-c client_connection_check_interval=500"
+"""As in a task: the server ends the query of a client that is gone."""
 FLAGS = ("--no-version-check", "--log-level-file", "none", "--no-use-colors")
 
 
@@ -61,6 +63,7 @@ class Lab:
             "PGUSER": str(parts["user"]),
             "PGAPPNAME": "hosted",
             "SAID": "",
+            "PGOPTIONS": WATCHED,
         }
         command = [*FLAGS, "run", "--select", model, "--target-path", str(self.path / "target" / model)]
         return DbtProcess(command, cwd=self.path, env={**around, **env}, dbt=self.dbt, adapter="postgres")
