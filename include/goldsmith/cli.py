@@ -22,6 +22,7 @@ from goldsmith.commands import (
     retry,
     run,
     sample,
+    schema,
     status,
     up,
 )
@@ -56,6 +57,7 @@ for command in (
     report,
     gate,
     alerts,
+    schema,
     sample,
 ):
     command.register(app)

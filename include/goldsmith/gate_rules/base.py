@@ -209,15 +209,16 @@ def said(rule: str, allowed: str, then: Then) -> str:
     return f"{rule}: {allowed}{', else it warns' if then == 'warn' else ''}"
 
 
-def short(key: str) -> BeforeValidator:
+def short(key: str, kind: type[Limit]) -> BeforeValidator:
     """A bare number stands for the limit's main value.
 
     Args:
         key: Of the main value.
+        kind: The limit.
     """
 
     def read(value: Any) -> Any:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         return {key: value} if is_number else value
 
-    return BeforeValidator(read)
+    return BeforeValidator(read, json_schema_input_type=float | kind)

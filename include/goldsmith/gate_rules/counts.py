@@ -83,9 +83,14 @@ def _listed(value: Any) -> Any:
     return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
-COUNTS = Annotated[tuple[Annotated[CountLimit, short("max")], ...], BeforeValidator(_listed)]
-"""One limit, or several: a number alone is the most that may be."""
-TEST_COUNTS = Annotated[tuple[Annotated[SeverityLimit, short("max")], ...], BeforeValidator(_listed)]
+def _one_or_more(kind: Any) -> Any:
+    """One limit, or several: a number alone is the most that may be."""
+    one = Annotated[kind, short("max", kind)]
+    return Annotated[tuple[one, ...], BeforeValidator(_listed, json_schema_input_type=one | tuple[one, ...])]
+
+
+COUNTS = _one_or_more(CountLimit)
+TEST_COUNTS = _one_or_more(SeverityLimit)
 
 
 class CountRule(Rule[Sequence[CountLimit]]):

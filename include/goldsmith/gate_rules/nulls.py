@@ -27,7 +27,7 @@ class Nulls(Rule[_ByColumn]):
 
     key = "nulls"
     field: ClassVar[tuple[Any, Any]] = (
-        dict[str, dict[str, Annotated[NullLimit, short("share")]]],
+        dict[str, dict[str, Annotated[NullLimit, short("share", NullLimit)]]],
         Field(default_factory=dict),
     )
 

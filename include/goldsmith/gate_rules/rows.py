@@ -40,7 +40,7 @@ class Rows(Rule[Mapping[str, RowLimit]]):
 
     key = "rows"
     field: ClassVar[tuple[Any, Any]] = (
-        dict[str, Annotated[RowLimit, short("min")]],
+        dict[str, Annotated[RowLimit, short("min", RowLimit)]],
         Field(default_factory=dict),
     )
 

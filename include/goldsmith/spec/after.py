@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from pydantic import field_validator, model_validator
+from pydantic import GetJsonSchemaHandler, field_validator, model_validator
 
 from goldsmith.spec.base import SpecModel
 
@@ -24,6 +24,12 @@ class After(SpecModel):
     """URIs: a run starts when each was updated since the last one."""
     any: tuple[str, ...] = ()
     """URIs: a run starts when one was updated."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """It may be written as one URI, or as a list of them."""
+        uris = {"type": "array", "items": {"type": "string"}}
+        return {"anyOf": [{"type": "string"}, uris, handler.resolve_ref_schema(handler(core))]}
 
     @model_validator(mode="before")
     @classmethod

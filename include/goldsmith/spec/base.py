@@ -7,7 +7,15 @@ from datetime import timedelta
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+)
 
 from goldsmith.wording import did_you_mean
 
@@ -43,7 +51,12 @@ def _seconds(value: timedelta) -> str:
     return f"{int(value.total_seconds())}s"
 
 
-Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(_seconds, return_type=str)]
+_Written = Annotated[str, Field(pattern=r"^\s*\d+\s*[smhd]\s*$")]
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_duration, json_schema_input_type=_Written),
+    PlainSerializer(_seconds, return_type=str),
+]
 """A length of time, written as `45s`, `30m`, `2h` or `1d`."""
 
 

@@ -6,7 +6,7 @@ import re
 from datetime import time, timedelta
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, PlainSerializer, field_validator, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, field_validator, model_validator
 
 from goldsmith.spec.base import Duration, SpecModel, Timezone, some_time
 
@@ -29,7 +29,12 @@ def _written(value: time) -> str:
     return f"{value:%H:%M}"
 
 
-Clock = Annotated[time, BeforeValidator(_clock), PlainSerializer(_written, return_type=str)]
+_Clock = Annotated[str, Field(pattern=r"^\s*([01]?\d|2[0-3]):[0-5]\d\s*$")]
+Clock = Annotated[
+    time,
+    BeforeValidator(_clock, json_schema_input_type=_Clock),
+    PlainSerializer(_written, return_type=str),
+]
 """A time of day, written as `"06:00"`."""
 
 

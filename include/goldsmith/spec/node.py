@@ -26,7 +26,10 @@ def _listed(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
-ResourceTypes = Annotated[tuple[ResourceType, ...], BeforeValidator(_listed)]
+ResourceTypes = Annotated[
+    tuple[ResourceType, ...],
+    BeforeValidator(_listed, json_schema_input_type=ResourceType | tuple[ResourceType, ...]),
+]
 """One resource type, or several."""
 
 

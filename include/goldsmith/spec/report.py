@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, GetJsonSchemaHandler, field_validator, model_validator
 
 from goldsmith.spec.alerts import Channel
 from goldsmith.spec.base import Duration, SpecModel, some_time
@@ -42,6 +42,11 @@ class Publish(SpecModel):
     """Of how many runs they are kept there."""
     url: str = ""
     """Where a browser finds the place; then links in messages lead there."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """It may be written as the place alone."""
+        return {"anyOf": [{"type": "string"}, handler.resolve_ref_schema(handler(core))]}
 
     @model_validator(mode="before")
     @classmethod

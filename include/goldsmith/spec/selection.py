@@ -38,7 +38,11 @@ def _as_json(value: Any) -> Any:
     return [_as_json(one) for one in value] if isinstance(value, list | tuple) else value
 
 
-Selection = Annotated[tuple[str, ...], BeforeValidator(_as_list), AfterValidator(_known_before_runs)]
+Selection = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_as_list, json_schema_input_type=str | tuple[str, ...]),
+    AfterValidator(_known_before_runs),
+]
 """dbt selection: one expression or several, of which a node has to match one."""
 Variables = Annotated[dict[str, JsonValue], BeforeValidator(_as_json)]
 """dbt variables: values that JSON can hold."""
