@@ -7,25 +7,23 @@ executed. Either way it is dbt's command line in, and dbt's JSON log lines out.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import io
 import logging
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Protocol, cast
 
 from goldsmith.dbt.environment import dbt_environment
 from goldsmith.dbt.executable import dbt_executable
 from goldsmith.dbt.hosts import HostedDbt
+from goldsmith.inside_dbt.dbt_fork import end_with
 
 log = logging.getLogger(__name__)
-
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class DbtProcess:
@@ -115,7 +113,7 @@ class _Executed:
             stderr=subprocess.STDOUT,
             bufsize=0,
             start_new_session=True,
-            preexec_fn=_end_with_parent,  # noqa: PLW1509 - no other thread of the task holds a lock here
+            preexec_fn=partial(end_with, os.getpid()),  # noqa: PLW1509 - no other thread of the task holds a lock here
         )
         self.pid = self._process.pid
         self.output = cast("io.FileIO", self._process.stdout)  # unbuffered, as asked for
@@ -127,13 +125,3 @@ class _Executed:
         with contextlib.suppress(ProcessLookupError):
             if self.poll() is None:
                 os.kill(self.pid, number)
-
-
-def _end_with_parent() -> None:
-    """Let Linux interrupt this process when its parent dies, however it dies; dbt then cancels its queries.
-
-    A shell that starts Airflow in the background may have told it to ignore interrupts, which is inherited.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)

@@ -324,9 +324,8 @@ def main() -> None:
     arguments.add_argument("--dbt", default="", help="the command, for who reads the list of processes")
     given = arguments.parse_args()
     sys.path = [one for one in sys.path if one != str(Path(__file__).parent)]
-    warnings.simplefilter(
-        "ignore", DeprecationWarning
-    )  # of forks beside threads, which only dbt's parser has
+    # Of forks beside threads, which only dbt's parser has.
+    warnings.simplefilter("ignore", DeprecationWarning)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal: whoever started this one decides
     signal.signal(signal.SIGTERM, _end)
     listener = socket.socket(fileno=given.listen)

@@ -1,8 +1,8 @@
 """Load before the scheduler, or a Celery worker, forks the processes of tasks what they need, and start a host for dbt.
 
-Named by `airflow_local_settings.py` in the local stack's AIRFLOW_HOME and in the image. Importing what it needs costs
-a task about 2.5 CPU seconds; dbt itself is loaded in a process of its own, in its own environment, which forks for each
-command (`goldsmith.dbt.hosts`).
+Named by `airflow_local_settings.py` in the local stack's AIRFLOW_HOME and in the image. A task would import all of it
+again otherwise. dbt itself is loaded in a process of its own, in its own environment, which forks for each command
+(`goldsmith.dbt.hosts`).
 """
 
 from __future__ import annotations
