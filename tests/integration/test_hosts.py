@@ -12,12 +12,10 @@ import tempfile
 import venv
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
-import psycopg
 import pytest
-from psycopg.conninfo import conninfo_to_dict
+from tests.integration.hosted_project import FILES, SLEEPING, Lab, is_alive
 from tests.integration.waiting import until
 
 from goldsmith.dbt import hosts
@@ -30,72 +28,6 @@ pytestmark = [
     # Python warns of a fork beside other threads; Airflow's tasks have none.
     pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning"),
 ]
-
-FILES = {
-    "dbt_project.yml": "name: hosted\nprofile: hosted\n",
-    "profiles.yml": (
-        "hosted: {target: t, outputs: {t: {type: postgres, host: \"{{ env_var('PGHOST') }}\", port: 5432, "
-        "user: \"{{ env_var('PGUSER') }}\", password: '', dbname: warehouse, schema: hosted, "
-        "threads: 1, application_name: ''}}}\n"
-    ),
-    "models/quick.sql": "select '{{ env_var('SAID') }}' as said",
-    "models/slow.sql": "{{ config(materialized='table') }} select pg_sleep(300)::text as slept",
-}
-SLEEPING = "select 1 from pg_stat_activity where application_name = 'hosted' and wait_event = 'PgSleep'"
-WATCHED = "-c client_connection_check_interval=500"
-"""As in a task: the server ends the query of a client that is gone."""
-FLAGS = ("--no-version-check", "--log-level-file", "none", "--no-use-colors")
-
-
-class Lab:
-    """A project, and commands in it."""
-
-    def __init__(self, path: Path, server: EmbeddedPostgres) -> None:
-        self.path = path
-        self.server = server
-        self.dbt = ""
-
-    def start(self, model: str, **env: str) -> DbtProcess:
-        """Start to build a model."""
-        parts = conninfo_to_dict(self.server.conninfo("warehouse"))
-        around = {
-            "PGHOST": str(parts["host"]),
-            "PGUSER": str(parts["user"]),
-            "PGAPPNAME": "hosted",
-            "SAID": "",
-            "PGOPTIONS": WATCHED,
-        }
-        command = [*FLAGS, "run", "--select", model, "--target-path", str(self.path / "target" / model)]
-        return DbtProcess(command, cwd=self.path, env={**around, **env}, dbt=self.dbt, adapter="postgres")
-
-    def built(self, model: str, **env: str) -> tuple[int, str]:
-        """Build a model; dbt's exit code and output."""
-        process = self.start(model, **env)
-        said = "".join(process.lines())
-        return process.wait(), said
-
-    def parent(self) -> int:
-        """Build a model; process id of what started dbt for it."""
-        process = self.start("quick")
-        found = psutil.Process(process.pid).ppid()
-        assert "Completed successfully" in "".join(process.lines())
-        assert process.wait() == 0
-        return found
-
-    def sql(self, statement: Any) -> list[Any]:
-        """Ask the warehouse."""
-        with psycopg.connect(self.server.conninfo("warehouse"), autocommit=True) as session:
-            return session.execute(statement).fetchall()
-
-    def sleeping(self) -> DbtProcess:
-        """A command whose query runs."""
-        process = self.start("slow")
-        assert until(lambda: bool(self.sql(SLEEPING)), seconds=60)
-        return process
-
-    def ends(self, process: DbtProcess) -> None:
-        """Wait until dbt and its query have ended."""
-        assert until(lambda: not _is_alive(process.pid) and not self.sql(SLEEPING), seconds=60)
 
 
 @pytest.fixture
@@ -140,10 +72,6 @@ def start_host(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., psutil
             if child.is_running():
                 child.kill()
         host.wait(10)
-
-
-def _is_alive(pid: int) -> bool:
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
 def _hosts_of(dbt: Path, first: psutil.Process) -> list[psutil.Process]:
@@ -204,7 +132,7 @@ def test_dbt_ends_with_who_asked_for_it_however_that_ends(
     dbt = int(os.read(read_end, 20))
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    assert until(lambda: not _is_alive(dbt) and not lab.sql(SLEEPING), seconds=60)
+    assert until(lambda: not is_alive(dbt) and not lab.sql(SLEEPING), seconds=60)
     assert lab.built("quick")[0] == 0
 
 
@@ -236,7 +164,7 @@ def test_a_request_that_is_none_ends_no_others(lab: Lab, start_host: Callable[..
             socket.send_fds(line, [text], [null.fileno()])
             line.shutdown(socket.SHUT_WR)
             assert line.recv(100) == b""
-    assert _is_alive(process.pid)
+    assert is_alive(process.pid)
     assert lab.built("quick")[0] == 0
     process.interrupt(patience=5)
     lab.ends(process)
@@ -348,7 +276,7 @@ def test_a_host_whose_starter_is_gone_ends_with_its_last_command(
     os.kill(starter, signal.SIGKILL)
     os.waitpid(starter, 0)
     assert until(lambda: _refuses(place), seconds=60)
-    assert (lab.built("quick")[0], _is_alive(process.pid)) == (0, True)
+    assert (lab.built("quick")[0], is_alive(process.pid)) == (0, True)
     process.interrupt(patience=5)
     lab.ends(process)
     "".join(process.lines())
@@ -374,10 +302,10 @@ def test_another_dbt_gets_a_host_of_its_own_with_its_first_command(
     assert process.wait() == 0
     its_own.kill()
     assert until(lambda: not its_own.is_running() or its_own.status() == psutil.STATUS_ZOMBIE, seconds=60)
-    assert lab.built("quick")[0] == 0
-    assert until(lambda: bool(set(_hosts_of(other, host)) - {its_own}), seconds=60), (
-        "it was not started again"
-    )
+    # Linux shows a process as ended whose threads still end, and hold its socket: then the next command asks again.
+    assert until(
+        lambda: lab.built("quick")[0] == 0 and bool(set(_hosts_of(other, host)) - {its_own}), seconds=60
+    ), "it was not started again"
     [its_own] = set(_hosts_of(other, host)) - {its_own}
     host.kill()
     assert until(lambda: not its_own.is_running(), seconds=60)
