@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -116,8 +117,11 @@ def test_of_anything_else_no_python_is_known(tmp_path: Path, text: str) -> None:
     assert python_of(str(tmp_path / "gone")) is None
 
 
-def test_the_spec_goes_before_the_setting_and_paths_begin_at_the_root(here: Settings) -> None:
+def test_the_spec_goes_before_the_setting_and_paths_begin_at_the_root(
+    settings_for: Callable[[Path], Settings], tmp_path: Path
+) -> None:
     """A name is looked for on the PATH."""
+    here = settings_for(tmp_path)
     plain, setting = Pipeline(name="shop"), replace(here, dbt="/opt/dbt/bin/dbt")
     assert dbt_of(plain, here) == ""
     assert dbt_of(plain, setting) == "/opt/dbt/bin/dbt"
@@ -129,20 +133,4 @@ def test_the_spec_goes_before_the_setting_and_paths_begin_at_the_root(here: Sett
         dbt_of(plain, replace(here, dbt="env/dbt"))
         == named_dbt("env/dbt", here.root)
         == str(here.root / "env/dbt")
-    )
-
-
-@pytest.fixture
-def here(tmp_path: Path) -> Settings:
-    """Settings of a repository."""
-    return Settings(
-        root=tmp_path,
-        dags_dir=tmp_path / "dags",
-        dbt_project_dir=tmp_path / "dbt_project",
-        state_dir=tmp_path / "state",
-        plan_dir=tmp_path / "plans",
-        results_path=str(tmp_path / "results"),
-        target="prod",
-        is_scheduled=True,
-        airflow=None,
     )
