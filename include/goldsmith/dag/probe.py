@@ -93,18 +93,16 @@ def _explained(connection: str, said: str) -> GoldsmithError | None:
     return warehouse_of(connection).explained(said)
 
 
-def _missing(asked: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
-    """The statements for rights that are missing; nothing for a warehouse that cannot tell, or does not answer."""
-    from goldsmith.warehouse.base import Warehouse
+def _missing(asked: dict[str, dict[str, Any]]) -> dict[str, list[str] | None]:
+    """The statements for rights that are missing; none for a warehouse that cannot tell, or does not answer."""
     from goldsmith.warehouse.choose import warehouse_of
 
-    found = {}
+    found: dict[str, list[str] | None] = {}
     for pipeline, one in asked.items():
         # What keeps a connection from being used at all is said of the connection.
         with contextlib.suppress(Exception):
             warehouse = warehouse_of(one["connection"])
-            if type(warehouse).missing_grants is not Warehouse.missing_grants:
-                found[pipeline] = warehouse.missing_grants(writes=one["writes"], reads=one["reads"])
+            found[pipeline] = warehouse.missing_grants(writes=one["writes"], reads=one["reads"])
     return found
 
 

@@ -271,11 +271,11 @@ class Warehouse:
             schema: Schema in which something was to be made.
 
         Returns:
-            Empty if it is about something else, or that cannot be told.
+            Empty if it is about something else, or if this warehouse cannot tell.
         """
         return ""
 
-    def missing_grants(self, *, writes: Iterable[str], reads: Iterable[str]) -> list[str]:
+    def missing_grants(self, *, writes: Iterable[str], reads: Iterable[str]) -> list[str] | None:
         """The statements that give the rights which are missing to make and to read relations.
 
         Args:
@@ -283,12 +283,12 @@ class Warehouse:
             reads: Names of relations that are read, and that others make.
 
         Returns:
-            None if nothing is missing, or that cannot be told.
+            An empty list if nothing is missing; None if this warehouse cannot tell.
 
         Raises:
             EnvironmentProblem: The warehouse does not answer.
         """
-        return []
+        return None
 
     def explained(self, said: str) -> GoldsmithError | None:
         """The error that a text is which the warehouse, its driver or dbt says before any node runs.
