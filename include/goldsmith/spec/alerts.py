@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from goldsmith.spec.base import SpecModel, Timezone
+from goldsmith.spec.base import SpecModel, Timezone, one_or_more
 from goldsmith.spec.deadline import Clock
 from goldsmith.wording import did_you_mean
 
@@ -37,11 +37,7 @@ SES = "aws"
 """Type of the Airflow connections by which mails go through Amazon SES."""
 
 
-def _as_list(value: Any) -> Any:
-    return (value,) if isinstance(value, str) else value
-
-
-Names = Annotated[tuple[str, ...], BeforeValidator(_as_list, json_schema_input_type=str | tuple[str, ...])]
+Names = Annotated[tuple[str, ...], one_or_more(str)]
 """One or several; `*` and `?` stand for any letters."""
 
 

@@ -47,6 +47,18 @@ def some_time(limit: timedelta | None) -> timedelta | None:
     return limit
 
 
+def one_or_more(kind: Any) -> BeforeValidator:
+    """One text, where several may stand.
+
+    Args:
+        kind: The type of each.
+    """
+    return BeforeValidator(
+        lambda value: (value,) if isinstance(value, str) else value,
+        json_schema_input_type=kind | tuple[kind, ...],
+    )
+
+
 def _seconds(value: timedelta) -> str:
     return f"{int(value.total_seconds())}s"
 

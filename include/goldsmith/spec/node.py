@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BeforeValidator, ValidationError, field_validator
+from pydantic import ValidationError, field_validator
 
 from goldsmith.errors import SpecError
-from goldsmith.spec.base import Duration, SpecModel, explain, some_time
+from goldsmith.spec.base import Duration, SpecModel, explain, one_or_more, some_time
 
 RetriedErrors = Literal["transient", "any"]
 """Which errors are worth a retry: all that are not known to be permanent, or any."""
@@ -22,14 +22,7 @@ ResourceType = Literal["model", "seed", "snapshot", "test", "unit_test", "source
 RESOURCE_TYPES: tuple[str, ...] = get_args(ResourceType)
 
 
-def _listed(value: Any) -> Any:
-    return (value,) if isinstance(value, str) else value
-
-
-ResourceTypes = Annotated[
-    tuple[ResourceType, ...],
-    BeforeValidator(_listed, json_schema_input_type=ResourceType | tuple[ResourceType, ...]),
-]
+ResourceTypes = Annotated[tuple[ResourceType, ...], one_or_more(ResourceType)]
 """One resource type, or several."""
 
 

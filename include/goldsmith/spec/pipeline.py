@@ -110,7 +110,7 @@ class Pipeline(SpecModel):
     """The report of each run, its last task; none: no report."""
 
     alerts: Alerts | None = None
-    """Who hears of what a run did; none: nobody but who looks."""
+    """Who is notified of what a run did; none: nobody is."""
 
     asset_namespace: str | None = "goldsmith://{name}"
     """Start of the URIs of Airflow's assets, before schema and name: the pipeline's own, or such as
@@ -118,14 +118,14 @@ class Pipeline(SpecModel):
 
     retries: Retries = Retries()
     slow_after: Duration | None = None
-    """For one dbt node: who takes longer is told, and goes on."""
+    """If one dbt node takes longer than this, a notification is sent; the node goes on."""
     node_timeout: Duration | None = None
     """After this time what a node runs in the warehouse is cancelled; the nodes built with it go on."""
     task_timeout: Duration = timedelta(minutes=30)
     run_timeout: Duration = timedelta(hours=2)
     """No task starts or goes on after this time from the start of the run."""
     deadlines: tuple[Deadline, ...] = ()
-    """By when the run or single nodes have to be done; who is late is told, and goes on."""
+    """By when the run or single nodes have to be done; if one is late, a notification is sent, and it goes on."""
     window: Duration | None = None
     """Length of time that each run by the clock covers, up to its moment: what microbatch models build in it."""
     pool: str | None = None

@@ -8,11 +8,9 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, JsonValue
 
+from goldsmith.spec.base import one_or_more
+
 _OF_A_RUN = re.compile(r"(?:\d*\+|@)?(?P<method>result|state|source_status)(?:\.\w+)*:")
-
-
-def _as_list(value: Any) -> Any:
-    return (value,) if isinstance(value, str) else value
 
 
 def _known_before_runs(selection: tuple[str, ...]) -> tuple[str, ...]:
@@ -40,7 +38,7 @@ def _as_json(value: Any) -> Any:
 
 Selection = Annotated[
     tuple[str, ...],
-    BeforeValidator(_as_list, json_schema_input_type=str | tuple[str, ...]),
+    one_or_more(str),
     AfterValidator(_known_before_runs),
 ]
 """dbt selection: one expression or several, of which a node has to match one."""
