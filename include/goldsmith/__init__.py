@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from goldsmith.errors import GoldsmithError
     from goldsmith.pipeline import build_dag
+    from goldsmith.pipeline_folder import build_dags
     from goldsmith.spec.ingest import Ingest
     from goldsmith.spec.pipeline import Pipeline
     from goldsmith.spec.profile import Profile
     from goldsmith.spec.retries import Retries
 
-__all__ = ["GoldsmithError", "Ingest", "Pipeline", "Profile", "Retries", "build_dag"]
+__all__ = ["GoldsmithError", "Ingest", "Pipeline", "Profile", "Retries", "build_dag", "build_dags"]
 
 _HOMES = {
     "GoldsmithError": "goldsmith.errors",
@@ -25,6 +26,7 @@ _HOMES = {
     "Profile": "goldsmith.spec.profile",
     "Retries": "goldsmith.spec.retries",
     "build_dag": "goldsmith.pipeline",
+    "build_dags": "goldsmith.pipeline_folder",
 }
 
 

@@ -6,35 +6,16 @@ import contextlib
 import os
 import runpy
 import sys
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
-
 from goldsmith.errors import GoldsmithError, SpecError
+from goldsmith.spec.files import read_file
 from goldsmith.spec.pipeline import Pipeline
-from goldsmith.spec.yaml_file import read_yaml
 
 _MARK = b"goldsmith"
-
-
-@dataclass(kw_only=True)
-class Collection:
-    """What `build_dag` is asked for while a DAG file is read for its pipelines alone."""
-
-    names: list[str] = field(default_factory=list)
-    """Of all pipelines, those included whose spec turns out to be invalid."""
-    specs: list[Pipeline] = field(default_factory=list)
-
-    def note(self, pipeline: Pipeline | Path | str) -> None:
-        """Remember that a pipeline is asked for, before its spec is read."""
-        self.names.append(pipeline.name if isinstance(pipeline, Pipeline) else _written_name(Path(pipeline)))
-
-
-collecting: ContextVar[Collection | None] = ContextVar("goldsmith_collecting", default=None)
-"""Set while a DAG file is read for its pipelines: `build_dag` adds to it and makes no DAG."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,6 +28,28 @@ class Broken:
     error: GoldsmithError
 
 
+@dataclass(kw_only=True)
+class Collection:
+    """What `build_dag` and `build_dags` are asked for while a DAG file is read for its pipelines alone."""
+
+    names: list[str] = field(default_factory=list)
+    """Of all pipelines, those included whose spec turns out to be invalid."""
+    specs: list[Pipeline] = field(default_factory=list)
+    refused: dict[str, GoldsmithError] = field(default_factory=dict)
+    """Pipelines that cannot be used, in a file whose others can."""
+    folders: list[Path] = field(default_factory=list)
+    """Folders of which every spec becomes a pipeline."""
+
+    def note(self, pipeline: Pipeline | Path) -> None:
+        """Remember that a pipeline is asked for, before its spec is read."""
+        entries = [pipeline] if isinstance(pipeline, Pipeline) else read_file(pipeline)
+        self.names += [one.name for one in entries]
+
+
+collecting: ContextVar[Collection | None] = ContextVar("goldsmith_collecting", default=None)
+"""Set while a DAG file is read for its pipelines: `build_dag` and `build_dags` add to it and make no DAG."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DagFiles:
     """The pipelines of a dags folder; what is wrong with one does not concern the others."""
@@ -54,6 +57,8 @@ class DagFiles:
     pipelines: dict[str, tuple[Pipeline, Path]]
     """Name to spec and DAG file."""
     broken: tuple[Broken, ...]
+    folders: Mapping[Path, Path] = field(default_factory=dict)
+    """Folder of which every spec becomes a pipeline, to the DAG file that sees to it."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -85,12 +90,15 @@ def read_dag_files(
     """
     found: dict[str, list[tuple[Pipeline, Path]]] = {}
     broken: list[Broken] = []
+    folders: dict[Path, Path] = {}
     for file in python_files(dags_dir):
-        specs, names, error = _pipelines_of(file, dags_dir)
+        asked, error = _collected(file, dags_dir)
+        broken += [Broken(names=(name,), file=file, error=why) for name, why in asked.refused.items()]
         if error is not None:
-            broken.append(Broken(names=names or (file.stem,), file=file, error=error))
+            broken.append(Broken(names=tuple(asked.names) or (file.stem,), file=file, error=error))
             continue
-        for spec in specs:
+        folders |= dict.fromkeys(asked.folders, file)
+        for spec in asked.specs:
             found.setdefault(spec.name, []).append((spec, file))
     ignored = left_out([one.file for one in broken]) if broken else ()
     broken = [one for one in broken if one.file not in ignored]
@@ -100,7 +108,7 @@ def read_dag_files(
             found[name] = [one for one in those if one[1] not in unread] or those
     usable = {name: those[0] for name, those in found.items() if len(those) == 1}
     doubles = [_double(name, those) for name, those in found.items() if len(those) > 1]
-    return DagFiles(pipelines=usable, broken=(*broken, *doubles))
+    return DagFiles(pipelines=usable, broken=(*broken, *doubles), folders=folders)
 
 
 def python_files(dags_dir: Path) -> Iterator[Path]:
@@ -125,10 +133,8 @@ def _double(name: str, those: list[tuple[Pipeline, Path]]) -> Broken:
     return Broken(names=(name,), file=those[1][1], error=error)
 
 
-def _pipelines_of(
-    file: Path, dags_dir: Path
-) -> tuple[list[Pipeline], tuple[str, ...], GoldsmithError | None]:
-    """Specs and names of the pipelines of a file, and why it cannot be used."""
+def _collected(file: Path, dags_dir: Path) -> tuple[Collection, GoldsmithError | None]:
+    """What a file asks for, and why it cannot be used."""
     asked = Collection()
     token = collecting.set(asked)
     try:
@@ -136,15 +142,16 @@ def _pipelines_of(
         with _importing_from(file.parent, dags_dir), contextlib.redirect_stdout(sys.stderr):
             runpy.run_path(str(file))
     except GoldsmithError as error:
-        return [], tuple(asked.names), error
+        return asked, error
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a DAG file may raise anything
-        if asked.specs and isinstance(error, AttributeError | TypeError):
-            return asked.specs, tuple(asked.names), None  # it goes on to use its DAG, which is not made here
-        problem = SpecError(f"{file} cannot be run: {type(error).__name__}: {error}", hint=f"python {file}")
-        return [], tuple(asked.names), problem
+        if asked.specs and isinstance(error, AttributeError | TypeError | KeyError):
+            return asked, None  # it goes on to use its DAG, which is not made here
+        return asked, SpecError(
+            f"{file} cannot be run: {type(error).__name__}: {error}", hint=f"python {file}"
+        )
     finally:
         collecting.reset(token)
-    return asked.specs, tuple(asked.names), None
+    return asked, None
 
 
 @contextlib.contextmanager
@@ -161,13 +168,3 @@ def _importing_from(*folders: Path) -> Iterator[None]:
             path = Path(origin or "/")
             if "site-packages" not in path.parts and any(path.is_relative_to(folder) for folder in folders):
                 del sys.modules[name]
-
-
-def _written_name(spec_file: Path) -> str:
-    """The name in a spec that may be invalid otherwise."""
-    try:
-        written = read_yaml(spec_file.read_text(encoding="utf-8"), is_strict=False)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        return spec_file.stem
-    name = written.get("name") if isinstance(written, dict) else None
-    return name if isinstance(name, str) else spec_file.stem

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from goldsmith.plan.compile import compile_plan, spec_checksum
 from goldsmith.plan.model import Plan
 from goldsmith.plan.store import StoredPlan, manifest_stamp, plan_paths, read_plan, write_plan
 from goldsmith.settings import Settings, is_parse_process, settings
+from goldsmith.spec.files import read_spec
 from goldsmith.spec.pipeline import Pipeline
 from goldsmith.spec.run import PROD
 
@@ -33,21 +35,46 @@ def build_dag(pipeline: Pipeline | Path | str) -> DAG:
     """Make the Airflow DAG of a pipeline.
 
     Args:
-        pipeline: A spec, or the path of a YAML file that holds one.
+        pipeline: A spec, or the path of a YAML file that holds one, from the folder of the file that calls this.
 
     Raises:
         GoldsmithError: The spec, the dbt project or its manifest is not usable; Airflow shows the text
             as the import error of the DAG file.
     """
+    if not isinstance(pipeline, Pipeline):
+        pipeline = beside_caller(pipeline)
     here = settings()
     collected = collecting.get()
     if collected is not None:
         collected.note(pipeline)
-    written = pipeline if isinstance(pipeline, Pipeline) else Pipeline.from_yaml(Path(pipeline))
-    spec = written.in_environment(here.environment).without_types(excluded_types())
+    written = pipeline if isinstance(pipeline, Pipeline) else read_spec(pipeline)
     if collected is not None:
-        collected.specs.append(spec)
+        collected.specs.append(as_here(written, here))
         return None  # type: ignore[return-value]  # only who reads DAG files sees this
+    return dag_of(as_here(written, here), here)
+
+
+def beside_caller(path: Path | str) -> Path:
+    """A path as a DAG file hands it to a function that calls this: from that file's folder, if it is relative."""
+    named = sys._getframe(2).f_globals.get("__file__")  # noqa: SLF001 - `inspect.stack` would read every source file
+    return (Path(named).parent if named else Path()) / path
+
+
+def as_here(written: Pipeline, here: Settings) -> Pipeline:
+    """A spec as it holds in this environment.
+
+    Raises:
+        SpecError: It has environments, and not this one.
+    """
+    return written.in_environment(here.environment).without_types(excluded_types())
+
+
+def dag_of(spec: Pipeline, here: Settings) -> DAG:
+    """Make the DAG of a spec; in the process of a task, what that task needs of it.
+
+    Raises:
+        GoldsmithError: As for `build_dag`.
+    """
     need_airflow()
     from airflow.sdk import get_parsing_context
 

@@ -13,6 +13,7 @@ from goldsmith.dbt.project import DbtProject
 from goldsmith.pipeline import load_plan
 from goldsmith.plan.model import Plan
 from goldsmith.settings import Settings
+from goldsmith.spec.files import read_spec
 from goldsmith.spec.pipeline import Pipeline
 
 
@@ -25,7 +26,7 @@ def here(tmp_path: Path, settings_for: Callable[[Path], Settings]) -> Settings:
 @pytest.fixture(params=["shared", "isolated"])
 def spec(repository: Path, request: pytest.FixtureRequest) -> Pipeline:
     """The sample pipeline, with either engine."""
-    return Pipeline.from_yaml(repository / "dags/pipelines/customer_transactions.yml").model_copy(
+    return read_spec(repository / "dags/pipelines/customer_transactions.yml").model_copy(
         update={"engine": request.param}
     )
 

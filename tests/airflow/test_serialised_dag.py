@@ -16,6 +16,7 @@ from goldsmith.dbt.project import DbtProject
 from goldsmith.pipeline import load_plan
 from goldsmith.plan.model import Plan
 from goldsmith.settings import Settings
+from goldsmith.spec.files import read_spec
 from goldsmith.spec.pipeline import Pipeline
 
 
@@ -38,7 +39,7 @@ def test_airflow_can_draw_the_groups(
 
     project: DbtProject = request.getfixturevalue(name)
     sample: Path = request.getfixturevalue("repository") / "dags/pipelines/customer_transactions.yml"
-    spec = Pipeline.from_yaml(sample)
+    spec = read_spec(sample)
     values = {**spec.model_dump(by_alias=True), **engine, "gate": gate}
     drawn = Pipeline.model_validate(values | {"ingest": spec.ingest if name == "sample" else ()})
     plan = load_plan(drawn, project, here)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -84,13 +85,35 @@ Timezone = Annotated[str, AfterValidator(_timezone)]
 """An IANA name of a time zone."""
 
 
-def explain(error: ValidationError, model: type[BaseModel]) -> str:
-    """Say in one line per fault where it is, what is wrong, and the nearest valid key."""
-    return "\n".join(_explain_one(fault, model) for fault in error.errors())
+Places = Callable[[Sequence[str | int]], str]
+"""Says in words where the key at a path is written; empty if it is not."""
 
 
-def _explain_one(fault: Any, model: type[BaseModel]) -> str:
+def explain(error: ValidationError, model: type[BaseModel], place: Places = lambda _: "") -> str:
+    """Say in one line per fault where it is, what is wrong, and the nearest valid key.
+
+    Args:
+        error: What pydantic says.
+        model: The model that it was to be.
+        place: Where a key is written.
+    """
+    return "\n".join(_explain_one(fault, model, place) for fault in error.errors())
+
+
+def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Keys of a spec with others in their place: of mappings key by key, of `layers` and everything else as a whole."""
+    found = dict(values)
+    for key, value in changes.items():
+        old = found.get(key)
+        is_both = isinstance(old, dict) and isinstance(value, dict) and key != "layers"
+        found[key] = {**old, **value} if is_both else value  # type: ignore[dict-item]  # it is a dict
+    return found
+
+
+def _explain_one(fault: Any, model: type[BaseModel], place: Places) -> str:
     where = ".".join(str(part) for part in fault["loc"]) or "(the whole spec)"
+    if at := place(fault["loc"]):
+        where += f" ({at})"
     if fault["type"] != "extra_forbidden":
         return f"  {where}: {fault['msg'].removeprefix('Value error, ')}"
     known = sorted(_model_at(fault["loc"][:-1], model).model_fields)

@@ -17,15 +17,61 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
+from goldsmith.spec.for_each import KEY
 from goldsmith.spec.pipeline import Pipeline
 
 _UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 
+_VARIABLE = {
+    "title": "variable",
+    "description": "A variable of `for_each`, in the place of a value.",
+    "type": "string",
+    "pattern": r"^\{[a-z][a-z0-9_]*(\.\w+)?\}$",
+}
+_NOTES = ("title", "description", "default")
+_PARTS = {"type": "object", "required": ["name"]}
+_FOR_EACH = {
+    "title": KEY,
+    "description": "Variables and their values: one pipeline for each combination, in which `{variable}` stands for a "
+    "value. A list of values, of mappings with `name` and other parts, or a pattern of YAML files with the parts.",
+    "type": "object",
+    "additionalProperties": {
+        "anyOf": [
+            {"type": "string"},
+            {"type": "array", "items": {"anyOf": [{"type": ["string", "number", "boolean"]}, _PARTS]}},
+        ]
+    },
+}
+
+
 def pipeline_schema() -> dict[str, Any]:
-    """The schema, as JSON has it."""
+    """The schema of a file with a spec, as JSON has it.
+
+    A pipeline without `name` has that of its file, and `for_each` is gone once a spec is read.
+    """
     found = Pipeline.model_json_schema(by_alias=True, schema_generator=_Described)
+    found |= {key: _or_variable(found[key]) for key in ("properties", "$defs")}
+    found["properties"][KEY] = _FOR_EACH
+    found["$defs"]["variable"] = _VARIABLE
+    del found["required"]
     return {"$schema": GenerateJsonSchema.schema_dialect, **found, "title": "Goldsmith pipeline"}
+
+
+def _or_variable(part: Any) -> Any:
+    """A part of the schema in which each value that is not just any text may be a variable too."""
+    if isinstance(part, list):
+        return [_or_variable(one) for one in part]
+    if not isinstance(part, dict):
+        return part
+    is_narrow = part.get("type") in ("integer", "number", "boolean") or {"enum", "pattern"} & part.keys()
+    if not is_narrow:
+        return {key: one if key == "default" else _or_variable(one) for key, one in part.items()}
+    notes = {key: part[key] for key in _NOTES if key in part}
+    return {
+        **notes,
+        "anyOf": [{key: one for key, one in part.items() if key not in _NOTES}, {"$ref": "#/$defs/variable"}],
+    }
 
 
 class _Described(GenerateJsonSchema):

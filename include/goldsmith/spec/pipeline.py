@@ -5,16 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from goldsmith.errors import SpecError
 from goldsmith.spec.after import After
 from goldsmith.spec.alerts import Alerts
-from goldsmith.spec.base import Duration, SpecModel, explain, some_time
+from goldsmith.spec.base import Duration, Places, SpecModel, explain, merged, some_time
 from goldsmith.spec.deadline import Deadline
 from goldsmith.spec.gate import Gate
 from goldsmith.spec.ingest import Ingest
@@ -24,7 +22,6 @@ from goldsmith.spec.report import Report
 from goldsmith.spec.retries import Retries
 from goldsmith.spec.schedule import UNSTEADY, Schedule, check_window
 from goldsmith.spec.selection import Selection, Variables
-from goldsmith.spec.yaml_file import read_yaml
 from goldsmith.wording import did_you_mean
 
 DEFAULT_LAYERS: dict[str, tuple[str, ...]] = {
@@ -288,19 +285,20 @@ class Pipeline(SpecModel):
         return self._merged(self.environments[name])
 
     def _merged(self, changes: dict[str, Any]) -> Pipeline:
-        """The spec with changes: of mappings key by key, of everything else as a whole."""
-        values: dict[str, Any] = self.model_dump(by_alias=True, exclude_unset=True, exclude={"environments"})
-        for key, value in changes.items():
-            old = values.get(key)
-            if isinstance(old, dict) and isinstance(value, dict) and key != "layers":
-                values[key] = {**old, **value}
-            else:
-                values[key] = value
-        return Pipeline.model_validate(values)
+        """The spec with changes."""
+        values = self.model_dump(by_alias=True, exclude_unset=True, exclude={"environments"})
+        return Pipeline.model_validate(merged(values, changes))
 
     @classmethod
-    def parse(cls, values: Any, *, where: str = "the pipeline spec") -> Pipeline:
+    def parse(
+        cls, values: Any, *, where: str = "the pipeline spec", place: Places = lambda _: ""
+    ) -> Pipeline:
         """Check plain values and make a pipeline of them.
+
+        Args:
+            values: The spec as a mapping.
+            where: What it is called in messages.
+            place: Where in it a key is written.
 
         Raises:
             SpecError: With one line per fault, and the nearest valid key for an unknown one.
@@ -311,25 +309,6 @@ class Pipeline(SpecModel):
             return cls.model_validate(values)
         except ValidationError as error:
             raise SpecError(
-                f"{where} is not valid:\n{explain(error, cls)}",
+                f"{where} is not valid:\n{explain(error, cls, place)}",
                 hint="`goldsmith check` tests it again.",
             ) from error
-
-    @classmethod
-    def from_yaml(cls, path: Path) -> Pipeline:
-        """Read a spec from a YAML file.
-
-        Raises:
-            SpecError: No such file, not YAML, or not a valid spec.
-        """
-        try:
-            values = read_yaml(path.read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            raise SpecError(f"No pipeline spec at {path}.", hint="Check the path in the DAG file.") from error
-        except (OSError, UnicodeDecodeError) as error:
-            raise SpecError(
-                f"{path} cannot be read: {error}", hint="It has to be a text file in UTF-8."
-            ) from error
-        except yaml.YAMLError as error:
-            raise SpecError(f"{path} is not YAML: {error}", hint="Mind indentation and quotes.") from error
-        return cls.parse(values, where=str(path))

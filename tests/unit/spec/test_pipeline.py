@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from goldsmith.errors import SpecError
+from goldsmith.spec.files import read_spec
 from goldsmith.spec.pipeline import Pipeline
 
 
@@ -79,13 +80,13 @@ def test_yaml_that_is_missing_or_broken_is_said(tmp_path: Path) -> None:
     """The path stands in both texts."""
     path = tmp_path / "shop.yml"
     with pytest.raises(SpecError, match=f"No pipeline spec at {path}"):
-        Pipeline.from_yaml(path)
+        read_spec(path)
     path.write_text("name: [", encoding="utf-8")
     with pytest.raises(SpecError, match="is not YAML"):
-        Pipeline.from_yaml(path)
+        read_spec(path)
     path.write_text("name: shop\nlayers: {a: tag:x, b: tag:y, a: tag:z}\n")
     with pytest.raises(SpecError, match="'a' is written twice"):
-        Pipeline.from_yaml(path)
+        read_spec(path)
 
 
 @pytest.mark.parametrize("written", ["off", "'off'", "Off"])
@@ -93,7 +94,7 @@ def test_freshness_is_off_as_the_docs_write_it(tmp_path: Path, written: str) -> 
     """YAML reads `off` without quotes as false."""
     path = tmp_path / "shop.yml"
     path.write_text(f"name: shop\nfreshness: {written}\n")
-    assert Pipeline.from_yaml(path).freshness == "off"
+    assert read_spec(path).freshness == "off"
 
 
 def test_a_spec_that_is_no_text_and_a_value_that_nothing_is_are_said(tmp_path: Path) -> None:
@@ -101,13 +102,13 @@ def test_a_spec_that_is_no_text_and_a_value_that_nothing_is_are_said(tmp_path: P
     path = tmp_path / "shop.yml"
     path.write_bytes(b"name: \xff\xfe")
     with pytest.raises(SpecError, match=r"shop.yml cannot be read: .*\nIt has to be a text file in UTF-8."):
-        Pipeline.from_yaml(path)
+        read_spec(path)
     path.write_text("name: shop\nstart_date: 2026-02-30\n")
     with pytest.raises(SpecError, match="is not YAML: it has a value that cannot be read"):
-        Pipeline.from_yaml(path)
+        read_spec(path)
     path.write_text("defaults: &usual {models: 1}\nname: shop\nretries: {<<: *usual, tests: 1}\n")
-    with pytest.raises(SpecError, match="defaults: unknown key"):
-        Pipeline.from_yaml(path)
+    with pytest.raises(SpecError, match=r"defaults \(line 1\): unknown key"):
+        read_spec(path)
 
 
 def test_lengths_of_time_are_written_with_a_unit() -> None:

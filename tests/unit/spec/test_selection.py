@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from goldsmith.errors import SpecError
+from goldsmith.spec.files import read_spec
 from goldsmith.spec.pipeline import Pipeline
 
 
@@ -44,5 +45,5 @@ def test_a_date_in_a_variable_reaches_dbt_as_it_was_written(tmp_path: Path) -> N
     """YAML makes an object of it, also inside others."""
     file = tmp_path / "shop.yml"
     file.write_text("name: shop\nvars: {since: 2026-01-01, more: [2026-01-02, {at: 2026-01-03}]}\n")
-    written = Pipeline.from_yaml(file)
+    written = read_spec(file)
     assert written.vars == {"since": "2026-01-01", "more": ["2026-01-02", {"at": "2026-01-03"}]}
