@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from goldsmith.airflow_version import need_airflow
 from goldsmith.dag_files import collecting
@@ -175,10 +178,47 @@ def _load_part(spec: Pipeline, project: DbtProject, here: Settings, task_id: str
 
 
 def _compile_or_keep(spec: Pipeline, project: DbtProject, here: Settings, stored: StoredPlan | None) -> Plan:
-    document = manifests.read_document(project.manifest_path, project.path)
-    if stored and manifests.checksum(document) == stored.plan.manifest_checksum:
+    read = _read(project)
+    if stored and read.checksum == stored.plan.manifest_checksum:
         return stored.plan
-    manifest = manifests.load(project.manifest_path, project.path, document)
-    selected = select_nodes(spec, manifest, answered(spec, project, here, manifest.checksum))
+    selected = select_nodes(spec, read.manifest, answered(spec, project, here, read.checksum))
     plan = compile_plan(in_effect(spec, selected.layer_matches), selected)
     return replace(plan, spec_checksum=spec_checksum(spec))
+
+
+class _ManifestFile:
+    """A manifest.json: what of it costs much is made once, on first use."""
+
+    def __init__(self, project: DbtProject) -> None:
+        self._project = project
+        self._document = manifests.read_document(project.manifest_path, project.path)
+
+    @cached_property
+    def checksum(self) -> str:
+        return manifests.checksum(self._document)
+
+    @cached_property
+    def manifest(self) -> manifests.Manifest:
+        return manifests.load(self._project.manifest_path, self._project.path, self._document)
+
+
+_kept: ContextVar[dict[Any, _ManifestFile] | None] = ContextVar("goldsmith_manifests", default=None)
+
+
+@contextmanager
+def each_manifest_once() -> Iterator[None]:
+    """Let many pipelines compile their plans from one reading of each manifest."""
+    token = _kept.set({})
+    try:
+        yield
+    finally:
+        _kept.reset(token)
+
+
+def _read(project: DbtProject) -> _ManifestFile:
+    kept, key = _kept.get(), (project.manifest_path, manifest_stamp(project.manifest_path))
+    if kept is None:
+        return _ManifestFile(project)
+    if key not in kept:
+        kept[key] = _ManifestFile(project)
+    return kept[key]

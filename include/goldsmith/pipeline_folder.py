@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from goldsmith.airflow_version import need_airflow
 from goldsmith.dag_files import Collection, collecting
 from goldsmith.errors import GoldsmithError, SpecError
-from goldsmith.pipeline import as_here, beside_caller, dag_of
+from goldsmith.pipeline import as_here, beside_caller, dag_of, each_manifest_once
 from goldsmith.settings import Settings, settings
 from goldsmith.spec.files import Entry, find_entry, read_folder
 from goldsmith.spec.pipeline import Pipeline
@@ -48,7 +48,8 @@ def build_dags(folder: Path | str) -> dict[str, DAG]:
     if wanted:
         entry = find_entry(place, wanted)
         return {wanted: _dag(entry, here)} if entry else {}
-    return {entry.name: _dag(entry, here) for entry in read_folder(place)}
+    with each_manifest_once():
+        return {entry.name: _dag(entry, here) for entry in read_folder(place)}
 
 
 def _collect(place: Path, here: Settings, collected: Collection) -> None:

@@ -77,14 +77,20 @@ class AirflowAnswers:
     def _rendered(self, one: Planned) -> Finding:
         subject, file = f"{one.spec.name}: dag", str(one.file)
         first, second = (found["files"][file] for found in (self.one, self.two))
-        for fault in (*first["faults"], *second["faults"]):
+        broken = [
+            found["broken"][one.spec.name] for found in (first, second) if one.spec.name in found["broken"]
+        ]
+        for fault in (*first["faults"], *second["faults"], *broken):
             return Finding(subject=subject, status=FAIL, **fault)
         if one.spec.name not in first["dags"]:
             found = ", ".join(first["dags"]) or "none"
             text = f"Airflow finds no DAG {one.spec.name} in {file} (DAGs there: {found})."
-            hint = "Call build_dag at the top level of the file, and assign what it returns."
+            hint = (
+                "Call build_dag at the top level of the file, and assign what it returns; of build_dags: "
+                "globals().update(build_dags(...))"
+            )
             return Finding(subject=subject, status=FAIL, text=text, hint=hint)
-        if first["dags"] != second["dags"]:
+        if first["dags"][one.spec.name] != second["dags"].get(one.spec.name):
             text = (
                 f"{file} serialises differently in two processes, so Airflow writes a new DAG version again "
                 "and again."

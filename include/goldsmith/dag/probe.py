@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from goldsmith.dag.broken import BrokenPipeline
 from goldsmith.dag.faults import Fault, fault_in, fault_of
 from goldsmith.dag.unread_files import unread
 from goldsmith.dbt.debug import ConnectionTest
@@ -29,7 +30,8 @@ def rendered(file: Path) -> dict[str, Any]:
     """Import and serialise one DAG file.
 
     Returns:
-        `dags`, DAG id to hash, and `faults`, each a text and a hint.
+        `dags`, DAG id to hash; `faults` of the file, each a text and a hint; `broken`, DAG id to the fault of one
+        pipeline of many.
     """
     from airflow.dag_processing.dagbag import DagBag
     from airflow.models.serialized_dag import SerializedDagModel
@@ -38,7 +40,7 @@ def rendered(file: Path) -> dict[str, Any]:
     try:
         bag = DagBag(file)
     except Exception as error:  # noqa: BLE001 - reported, like any that Airflow catches itself
-        return {"dags": {}, "faults": [fault_of(error, file)]}
+        return {"dags": {}, "faults": [fault_of(error, file)], "broken": {}}
     faults = [fault_in(text, file) for text in bag.import_errors.values()]
     hashes: dict[str, str] = {}
     for dag_id, dag in sorted(bag.dags.items()):
@@ -46,7 +48,13 @@ def rendered(file: Path) -> dict[str, Any]:
             hashes[dag_id] = SerializedDagModel.hash(DagSerialization.to_dict(dag))
         except Exception as error:  # noqa: BLE001 - as above
             faults.append(fault_of(error, file))
-    return {"dags": hashes, "faults": faults}
+    broken = {
+        dag_id: _fault(task.error)
+        for dag_id, dag in bag.dags.items()
+        for task in dag.tasks
+        if isinstance(task, BrokenPipeline)
+    }
+    return {"dags": hashes, "faults": faults, "broken": broken}
 
 
 def type_of(conn_id: str) -> str:
