@@ -52,6 +52,7 @@ CASES = (
     Case(program="engines", options=f"{_ENGINES} {_BOTH} --retry-one"),
     Case(program="parse", options="--models 10 --repeat 1", is_quick=True),
     Case(program="start", options="--repeat 1", is_quick=True),
+    Case(program="folder", options="--pipelines 2 --models 10 --repeat 1", is_quick=True),
     Case(program="parse", options="--models 10 --repeat 1 --engine isolated --gate node --tasks test"),
     Case(
         program="parse",

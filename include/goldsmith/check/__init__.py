@@ -12,6 +12,7 @@ from goldsmith.check.pipeline import planned, without_airflow
 from goldsmith.dag_files import DagFiles
 from goldsmith.errors import EnvironmentProblem, GoldsmithError
 from goldsmith.pipelines.find import choose_pipeline, find_pipelines, no_pipeline
+from goldsmith.pipelines.network import network_of
 from goldsmith.settings import Settings
 from goldsmith.spec.pipeline import Pipeline
 
@@ -54,10 +55,11 @@ def check_all(
     if usable:
         report(f"Letting Airflow import {', '.join(one.spec.name for one in usable)}")
     answers = ask_airflow(usable, here, env, connections=connections) if usable else None
+    network, _ = network_of(specs if any(spec.after for spec, _ in chosen) else (), here)
     for about, one in done:
         findings += about
         if one:
-            findings += without_airflow(one, specs, here)
+            findings += without_airflow(one, network, here)
         if one and answers and not isinstance(answers, Finding):
             findings += answers.about(one, is_named=pipeline is not None)
     if isinstance(answers, Finding):

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from goldsmith.alerts.routing import names_without_nodes
-from goldsmith.check.finding import OK, WARN, Finding, failure, tried
+from goldsmith.check.finding import FAIL, OK, WARN, Finding, failure, tried
 from goldsmith.check.packages import missing_by_spec
 from goldsmith.dbt.executable import dbt_executable
 from goldsmith.dbt.project import DbtProject
 from goldsmith.dbt.versions import FEATURES, has, is_same_line, usable_dbt
 from goldsmith.elementary.edr import edr_executable
 from goldsmith.elementary.setup import package_version, setup_faults
-from goldsmith.errors import GoldsmithError
 from goldsmith.pipeline import dbt_of, load_plan, project_of
 from goldsmith.pipelines.manifests import refresh_manifest
 from goldsmith.plan.model import Plan
+from goldsmith.plan.network import Network
 from goldsmith.plan.placement import unheard
 from goldsmith.plan.show import plan_head
 from goldsmith.settings import Settings
@@ -74,12 +74,12 @@ def planned(
     return findings, Planned(spec=spec, file=file, project=project, plan=plan)
 
 
-def without_airflow(one: Planned, others: Sequence[Pipeline], here: Settings) -> Iterator[Finding]:
+def without_airflow(one: Planned, network: Network, here: Settings) -> Iterator[Finding]:
     """Check what the spec names against the plan.
 
     Args:
         one: The pipeline.
-        others: All pipelines of the dags folder.
+        network: All pipelines of the dags folder.
         here: Settings of this process.
     """
     name, spec = one.spec.name, one.spec
@@ -87,8 +87,8 @@ def without_airflow(one: Planned, others: Sequence[Pipeline], here: Settings) ->
     if spec.after is not None:
         yield tried(
             f"{name}: after",
-            lambda: _awaited(spec, others, here),
-            hint="If another DAG updates it, all is well; else the pipeline never starts by itself.",
+            lambda: _awaited(name, network),
+            hint="goldsmith plan --all draws who waits for whom. What another DAG updates is not known here.",
         )
     yield from _warehouse(one)
     yield from missing_by_spec(spec, here)
@@ -140,26 +140,16 @@ def _warehouse(one: Planned) -> Iterator[Finding]:
         yield Finding(subject=subject, status=OK, text=text, hint=hint)
 
 
-def _awaited(spec: Pipeline, others: Sequence[Pipeline], here: Settings) -> tuple[str, str]:
+def _awaited(name: str, network: Network) -> tuple[str, str]:
     """Whether somebody updates what the pipeline waits for, as far as that can be known here."""
-    uris = spec.after.uris if spec.after else ()
-    updated = {
-        asset: other.name for other in others if other.name != spec.name for asset in _assets(other, here)
-    }
-    found = [f"{uri} (of {updated[uri]})" for uri in uris if uri in updated]
-    unknown = [uri for uri in uris if uri not in updated]
-    if not unknown:
-        return OK, f"waits for {', '.join(found)}"
-    said, meant = f"no pipeline here updates {', '.join(unknown)}", did_you_mean(unknown[0], updated, "")
-    return WARN, f"{said}. {meant}" if meant else said
-
-
-def _assets(spec: Pipeline, here: Settings) -> list[str]:
-    """What a pipeline updates; nothing if it has no plan, which is that pipeline's own finding."""
-    try:
-        return [node.asset for node in load_plan(spec, project_of(spec, here), here).nodes if node.asset]
-    except GoldsmithError:
-        return []
+    for cycle in network.cycles():
+        if name in cycle:
+            return FAIL, f"{' waits for '.join(cycle)}: they wait for each other"
+    if unknown := network.unknown(name):
+        meant = did_you_mean(unknown[0], network.assets, "")
+        return WARN, f"no pipeline here updates {', '.join(unknown)}{'. ' if meant else ''}{meant}"
+    awaited = [f"{uri} (of {', '.join(network.updating(uri))})" for uri in network.members[name].awaited]
+    return OK, f"waits for {', '.join(awaited)}"
 
 
 def _elementary(one: Planned, here: Settings) -> tuple[str, str]:

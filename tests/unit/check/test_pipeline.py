@@ -11,6 +11,7 @@ from tests.builders import plan_of
 
 from goldsmith.check.pipeline import Planned, without_airflow
 from goldsmith.dbt.project import DbtProject
+from goldsmith.plan.network import Network
 from goldsmith.settings import Settings, settings
 from goldsmith.spec.pipeline import Pipeline
 
@@ -22,7 +23,7 @@ def test_types_that_nobody_builds_are_named(tmp_path: Path, settings_for: Callab
     spec = Pipeline(name="shop", report=None)
     project = DbtProject(path=tmp_path, name="shop", profile="shop")
     one = Planned(spec=spec, file=tmp_path / "shop.py", project=project, plan=EMPTY)
-    [_, found] = without_airflow(one, [spec], settings_for(tmp_path))
+    [_, found] = without_airflow(one, Network([]), settings_for(tmp_path))
     assert (found.subject, found.status) == ("shop: types", "warn")
     assert "index (2)" in found.text
 
@@ -48,7 +49,7 @@ def test_what_cannot_be_done_in_the_warehouse_is_named(
     spec = Pipeline(name="shop", report=None, pool=pool)
     project = DbtProject(path=tmp_path, name="shop", profile="shop")
     one = Planned(spec=spec, file=tmp_path / "shop.py", project=project, plan=plan_of((), adapter=adapter))
-    [_, *found] = without_airflow(one, [spec], settings_for(tmp_path))
+    [_, *found] = without_airflow(one, Network([]), settings_for(tmp_path))
     assert {finding.status for finding in found} <= {"ok"}
     assert [finding.text[: len(said)] for finding, said in zip(found, expected, strict=True)] == expected
 
@@ -86,7 +87,7 @@ def test_the_dbt_that_runs_is_named_with_what_it_lacks(
     one = Planned(
         spec=spec, file=tmp_path / "shop.py", project=project, plan=plan_of((), dbt_version=made_by)
     )
-    [found] = without_airflow(one, [spec], settings())
+    [found] = without_airflow(one, Network([]), settings())
     status, said, hint = expected
     assert (found.subject, found.status) == ("shop: dbt", status)
     assert found.text.startswith(f"{executable} {said}")
