@@ -39,6 +39,8 @@ class Collection:
     """Pipelines that cannot be used, in a file whose others can."""
     folders: list[Path] = field(default_factory=list)
     """Folders of which every spec becomes a pipeline."""
+    environment: str | None = None
+    """Which of the specs' environments is asked for; None for what holds in this process."""
 
     def note(self, pipeline: Pipeline | Path) -> None:
         """Remember that a pipeline is asked for, before its spec is read."""
@@ -76,7 +78,10 @@ class DagFiles:
 
 
 def read_dag_files(
-    dags_dir: Path, *, left_out: Callable[[Sequence[Path]], Container[Path]] = lambda _: ()
+    dags_dir: Path,
+    *,
+    left_out: Callable[[Sequence[Path]], Container[Path]] = lambda _: (),
+    environment: str | None = None,
 ) -> DagFiles:
     """Find the pipelines that the DAG files of a folder build.
 
@@ -87,12 +92,13 @@ def read_dag_files(
         dags_dir: The folder.
         left_out: Says which of some files Airflow is told not to read; asked about specs of one name and about broken
             files, which may be old ones or drafts.
+        environment: Which of the specs' environments is asked for; that of this process if it is None.
     """
     found: dict[str, list[tuple[Pipeline, Path]]] = {}
     broken: list[Broken] = []
     folders: dict[Path, Path] = {}
     for file in python_files(dags_dir):
-        asked, error = _collected(file, dags_dir)
+        asked, error = _collected(file, dags_dir, environment)
         broken += [Broken(names=(name,), file=file, error=why) for name, why in asked.refused.items()]
         if error is not None:
             broken.append(Broken(names=tuple(asked.names) or (file.stem,), file=file, error=error))
@@ -133,9 +139,11 @@ def _double(name: str, those: list[tuple[Pipeline, Path]]) -> Broken:
     return Broken(names=(name,), file=those[1][1], error=error)
 
 
-def _collected(file: Path, dags_dir: Path) -> tuple[Collection, GoldsmithError | None]:
+def _collected(
+    file: Path, dags_dir: Path, environment: str | None
+) -> tuple[Collection, GoldsmithError | None]:
     """What a file asks for, and why it cannot be used."""
-    asked = Collection()
+    asked = Collection(environment=environment)
     token = collecting.set(asked)
     try:
         # What a file prints is not part of a command's answer, which may be JSON.

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goldsmith.airflow_version import need_airflow
-from goldsmith.dag_files import collecting
+from goldsmith.dag_files import Collection, collecting
 from goldsmith.dbt import manifest as manifests
 from goldsmith.dbt.environment import excluded_types
 from goldsmith.dbt.executable import named_dbt
@@ -52,7 +52,7 @@ def build_dag(pipeline: Pipeline | Path | str) -> DAG:
         collected.note(pipeline)
     written = pipeline if isinstance(pipeline, Pipeline) else read_spec(pipeline)
     if collected is not None:
-        collected.specs.append(as_here(written, here))
+        collected.specs.append(as_asked(written, here, collected))
         return None  # type: ignore[return-value]  # only who reads DAG files sees this
     return dag_of(as_here(written, here), here)
 
@@ -70,6 +70,17 @@ def as_here(written: Pipeline, here: Settings) -> Pipeline:
         SpecError: It has environments, and not this one.
     """
     return written.in_environment(here.environment).without_types(excluded_types())
+
+
+def as_asked(written: Pipeline, here: Settings, collected: Collection) -> Pipeline:
+    """A spec as who reads DAG files wants it: in this environment, or in a named one wherever it is used.
+
+    Raises:
+        SpecError: It has environments, and not that one.
+    """
+    if collected.environment is None:
+        return as_here(written, here)
+    return written.in_environment(collected.environment)
 
 
 def dag_of(spec: Pipeline, here: Settings) -> DAG:

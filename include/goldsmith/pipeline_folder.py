@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from goldsmith.airflow_version import need_airflow
 from goldsmith.dag_files import Collection, collecting
 from goldsmith.errors import GoldsmithError, SpecError
-from goldsmith.pipeline import as_here, beside_caller, dag_of, each_manifest_once
+from goldsmith.pipeline import as_asked, as_here, beside_caller, dag_of, each_manifest_once
 from goldsmith.settings import Settings, settings
 from goldsmith.spec.files import Entry, find_entry, read_folder
 from goldsmith.spec.pipeline import Pipeline
@@ -58,7 +58,7 @@ def _collect(place: Path, here: Settings, collected: Collection) -> None:
     for entry in read_folder(place):
         collected.names.append(entry.name)
         try:
-            collected.specs.append(_spec(entry, here))
+            collected.specs.append(as_asked(_spec(entry), here, collected))
         except GoldsmithError as error:
             collected.refused[entry.name] = error
 
@@ -69,7 +69,7 @@ def _dag(entry: Entry, here: Settings) -> DAG:
 
     spec = None
     try:
-        spec = _spec(entry, here)
+        spec = as_here(_spec(entry), here)
         return dag_of(spec, here)
     except GoldsmithError as error:
         log.error("Pipeline %s cannot be used: %s", entry.name, error)  # noqa: TRY400 - the message says it all
@@ -81,7 +81,7 @@ def _dag(entry: Entry, here: Settings) -> DAG:
         return broken_dag(entry.name, known, spec, is_scheduled=here.is_scheduled)
 
 
-def _spec(entry: Entry, here: Settings) -> Pipeline:
+def _spec(entry: Entry) -> Pipeline:
     if entry.spec is None:
         raise entry.error or SpecError(f"{entry.file} holds no spec.")
-    return as_here(entry.spec, here)
+    return entry.spec

@@ -55,13 +55,18 @@ def read_pipelines(here: Settings) -> DagFiles:
     return found
 
 
-def find_pipelines(here: Settings) -> DagFiles:
-    """All pipelines, of which there may be none."""
+def find_pipelines(here: Settings, *, environment: str | None = None) -> DagFiles:
+    """All pipelines, of which there may be none.
+
+    Args:
+        here: Settings of this process.
+        environment: Which of their environments; that of this process if it is None.
+    """
 
     def left_out(files: Sequence[Path]) -> set[Path]:
         return {file for file, said in _passed_over(files, here).items() if said["is_ignored"]}
 
-    return read_dag_files(here.dags_dir, left_out=left_out)
+    return read_dag_files(here.dags_dir, left_out=left_out, environment=environment)
 
 
 def _unread(found: DagFiles) -> str:
