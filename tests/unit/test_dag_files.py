@@ -118,3 +118,12 @@ def test_what_a_file_prints_is_no_answer(dags_dir: Path, capsys: pytest.CaptureF
     (dags_dir / "shop.py").write_text(ONE.format(name="shop") + "print('hello')\n")
     read_dag_files(dags_dir)
     assert capsys.readouterr().out == ""
+
+
+def test_the_example_has_a_pipeline_for_each_table(repository: Path) -> None:
+    """One template, three small files."""
+    found = read_dag_files(repository / "examples" / "one_file_per_table" / "dags")
+    assert found.broken == ()
+    assert sorted(found.pipelines) == ["load_customers", "load_exchange_rates", "load_products"]
+    rates, _ = found.pipelines["load_exchange_rates"]
+    assert (rates.select, rates.ingest[0].key) == (("stg_exchange_rates",), ("currency", "rate_time"))

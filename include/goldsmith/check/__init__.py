@@ -47,10 +47,7 @@ def check_all(
     chosen, findings = _chosen(files, here, pipeline)
     if not chosen:
         return findings
-    done = []
-    for spec, file in chosen:
-        report(f"Checking {spec.name}")
-        done.append(planned(spec, file, here, report))
+    done = [planned(spec, file, here, report) for spec, file in chosen]
     usable = [one for _, one in done if one]
     if usable:
         report(f"Letting Airflow import {', '.join(one.spec.name for one in usable)}")

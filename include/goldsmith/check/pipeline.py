@@ -52,6 +52,7 @@ def planned(
     Returns:
         The findings, and the plan unless one of them is a failure.
     """
+    report(f"Checking {spec.name}")
     said: list[str] = []
 
     def note(line: str) -> None:

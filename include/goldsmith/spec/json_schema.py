@@ -29,6 +29,7 @@ _VARIABLE = {
     "type": "string",
     "pattern": r"^\{[a-z][a-z0-9_]*(\.\w+)?\}$",
 }
+_NARROW = ("integer", "number", "boolean", "array")
 _NOTES = ("title", "description", "default")
 _PARTS = {"type": "object", "required": ["name"]}
 _FOR_EACH = {
@@ -64,14 +65,11 @@ def _or_variable(part: Any) -> Any:
         return [_or_variable(one) for one in part]
     if not isinstance(part, dict):
         return part
-    is_narrow = part.get("type") in ("integer", "number", "boolean") or {"enum", "pattern"} & part.keys()
-    if not is_narrow:
-        return {key: one if key == "default" else _or_variable(one) for key, one in part.items()}
-    notes = {key: part[key] for key in _NOTES if key in part}
-    return {
-        **notes,
-        "anyOf": [{key: one for key, one in part.items() if key not in _NOTES}, {"$ref": "#/$defs/variable"}],
-    }
+    found = {key: one if key == "default" else _or_variable(one) for key, one in part.items()}
+    if found.get("type") not in _NARROW and not {"enum", "pattern"} & found.keys():
+        return found
+    notes = {key: found.pop(key) for key in _NOTES if key in found}
+    return {**notes, "anyOf": [found, {"$ref": "#/$defs/variable"}]}
 
 
 class _Described(GenerateJsonSchema):

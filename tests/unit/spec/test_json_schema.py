@@ -50,8 +50,11 @@ def _properties(part: dict[str, Any]) -> dict[str, Any]:
 
 def test_the_specs_of_the_repository_are_valid_and_name_the_schema(repository: Path) -> None:
     """As an editor finds it, from the folder of the spec."""
-    specs = [*(repository / "dags" / "pipelines").glob("*.yml")]
-    assert specs
+    specs = [
+        *(repository / "dags").glob("pipelines/*.yml"),
+        *(repository / "examples").glob("*/dags/pipelines/*.yml"),
+    ]
+    assert len(specs) > 2
     for spec in specs:
         text = spec.read_text(encoding="utf-8")
         first = text.splitlines()[0]
@@ -66,7 +69,7 @@ def test_the_specs_in_the_docs_are_valid(repository: Path) -> None:
     for page in (repository / "docs").glob("*.md"):
         for block in re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
             found = _as_editors_read(block)
-            if isinstance(found, dict) and found.keys() <= Pipeline.model_fields.keys():
+            if isinstance(found, dict) and found.keys() <= SCHEMA["properties"].keys():
                 checked += 1
                 assert is_valid({"name": "shop", **found}), block
     assert checked > 5
@@ -137,3 +140,23 @@ def test_what_editors_refuse_the_models_refuse(more: dict[str, Any]) -> None:
     assert not is_valid(spec)
     with pytest.raises(SpecError):
         Pipeline.parse(spec)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {},
+        {"for_each": {"a": ["x", 1, True], "b": [{"name": "y", "rows": [1]}], "c": "tables/*.yml"}},
+        {"failing_rows": "{a.rows}", "engine": "{a}", "catchup": "{a}", "task_timeout": "{a.time}"},
+        {"retries": {"models": "{a}"}, "profile": {"threads": "{a}"}, "ingest": "{a.ingest}"},
+    ],
+)
+def test_files_have_what_a_pipeline_has_no_more(spec: dict[str, Any]) -> None:
+    """No name, variables, and a variable in the place of a value."""
+    assert is_valid(spec), list(Draft202012Validator(SCHEMA).iter_errors(spec))
+
+
+@pytest.mark.parametrize("spec", [{"for_each": []}, {"for_each": {"a": 1}}, {"engine": "{a} b"}])
+def test_a_wrong_variable_is_refused(spec: dict[str, Any]) -> None:
+    """As when the file is read."""
+    assert not is_valid(spec)
