@@ -93,14 +93,17 @@ def developer_schema() -> str:
     return re.sub(r"[^a-z0-9_]", "_", account.lower())
 
 
-def settings() -> Settings:
+def settings(root: Path | None = None) -> Settings:
     """Read the settings of this process.
+
+    Args:
+        root: The repository; by default that of Airflow's dags folder, or the nearest one above the current folder.
 
     Raises:
         ProjectError: No dbt project is where one is looked for.
     """
-    dags_dir = _airflow_dags_dir()
-    root = dags_dir.parent if dags_dir else _root_above(Path.cwd())
+    dags_dir = None if root else _airflow_dags_dir()
+    root = root or (dags_dir.parent if dags_dir else _root_above(Path.cwd()))
     named = os.environ.get("GOLDSMITH_DBT_PROJECT_DIR")
     state_dir = Path(os.environ.get("GOLDSMITH_STATE_DIR") or root / ".goldsmith").resolve()
     airflow_home = _airflow_home() or state_dir / "airflow"

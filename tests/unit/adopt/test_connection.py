@@ -10,6 +10,7 @@ import pytest
 
 from goldsmith.adopt.connection import CONNECTIONS, same_connection
 
+SECRET = "{{ env_var('PG_PASS') }}"
 PG = {
     "type": "postgres",
     "host": "db.example.com",
@@ -17,14 +18,14 @@ PG = {
     "port": 5433,
     "dbname": "shop",
     "schema": "s",
-    "threads": 8,
 }
 OUTPUTS: dict[str, dict[str, Any]] = {
     "postgres": {**PG, "password": SECRET, "sslmode": "require", "keepalives_idle": 5},
     "quotes": {**PG, "dbname": "it's \"it\"", "password": SECRET},
     "default": {**PG, "host": "{{ env_var('PG_HOST', 'localhost') }}", "password": "{{ env_var('PG_PASS', '') }}"},
     "redshift": {**PG, "type": "redshift", "password": SECRET, "region": "eu-west-1"},
-    "databricks": {"type": "databricks", "host": "dbc.example.com", "http_path": "/sql/1", "schema": "s", "token": SECRET},
+    "databricks": {"type": "databricks", "host": "dbc.example.com", "http_path": "/sql/1", "schema": "s",
+                   "token": SECRET},
     "snowflake": {
         "type": "snowflake", "account": "a1", "user": "me", "password": SECRET, "database": "d",
         "warehouse": "w", "role": "r", "schema": "s", "threads": 4,
