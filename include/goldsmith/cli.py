@@ -15,6 +15,7 @@ from goldsmith.commands import (
     deps,
     down,
     gate,
+    init,
     logs,
     manifest,
     plan,
@@ -44,6 +45,7 @@ app = typer.Typer(
 )
 # In the order in which `goldsmith --help` lists them.
 for command in (
+    init,
     run,
     retry,
     backfill,

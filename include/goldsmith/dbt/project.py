@@ -41,6 +41,8 @@ class DbtProject:
     profile: str
     source_paths: tuple[str, ...] = tuple(_PATHS.values())
     """Folders of what dbt parses, from the project's own."""
+    model_paths: tuple[str, ...] = (_PATHS["model-paths"],)
+    """Those of them that hold models."""
 
     target_folders: tuple[str, ...] = (_TARGET,)
     """dbt's target path, from the project's folder: first as dbt decides it in this process; then, if that is another
@@ -99,6 +101,7 @@ def find_project(path: Path) -> DbtProject:
         name=str(config["name"]),
         profile=option("PROFILE", settings_of(path)) or _profile(config, file),
         source_paths=_source_paths(config, path),
+        model_paths=_rendered_paths(_list(config, "model-paths"), path) or (_PATHS["model-paths"],),
         target_folders=_target_folders(config, file),
     )
 
@@ -128,6 +131,10 @@ def _source_paths(config: Mapping[str, Any], project: Path) -> tuple[str, ...]:
     """The folders that dbt parses, with variables of the environment filled in where they are set."""
     written = [folder for key, usual in _PATHS.items() for folder in _list(config, key) or (usual,)]
     written += _list(config, "docs-paths")  # all of the others, if not written
+    return _rendered_paths(written, project)
+
+
+def _rendered_paths(written: Iterable[str], project: Path) -> tuple[str, ...]:
     found = []
     for folder in written:
         with suppress(ProjectError):  # dbt itself says what it cannot read

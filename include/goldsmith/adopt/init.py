@@ -1,0 +1,169 @@
+"""What `goldsmith init` would do in a folder: pipelines, and the files that are missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from goldsmith.adopt import files
+from goldsmith.adopt.adoption import Adoption, Asked, adopt
+from goldsmith.adopt.files import Change
+from goldsmith.adopt.look import Repository, choose_projects, look_at
+from goldsmith.check import Finding, check_all
+from goldsmith.dag_files import DagFiles, read_dag_files
+from goldsmith.errors import GoldsmithError
+from goldsmith.pipeline import project_of
+from goldsmith.settings import DBT_PROJECT, Settings, settings
+from goldsmith.stack.stack import local_stack
+
+STARTER = Path(__file__).parent / "starter"
+_STARTER_KEYS = {
+    "name": "shop",
+    "schedule": "@daily",
+    "layers": {"staging": "path:models/staging/", "marts": "path:models/marts/"},
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Init:
+    """What is to be written in a folder."""
+
+    found: Repository
+    here: Settings
+    adopted: tuple[Adoption, ...]
+    known: tuple[str, ...]
+    """Pipelines that run one of the projects already."""
+    names: tuple[str, ...]
+    """All pipelines that the folder has then, those that are known first."""
+    changes: tuple[Change, ...]
+    by_hand: tuple[str, ...]
+    """What a person has to do, because no file can say it."""
+
+
+def look_and_adopt(folder: Path, projects: list[Path], asked: Asked, report: Callable[[str], None]) -> Init:
+    """Look at a folder and propose a pipeline for each of its dbt projects that was asked for; nothing is written.
+
+    Args:
+        folder: The repository.
+        projects: dbt projects, from the folder; none if it has one at most.
+        asked: What the command line says of the pipeline.
+        report: Called with a line for each step that takes time.
+
+    Raises:
+        ConfigurationError: There is no dbt project, or several and none was named, or one that cannot be used.
+    """
+    found = look_at(folder.resolve())
+    here = settings(found.root)
+    if found.is_empty and not projects:
+        return _starter(found, here)
+    there = read_dag_files(found.dags_dir) if found.dags_dir.is_dir() else DagFiles(pipelines={}, broken=())
+    adopted: list[Adoption] = []
+    known: list[str] = []
+    for path in choose_projects(found, projects):
+        if mine := _pipeline_of(path, there, here):
+            known.append(mine)
+        else:
+            taken = (*there.names, *(one.spec.name for one in adopted))
+            adopted.append(adopt(path, found, asked, here=here, report=report, taken=taken))
+    changes = files.missing_only(_changes(found, there, adopted, known))
+    names = (*known, *(one.spec.name for one in adopted))
+    return Init(
+        found=found,
+        here=here,
+        adopted=tuple(adopted),
+        known=tuple(known),
+        names=names,
+        changes=changes,
+        by_hand=tuple(_by_hand(found, adopted)) if adopted else (),
+    )
+
+
+def _pipeline_of(path: Path, there: DagFiles, here: Settings) -> str:
+    """The pipeline that runs a project already; empty if there is none."""
+    for name, (spec, _) in there.pipelines.items():
+        try:
+            if project_of(spec, here).path == path:
+                return name
+        except GoldsmithError:
+            continue  # of another project, which is not there
+    return ""
+
+
+def _starter(found: Repository, here: Settings) -> Init:
+    """A project of five models, which runs on the embedded PostgreSQL."""
+    written = [
+        Change(
+            path=found.root / DBT_PROJECT / path.relative_to(STARTER),
+            text=path.read_text(),
+            why="the dbt project",
+        )
+        for path in sorted(STARTER.rglob("*"))
+        if path.is_file() and path.suffix != ".pyc"
+    ]
+    name = _STARTER_KEYS["name"]
+    written += [
+        files.spec_file(found.dags_dir, str(name), _STARTER_KEYS),
+        files.dag_file(found.dags_dir, str(name)),
+    ]
+    written += _beside(found)
+    return Init(
+        found=found, here=here, adopted=(), known=(), names=(str(name),), changes=tuple(written), by_hand=()
+    )
+
+
+def _changes(
+    found: Repository, there: DagFiles, adopted: Sequence[Adoption], known: Sequence[str]
+) -> Iterator[Change]:
+    is_loaded = (found.dags_dir / files.SPECS).resolve() in there.folders
+    for one in adopted:
+        yield files.spec_file(found.dags_dir, one.spec.name, one.keys, notes=_notes(one))
+        if not is_loaded:
+            yield files.dag_file(found.dags_dir, one.spec.name)
+    if adopted or known:
+        yield from _beside(found)
+    if found.requirements and adopted:
+        yield from files.added_lines(found.requirements, _requirements(adopted), "what Airflow's image needs")
+    inside = [one.project.path for one in adopted if one.project.path.is_relative_to(found.dags_dir)]
+    if inside:
+        ignored = [f"{path.relative_to(found.dags_dir)}/" for path in inside if path != found.dags_dir]
+        yield from files.added_lines(
+            found.dags_dir / ".airflowignore", ignored, "no DAG files are in the dbt project"
+        )
+
+
+def _beside(found: Repository) -> Iterator[Change]:
+    yield files.schema_file(found.dags_dir)
+    yield from files.added_lines(found.root / ".gitignore", [".goldsmith/"], "the local stack's state")
+
+
+def _requirements(adopted: Sequence[Adoption]) -> list[str]:
+    lines = [files.requirement(), *(f"dbt-{one.warehouse.adapter}" for one in adopted)]
+    return [line for line in dict.fromkeys(lines) if line and line != "dbt-postgres"]
+
+
+def _by_hand(found: Repository, adopted: Sequence[Adoption]) -> Iterator[str]:
+    if found.is_airflow and not files.requirement():
+        yield "Install Goldsmith in Airflow's image: it was installed here from a folder, which an image cannot name."
+    for one in adopted:
+        if one.warehouse.same and "profile" in one.keys and "connection" not in one.keys:
+            yield "Where profiles.yml finds no variables, an Airflow connection means the same: docs/own-project.md."
+
+
+def _notes(one: Adoption) -> Iterator[str]:
+    """What the reader of the spec wants to know about its layers."""
+    yield f"Layers: {one.proposal.why}."
+
+
+def check_written(init: Init, report: Callable[[str], None]) -> list[Finding]:
+    """Check the pipelines, without their warehouse: specs, plans, and whether Airflow can import the DAG files.
+
+    Args:
+        init: What has been written.
+        report: Called with a line for each step that takes time.
+    """
+    env = local_stack(init.here).env()
+    findings: list[Finding] = []
+    for name in init.names:
+        findings += check_all(init.here, env, strict=False, connections=False, report=report, pipeline=name)
+    return findings
