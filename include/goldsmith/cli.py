@@ -18,6 +18,7 @@ from goldsmith.commands import (
     init,
     logs,
     manifest,
+    new,
     plan,
     render,
     report,
@@ -46,6 +47,7 @@ app = typer.Typer(
 # In the order in which `goldsmith --help` lists them.
 for command in (
     init,
+    new,
     run,
     retry,
     backfill,

@@ -15,6 +15,7 @@ from goldsmith.errors import EnvironmentProblem
 from goldsmith.spec.json_schema import pipeline_schema
 
 SPECS = "pipelines"
+FOR_EDITORS = "for editors, which complete and check specs"
 _SCHEMA = "pipeline.schema.json"
 _FIRST_LINE = f"# yaml-language-server: $schema={_SCHEMA}\n"
 _DAG_FILE = '''"""Airflow DAG: {name}, a dbt project."""
@@ -72,9 +73,7 @@ def spec_file(dags_dir: Path, name: str, keys: Mapping[str, Any], *, notes: Iter
 def schema_file(dags_dir: Path) -> Change:
     """The JSON Schema beside the specs."""
     text = json.dumps(pipeline_schema(), indent=2, ensure_ascii=False)
-    return Change(
-        path=dags_dir / SPECS / _SCHEMA, text=f"{text}\n", why="for editors, which complete and check specs"
-    )
+    return Change(path=dags_dir / SPECS / _SCHEMA, text=f"{text}\n", why=FOR_EDITORS)
 
 
 def dag_file(dags_dir: Path, name: str) -> Change:
