@@ -24,7 +24,7 @@ from goldsmith.settings import Settings
 from goldsmith.spec.pipeline import Pipeline
 
 _NOT_IN_A_NAME = re.compile(r"[^a-z0-9]+")
-_USUAL = {"schedule": "@daily"}
+_USUAL = "@daily"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,36 +84,37 @@ def adopt(
         ConfigurationError: dbt cannot parse the project, or needs something that is not set.
     """
     project = find_project(folder)
-    if missing := unset_environment(project):
-        names = ", ".join(f"{name} (in {file})" for name, file in missing.items())
-        raise ProjectError(
-            f"{folder} reads environment variables that are not set: {names}.",
-            hint=f"export {next(iter(missing))}=... (and so on), or give env_var a default.",
-        )
+    _refuse_unset(project)
     warehouse = choose_warehouse(project, found, asked.connection)
-    name = asked.name or _free(_name_of(project.name), taken)
-    place = found.shown(project.path)
     keys = {
-        "name": name,
-        "project": place,
-        "schedule": asked.schedule or _USUAL["schedule"],
+        "name": asked.name or _free(_name_of(project.name), taken),
+        "project": found.shown(project.path),
+        "schedule": asked.schedule or _USUAL,
         **warehouse.keys,
     }
     unset = unset_vars(project)
-    plain = Pipeline.parse({**keys, "layers": {}})
-    nodes = _nodes(plain, here, report, unset)
+    nodes = _nodes(Pipeline.parse({**keys, "layers": {}}), here, report, unset)
     proposal = propose(nodes, project=project.name, model_paths=project.model_paths)
     proposal, plan, spec = _planned(keys, proposal, here, report)
-    written = {**keys, **_layers(proposal)}
     return Adoption(
         spec=spec,
-        keys=written,
+        keys={**keys, **_layers(proposal)},
         project=project,
         proposal=proposal,
         plan=plan,
         warehouse=warehouse,
         unset=unset,
     )
+
+
+def _refuse_unset(project: DbtProject) -> None:
+    missing = unset_environment(project)
+    if missing:
+        names = ", ".join(f"{name} (in {file})" for name, file in missing.items())
+        raise ProjectError(
+            f"{project.path} reads environment variables that are not set: {names}.",
+            hint=f"export {next(iter(missing))}=... (and so on), or give env_var a default.",
+        )
 
 
 def _nodes(

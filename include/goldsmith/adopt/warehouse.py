@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from goldsmith.adopt.connection import SameConnection, same_connection
@@ -44,12 +44,12 @@ def choose_warehouse(project: DbtProject, found: Repository, connection: str | N
     Raises:
         ProjectError: The profile needs an adapter that is not installed, or a variable that is not set.
     """
-    file = profiles_file(project, dbt_environment(project.path, os.environ))
+    file = profiles_file(project, dbt_environment(project.path))
     target, outputs = outputs_of(project, file)
     output = outputs.get(target, {})
     adapter = str(output.get("type", "postgres")) if isinstance(output, Mapping) else "postgres"
     if not outputs or not isinstance(output, Mapping):
-        return _by_connection(connection or USUAL, "postgres", {}, None)
+        return _by_connection(project, connection or USUAL, "postgres")
     if connection is None and file.is_relative_to(found.root):
         _check(project, file, target, output)
         return Warehouse(
@@ -64,7 +64,7 @@ def choose_warehouse(project: DbtProject, found: Repository, connection: str | N
             f"{file} has the adapter {adapter}, for which there is no Airflow connection.",
             hint=f"cp {file} {project.path}/ (without secrets in it), then again: goldsmith init",
         )
-    return _by_connection(connection or USUAL, adapter, output, same)
+    return _by_connection(project, connection or USUAL, adapter, output, same)
 
 
 def _by_file(found: Repository, file: Path, target: str, outputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,14 +75,19 @@ def _by_file(found: Repository, file: Path, target: str, outputs: Mapping[str, A
 
 
 def _by_connection(
-    name: str, adapter: str, output: Mapping[str, Any], same: SameConnection | None
+    project: DbtProject,
+    name: str,
+    adapter: str,
+    output: Mapping[str, Any] = MappingProxyType({}),
+    same: SameConnection | None = None,
 ) -> Warehouse:
     profile = {key: output[key] for key in ("schema", "threads") if _is_plain(output.get(key))}
     extra = {key: value for key, value in (same.extra if same else {}).items() if _is_plain(value)}
     keys: dict[str, Any] = {"connection": name}
     if profile or extra:
         keys["profile"] = {**profile, **({"extra": extra} if extra else {})}
-    is_embedded = name == USUAL and adapter == "postgres" and f"AIRFLOW_CONN_{name.upper()}" not in os.environ
+    is_defined = f"AIRFLOW_CONN_{name.upper()}" in settings_of(project.path)
+    is_embedded = name == USUAL and adapter == "postgres" and not is_defined
     where = ", on this machine the embedded PostgreSQL" if is_embedded else ""
     return Warehouse(
         keys=keys, adapter=adapter, text=f"the Airflow connection {name} ({adapter}){where}", same=same

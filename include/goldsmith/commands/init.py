@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -50,26 +51,18 @@ def init(
     folder it makes a project of five models.
     """
     from goldsmith.adopt.adoption import Asked
-    from goldsmith.adopt.files import write
     from goldsmith.adopt.init import look_and_adopt
     from goldsmith.adopt.show import document, shown
     from goldsmith.client.session import reporter
 
-    report, console = reporter(Console(stderr=True)), Console(stderr=as_json)
+    console = Console(stderr=as_json)
     asked = Asked(name=name, schedule=schedule, connection=connection)
-    found = look_and_adopt(folder, project or [], asked, report)
+    found = look_and_adopt(folder, project or [], asked, reporter(Console(stderr=True)))
     console.print(shown(found), highlight=False)
     may_write = bool(found.changes) and not dry_run and _is_wanted(found, yes=yes)
-    findings: list[Finding] = []
-    if may_write:
-        write(found.changes)
-        findings = _tested(found, console)
+    findings = _written(found, console) if may_write else []
     if as_json:
-        plain = [
-            {"subject": one.subject, "status": one.status, "text": one.text, "hint": one.hint}
-            for one in findings
-        ]
-        print_json(document(found, written=may_write, findings=plain))
+        print_json(document(found, written=may_write, findings=[asdict(one) for one in findings]))
     raise typer.Exit(_ended(found, findings, console, is_written=may_write))
 
 
@@ -83,10 +76,12 @@ def _is_wanted(found: Init, *, yes: bool) -> bool:
     return typer.confirm(f"Write {len(found.changes)} files?", default=True, err=True)
 
 
-def _tested(found: Init, console: Console) -> list[Finding]:
-    """What can be checked without the warehouse: above all, whether Airflow can import the DAG files."""
+def _written(found: Init, console: Console) -> list[Finding]:
+    """Write the files; and check without the warehouse, above all whether Airflow can import the DAG files."""
+    from goldsmith.adopt.files import write
     from goldsmith.adopt.init import check_written
 
+    write(found.changes)
     return check_written(found, lambda line: console.print(line, style="dim"))
 
 
