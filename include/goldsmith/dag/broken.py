@@ -12,7 +12,7 @@ from goldsmith.errors import GoldsmithError
 from goldsmith.spec.pipeline import Pipeline
 
 TASK = "broken_pipeline"
-_LONGEST_DESCRIPTION = 200
+_LONGEST_DESCRIPTION, _LONGEST_NAME = 200, 120
 
 
 class BrokenPipeline(BaseOperator):
@@ -51,7 +51,7 @@ def broken_dag(name: str, error: GoldsmithError, spec: Pipeline | None, *, is_sc
     text = f"{error.message}\n\n{error.hint}".strip()
     with DAG(
         dag_id=name,
-        description=f"Cannot be used: {error.message}"[:_LONGEST_DESCRIPTION].split("\n")[0],
+        description=" ".join(f"Cannot be used: {error.message}".split())[:_LONGEST_DESCRIPTION],
         doc_md=f"**This pipeline cannot be used.**\n\n```\n{text}\n```\n\n`goldsmith check` tests it again.",
         schedule=schedule_of(spec) if spec and is_scheduled else None,
         start_date=datetime.combine(spec.start_date, time(), UTC) if spec else None,
@@ -62,6 +62,7 @@ def broken_dag(name: str, error: GoldsmithError, spec: Pipeline | None, *, is_sc
     ) as dag:
         BrokenPipeline(
             task_id=get_parsing_context().task_id or TASK,
+            task_display_name=" ".join(error.message.split())[:_LONGEST_NAME],
             error=error,
             retries=0,
             doc_md=f"```\n{text}\n```",
