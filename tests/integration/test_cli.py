@@ -116,7 +116,7 @@ def test_a_broken_pipeline_is_told_when_it_is_meant(repository_of_two: Path) -> 
     (dags / "returns.py").write_text(DAG.format(name="returns").replace("name=", "layerz={}, name="))
     (dags / "orders.py").unlink()
     (dags / "shop.yml").write_text("name: shop\nlayerz: {}\n")
-    (dags / "shop.py").write_text("from goldsmith import build_dag\nx = build_dag('dags/shop.yml')\n")
+    (dags / "shop.py").write_text("from goldsmith import build_dag\nx = build_dag('shop.yml')\n")
     for name in ("returns", "shop"):
         done = goldsmith("run", name, cwd=repository_of_two)
         assert done.returncode == 2
