@@ -8,6 +8,7 @@ from goldsmith.errors import EnvironmentProblem
 
 EXTRAS = {
     "apprise": ("apprise",),
+    "parquet": ("pyarrow",),
     "s3": ("airflow.providers.amazon", "s3fs"),
     "ses": ("boto3",),
     "slack": ("slack_sdk",),

@@ -77,7 +77,7 @@ class Lake:
 
 def counts(result: IngestResult) -> tuple[int, ...]:
     """Rows, inserted, changed, unchanged, superseded, rejected."""
-    return astuple(result)[2:]
+    return astuple(result)[2:8]
 
 
 def stage(lake: Lake, run: str) -> tuple[Ingest, list[Loaded]]:

@@ -79,11 +79,11 @@ ingest, root, connect = Ingest.model_validate_json(ingest), Path(root), lambda: 
 def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
 if where == "copy":
-    rows = loading._good_rows
+    rows = loading._Rows.good_of_csv
     def first_block_only(*arguments, **named):
         yield next(rows(*arguments, **named))
         die()
-    loading._good_rows = first_block_only
+    loading._Rows.good_of_csv = first_block_only
     loading.load(connect, ingest, root, run="run", chunk=split(ingest, root)[0])
 merging.ROWS_PER_PART = 10_000
 if where == "before the commits":

@@ -182,7 +182,7 @@ def _check_good(run: dict[str, Any], lake: Lake, log: str) -> None:
     }  # fmt: skip
     assert xcoms["ingest.others.merge", -1]["rows"] == 0
     assert (lake.rows("things"), lake.rows("others"), lake.rows("rejected_rows")) == (40_000, 0, 1)
-    chunks = [part["chunk"] for part in xcoms["ingest.things.split", -1]]
+    chunks = [part for one in xcoms["ingest.things.split", -1] for part in one["chunk"]["parts"]]
     loads = [
         name for task, _, state, _, name in run["tasks"] if (task, state) == ("ingest.things.load", "success")
     ]

@@ -10,6 +10,7 @@ One part, which small files have, leaves no such gap.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -156,7 +157,16 @@ def _result(
         unchanged=sum(part.unchanged for part in counts),
         superseded=sum(part.superseded for part in counts),
         rejected=rejected,
+        files=_by_file(loaded),
     )
+
+
+def _by_file(loaded: Sequence[Loaded]) -> dict[str, int]:
+    """Records of each file; nothing if there is only one."""
+    found: Counter[str] = Counter()
+    for chunk in loaded:
+        found.update(chunk.files)
+    return dict(found) if len(found) > 1 else {}
 
 
 def _staging_lost(ingest: Ingest, detail: str) -> IngestError:
@@ -263,18 +273,18 @@ def _file_rejected(connection: Connection, job: Upsert) -> None:
         connection.execute(
             sql.SQL(
                 "insert into {} (file, line, reason, raw, table_name, load_timestamp)"
-                " select %s, line, reason, raw, %s, %s from {} on conflict do nothing"
+                " select file, line, reason, raw, %s, %s from {} on conflict do nothing"
             ).format(job.names.rejected, staged),
-            (ingest.file, ingest.source, job.stamp),
+            (ingest.source, job.stamp),
         )
         missing = _one(
             connection.execute(
                 sql.SQL(
                     "select count(*) from {} as staged where not exists (select from {} as kept"
-                    " where kept.table_name = %s and kept.file = %s and kept.line = staged.line"
+                    " where kept.table_name = %s and kept.file = staged.file and kept.line = staged.line"
                     " and md5(kept.raw) = md5(staged.raw))"
                 ).format(staged, job.names.rejected),
-                (ingest.source, ingest.file),
+                (ingest.source,),
             )
         )[0]
         if missing:

@@ -71,13 +71,14 @@ class RawFile:
     Args:
         path: The file.
         name: How messages call it.
+        is_text: Whether it has to hold text.
 
     Raises:
         IngestError: It is no regular file, or of a kind that holds no plain text.
         OSError: It cannot be opened.
     """
 
-    def __init__(self, path: Path, name: str) -> None:
+    def __init__(self, path: Path, name: str, *, is_text: bool = True) -> None:
         self._name, self._path = name, path
         with ExitStack() as stack:
             file = stack.enter_context(open(path, "rb", buffering=0, opener=self._open))
@@ -88,7 +89,8 @@ class RawFile:
             """`gzip`, `zstandard`, or nothing."""
             text, self._faults = _decompressed(file, self.compression)
             self._file = stack.enter_context(text)
-            self._check_content(self.read(512) if self.compression else head)
+            if is_text:
+                self._check_content(self.read(512) if self.compression else head)
             self.seek(0)
             self._opened = stack.pop_all()
 
@@ -171,7 +173,8 @@ class RawFile:
             inside = f", inside {self.compression}," if self.compression else ""
             raise IngestError(
                 f"{self._name}, line 1: this{inside} is {kind}; expected text.",
-                hint="Convert it to a CSV file; that may be compressed with gzip or zstd.",
+                hint="Convert it to a CSV file; that may be compressed with gzip or zstd. A Parquet file needs "
+                "`format: parquet`, or the suffix .parquet.",
             )
 
 

@@ -146,13 +146,13 @@ def split_task(ingest: dict[str, Any], connection: str, root: str) -> list[dict[
     # Not the run's id: another Airflow that loads into the same warehouse may have one of that name.
     run = uuid4().hex
     prepare(_connect(connection), spec, run, is_over=partial(_is_over, own=_owner(spec)))
-    return [{"run": run, "chunk": asdict(chunk)} for chunk in chunks]
+    return [{"run": run, "chunk": chunk.plain()} for chunk in chunks]
 
 
 def load_task(ingest: dict[str, Any], connection: str, root: str, chunk: dict[str, Any]) -> dict[str, Any]:
     """Copy one chunk into its staging table."""
-    spec, run, part = Ingest.model_validate(ingest), chunk["run"], Chunk(**chunk["chunk"])
-    get_current_context()["lines"] = f"lines {part.first_line} to {part.last_line}"  # type: ignore[typeddict-unknown-key]
+    spec, run, part = Ingest.model_validate(ingest), chunk["run"], Chunk.of(chunk["chunk"])
+    get_current_context()["lines"] = part.text  # type: ignore[typeddict-unknown-key]
     loaded = load(_connect(connection), spec, _root(root), run=run, chunk=part, owner=_owner(spec))
     return {"run": run, "loaded": asdict(loaded)}
 
@@ -167,7 +167,8 @@ def merge_task(ingest: dict[str, Any], connection: str, loaded: Any, parallel: i
     parts = loaded[:]
     done = [Loaded(**part["loaded"]) for part in parts]
     # Every file has a chunk.
-    return asdict(merge(_connect(connection), spec, run=parts[0]["run"], loaded=done, parallel=parallel))
+    result = asdict(merge(_connect(connection), spec, run=parts[0]["run"], loaded=done, parallel=parallel))
+    return {key: value for key, value in result.items() if key != "files" or value}
 
 
 def _owner(ingest: Ingest) -> str:
@@ -201,10 +202,11 @@ def _connect(connection: str) -> Connect:
     return warehouse_of(connection).loader()
 
 
-_SPLIT_DOC = (
-    "Checks header and encoding, cuts the file into byte ranges at record boundaries, makes missing tables."
+_SPLIT_DOC = "Finds the files, checks header and encoding, cuts large files at record boundaries, makes missing tables."
+_LOAD_DOC = (
+    "COPY of one byte range, or of small files, into a staging table of this run; malformed rows go to one of their"
+    " own."
 )
-_LOAD_DOC = "COPY of one byte range into a staging table of this run; malformed rows go to one of their own."
 _MERGE_DOC = (
     "Upserts what was staged on the key: of two lines with one key the later wins, `load_timestamp` is set on"
     " insert and on change only. Malformed rows go to `rejected_rows`. The result counts every row."

@@ -17,6 +17,7 @@ MAX_COLUMNS = 1_600 - 1
 
 _IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]*")
 _MAX_NAME = 63
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
 _SYSTEM_COLUMNS = ("tableoid", "xmin", "cmin", "xmax", "cmax", "ctid")
 _OWN_TABLES = ("rejected_rows",)
 
@@ -31,11 +32,14 @@ class Ingest(SpecModel):
     source: str = Field(examples=["data_lake.transactions"])
     """`schema.table` in the warehouse; the dbt source of the same name reads it."""
     file: str = Field(min_length=1, max_length=1000, examples=["include/sample_data/transactions.csv"])
-    """Path of the file, relative to the repository root, or absolute; it may be compressed with gzip or zstd."""
+    """Path of the file, relative to the repository root, or absolute, or a URL of object storage with an Airflow
+    connection, `s3://connection@bucket/path`; it may have wildcards (`*`, `**`, `?`), and be compressed."""
+    format: Literal["csv", "jsonl", "parquet"] | None = None
+    """What the files hold; by default their suffix says it, and a suffix that says nothing means CSV."""
     key: tuple[str, ...] = Field(min_length=1)
     """Columns that name a row; of two lines with one key the later one wins."""
     columns: tuple[str, ...] = Field(min_length=1)
-    """Every column of the file, spelled and ordered as in its header line."""
+    """Every column of the file, spelled as in it, and if it is CSV ordered as in its header line."""
     chunk_mb: int = Field(default=32, ge=1, le=1024)
     """Size of the pieces that are loaded in parallel, in MiB."""
     max_record_mb: int = Field(default=1, ge=1, le=100)
@@ -60,6 +64,17 @@ class Ingest(SpecModel):
         if parts[1] in _OWN_TABLES:
             raise ValueError(f"the table {source!r} is where rejected rows go; choose another one")
         return source
+
+    @field_validator("file")
+    @classmethod
+    def _file_has_a_place(cls, file: str) -> str:
+        scheme, is_url, rest = file.partition("://")
+        if is_url and (not _SCHEME.fullmatch(scheme) or scheme in ("http", "https") or not rest.strip("/")):
+            raise ValueError(
+                f"{file!r} is no URL of object storage, such as s3://connection@bucket/orders/*.csv; download "
+                "what the web has first"
+            )
+        return file
 
     @field_validator("columns")
     @classmethod
