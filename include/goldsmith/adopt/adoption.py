@@ -15,7 +15,7 @@ from goldsmith.adopt.warehouse import Warehouse, choose_warehouse
 from goldsmith.dbt import manifest as manifests
 from goldsmith.dbt.node import Node
 from goldsmith.dbt.project import DbtProject, find_project
-from goldsmith.errors import PlanError, ProjectError
+from goldsmith.errors import ConfigurationError, PlanError, ProjectError
 from goldsmith.kinds import RELATIONS
 from goldsmith.pipeline import load_plan, project_of
 from goldsmith.pipelines.manifests import refresh_manifest
@@ -68,7 +68,7 @@ def adopt(
     *,
     here: Settings,
     report: Callable[[str], None],
-    taken: Collection[str] = (),
+    taken: Collection[str] = frozenset(),
 ) -> Adoption:
     """Make the spec of a dbt project and its plan; the project's manifest is made if it is missing or old.
 
@@ -78,7 +78,7 @@ def adopt(
         asked: What the command line says.
         here: Settings of this process, for the folder.
         report: Called with a line for each step that takes time.
-        taken: Ids of DAGs that are there already.
+        taken: Names of DAGs and of DAG files that are there already.
 
     Raises:
         ConfigurationError: dbt cannot parse the project, or needs something that is not set.
@@ -87,7 +87,7 @@ def adopt(
     _refuse_unset(project)
     warehouse = choose_warehouse(project, found, asked.connection)
     keys = {
-        "name": asked.name or _free(_name_of(project.name), taken),
+        "name": _name(asked, project, taken),
         "project": found.shown(project.path),
         "schedule": asked.schedule or _USUAL,
         **warehouse.keys,
@@ -161,5 +161,14 @@ def _name_of(project: str) -> str:
     return name if name[:1].isalpha() else f"p_{name}".strip("_")
 
 
-def _free(name: str, taken: Collection[str]) -> str:
-    return f"{name}_goldsmith" if name in taken else name
+def _name(asked: Asked, project: DbtProject, taken: Collection[str]) -> str:
+    """The name that was asked for, else the project's, with an ending if a DAG or its file has that."""
+    usual = _name_of(project.name)
+    if asked.name is None:
+        return f"{usual}_goldsmith" if usual in taken else usual
+    if asked.name in taken:
+        raise ConfigurationError(
+            f"There is a DAG or a DAG file called {asked.name} already.",
+            hint=f"Choose another name: goldsmith init --name {asked.name}_goldsmith",
+        )
+    return asked.name

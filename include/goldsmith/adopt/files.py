@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -120,19 +121,33 @@ def missing_only(changes: Iterable[Change]) -> tuple[Change, ...]:
     return tuple(one for one in changes if one.is_added or not one.path.exists())
 
 
-def write(changes: Iterable[Change]) -> None:
+def write(changes: Sequence[Change]) -> None:
     """Write files, and add lines.
 
     Raises:
-        EnvironmentProblem: A folder or file cannot be written; names the first.
+        EnvironmentProblem: A folder or file cannot be written; names the first. Nothing is written if it was known.
     """
+    for one in changes:
+        _refuse_unwritable(one.path)
     for one in changes:
         try:
             one.path.parent.mkdir(parents=True, exist_ok=True)
             with one.path.open("a" if one.is_added else "x", encoding="utf-8") as file:
                 file.write(one.text)
         except OSError as error:
-            raise EnvironmentProblem(
-                f"{one.path} cannot be written: {error}",
-                hint=f"Check its permissions: ls -ld {one.path.parent}",
-            ) from error
+            raise _unwritable(one.path, str(error)) from error
+
+
+def _refuse_unwritable(path: Path) -> None:
+    there = next(one for one in (path, *path.parents) if one.exists())
+    if there != path and not there.is_dir():
+        raise _unwritable(path, f"{there} is no folder")
+    if not os.access(there, os.W_OK):
+        raise _unwritable(path, f"no permission to write {there}")
+
+
+def _unwritable(path: Path, why: str) -> EnvironmentProblem:
+    there = next(one for one in (path, *path.parents) if one.exists())
+    return EnvironmentProblem(
+        f"{path} cannot be written: {why}", hint=f"Check its permissions: ls -ld {there}"
+    )

@@ -9,7 +9,7 @@ from pathlib import Path
 from goldsmith.adopt import files
 from goldsmith.adopt.adoption import Adoption, Asked, adopt
 from goldsmith.adopt.files import Change
-from goldsmith.adopt.look import Repository, choose_projects, look_at
+from goldsmith.adopt.look import Repository, choose_projects, look_at, taken_names
 from goldsmith.check import Finding, check_all
 from goldsmith.dag_files import DagFiles, read_dag_files
 from goldsmith.errors import GoldsmithError
@@ -64,7 +64,7 @@ def look_and_adopt(folder: Path, projects: list[Path], asked: Asked, report: Cal
         if mine := _pipeline_of(path, there, here):
             known.append(mine)
         else:
-            taken = (*there.names, *(one.spec.name for one in adopted))
+            taken = {*there.names, *taken_names(found.dags_dir), *(one.spec.name for one in adopted)}
             adopted.append(adopt(path, found, asked, here=here, report=report, taken=taken))
     changes = files.missing_only(_changes(found, there, adopted, known))
     names = (*known, *(one.spec.name for one in adopted))

@@ -22,6 +22,7 @@ _PASSED_OVER = frozenset(
 )
 _DEEPEST = 4
 _ASTRO = re.compile(r"^\s*FROM\s+\S*(?:astro-runtime|astronomer)", re.IGNORECASE | re.MULTILINE)
+_DAG_ID = re.compile(r"(?:\bdag_id\s*=|\bDAG\()\s*[\"']([\w.-]+)[\"']|^def (\w+)\(", re.MULTILINE)
 _AIRFLOW = re.compile(r"^\s*FROM\s+\S*airflow|^apache-airflow\b", re.IGNORECASE | re.MULTILINE)
 
 
@@ -67,6 +68,21 @@ def look_at(root: Path) -> Repository:
         is_airflow=is_astro or says_airflow or (root / DAGS).is_dir(),
         requirements=requirements if is_astro or (says_airflow and requirements.is_file()) else None,
     )
+
+
+def taken_names(dags_dir: Path) -> set[str]:
+    """Names that no pipeline can have: those of other DAG files, and the ids of DAGs as far as a text tells them.
+
+    Args:
+        dags_dir: The folder of DAG files.
+    """
+    found: set[str] = set()
+    for file in dags_dir.rglob("*.py"):
+        if file.parent == dags_dir:
+            found.add(file.stem)
+        # A function is a DAG by its decorator; one that is none takes a name that is free, which does no harm.
+        found |= {one or other for one, other in _DAG_ID.findall(_text(file))}
+    return found
 
 
 def choose_projects(found: Repository, asked: list[Path]) -> tuple[Path, ...]:

@@ -125,10 +125,11 @@ def _by_folder(models: Sequence[Node], project: str, model_paths: Sequence[str])
     places = {uid: _place(folder, deeper) for uid, folder in folders.items()}
     words = {place for place in set(places.values()) if _is_word(place)}
     named = [uid for uid, place in places.items() if place in words]
-    if len(words) < 2 or 2 * len(named) < len(where):
-        return {}
     loose = [uid for uid, place in places.items() if place[-1] == ""]
-    by_name = {} if len(loose) > _MOST_NAMES else dict.fromkeys(loose, ("names", "models"))
+    by_name = {} if len(loose) > _MOST_NAMES else dict.fromkeys(loose, LOOSE)
+    # One folder and the models beside it are two layers, as in dbt's oldest tutorial.
+    if len(words) + bool(words and by_name) < 2 or 2 * len(named) < len(where):
+        return {}
     return {uid: places[uid] for uid in named} | by_name
 
 

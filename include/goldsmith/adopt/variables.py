@@ -46,7 +46,7 @@ def unset_vars(project: DbtProject, given: Iterable[str] = ()) -> dict[str, str]
 
 def _first_files(project: DbtProject, pattern: re.Pattern[str]) -> Iterator[tuple[str, str]]:
     seen: set[str] = set()
-    for path in project.sources():
+    for path in sorted(project.sources()):
         if path.suffix not in _READ or not path.is_file():
             continue
         text = _COMMENT.sub("", path.read_text(encoding="utf-8", errors="replace"))

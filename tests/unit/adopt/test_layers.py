@@ -67,6 +67,10 @@ def test_loose_models_beside_folders_are_a_layer_of_names() -> None:
         "models": ("customers", "orders"),
         "reports": ("path:models/reports/",),
     }
+    assert layers(graph("staging/a", "staging/b", "orders < a")) == {
+        "staging": ("path:models/staging/",),
+        "models": ("orders",),
+    }
     found = layers(graph("first", "staging/a < first", "staging/b", "marts/c < a", "last < c"))
     assert list(found) == ["staging", "marts"]
 
