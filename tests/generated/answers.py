@@ -52,11 +52,16 @@ class Dbt:
             env={**os.environ, **_NOBODYS},
         )
 
-    def ask(self, project: Path) -> Answer:
-        """Parse a project, which writes its manifest, and ask what dbt thinks of it."""
+    def ask(self, project: Path, profiles: Path | None = None) -> Answer:
+        """Parse a project, which writes its manifest, and ask what dbt thinks of it.
+
+        Args:
+            project: Its folder.
+            profiles: The folder of its profiles.yml; the project's by default.
+        """
         assert self._process.stdin
         assert self._process.stdout
-        self._process.stdin.write(f"{project}\n")
+        self._process.stdin.write(f"{json.dumps([str(project), str(profiles or project)])}\n")
         self._process.stdin.flush()
         said = json.loads(self._process.stdout.readline())
         return Answer(
@@ -71,15 +76,15 @@ class Dbt:
         self._process.communicate()
 
 
-def _answer(folder: str) -> dict[str, Any]:
+def _answer(folder: str, profiles: str) -> dict[str, Any]:
     """Parse a project and ask."""
     from dbt.adapters.factory import reset_adapters
     from dbt.cli.main import dbtRunner
 
-    around = ["--project-dir", folder, "--profiles-dir", folder]
+    around = ["--project-dir", folder, "--profiles-dir", profiles]
     reset_adapters()
     if not (Path(folder) / "target").exists():
-        _lend_macros(Path(folder))
+        _lend_macros(Path(folder), profiles)
     parsed = dbtRunner().invoke(["--quiet", "parse", *around])
     if not parsed.success:
         return {"executable": [], "before": {}, "error": str(parsed.exception)}
@@ -112,7 +117,7 @@ _MACROS: dict[bytes, bytes] = {}
 _PARTIAL = "partial_parse.msgpack"
 
 
-def _lend_macros(project: Path) -> None:
+def _lend_macros(project: Path, profiles: str) -> None:
     """Give a project what dbt makes of its own macros, which is nine tenths of parsing; all else is new to dbt.
 
     It comes from a project without nodes, with the same settings.
@@ -120,18 +125,22 @@ def _lend_macros(project: Path) -> None:
     from dbt.cli.main import dbtRunner
 
     settings = [(project / name).read_bytes() for name in _SETTINGS if (project / name).is_file()]
-    key = b"\n".join(settings)
+    elsewhere = "" if Path(profiles) == project else profiles
+    key = b"\n".join([*settings, elsewhere.encode()])
     if key not in _MACROS:
         with tempfile.TemporaryDirectory() as folder:
             for name in _SETTINGS:
                 if (project / name).is_file():
                     (Path(folder) / name).parent.mkdir(parents=True, exist_ok=True)
                     shutil.copy(project / name, Path(folder) / name)
-            around = ["--project-dir", folder, "--profiles-dir", folder]
+            around = ["--project-dir", folder, "--profiles-dir", elsewhere or folder]
             dbtRunner().invoke(["--quiet", "parse", *around])
-            _MACROS[key] = (Path(folder) / "target" / _PARTIAL).read_bytes()
-    (project / "target").mkdir()
-    (project / "target" / _PARTIAL).write_bytes(_MACROS[key])
+            made = Path(folder) / "target" / _PARTIAL
+            # Not if it has another target path, or packages that are installed in the project alone.
+            _MACROS[key] = made.read_bytes() if made.is_file() else b""
+    if _MACROS[key]:
+        (project / "target").mkdir()
+        (project / "target" / _PARTIAL).write_bytes(_MACROS[key])
 
 
 def orders(manifest: Manifest, executable: Iterable[str]) -> dict[str, set[str]]:
@@ -170,7 +179,7 @@ def _serve() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # dbt keeps the standard output that it finds first
     for line in sys.stdin:
         try:
-            answer = _answer(line.rstrip("\n"))
+            answer = _answer(*json.loads(line))
         except Exception as error:  # noqa: BLE001 - the test shows it
             answer = {"executable": [], "before": {}, "error": f"{type(error).__name__}: {error}"}
         out.write(json.dumps(answer) + "\n")
