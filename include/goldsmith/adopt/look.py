@@ -21,7 +21,7 @@ _PASSED_OVER = frozenset(
     )
 )
 _DEEPEST = 4
-_ASTRO = re.compile(r"^\s*FROM\s+\S*(?:astro-runtime|astronomer)", re.IGNORECASE | re.MULTILINE)
+_ASTRO = re.compile(r"^\s*FROM\s+\S*(?:astro-runtime|astronomer|astrocrpublic)", re.IGNORECASE | re.MULTILINE)
 _DAG_ID = re.compile(r"(?:\bdag_id\s*=|\bDAG\()\s*[\"']([\w.-]+)[\"']|^def (\w+)\(", re.MULTILINE)
 _AIRFLOW = re.compile(r"^\s*FROM\s+\S*airflow|^apache-airflow\b", re.IGNORECASE | re.MULTILINE)
 

@@ -26,6 +26,7 @@ nightly()
         ({"requirements.txt": "apache-airflow==3.3.2\n"}, True, "requirements.txt"),
         ({"Dockerfile": "FROM apache/airflow:3.3.2\n"}, True, None),
         ({"Dockerfile": "FROM quay.io/astronomer/astro-runtime:13\n"}, True, "requirements.txt"),
+        ({"Dockerfile": "FROM astrocrpublic.azurecr.io/runtime:3.3-1\n"}, True, "requirements.txt"),
         ({".astro/config.yaml": ""}, True, "requirements.txt"),
         ({"dags/a.py": ""}, True, None),
     ],
