@@ -1,0 +1,67 @@
+"""`goldsmith init` as a person calls it, in a dbt repository without an Airflow: from the clone to a green run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+from tests.integration.test_cli import goldsmith
+from tests.layouts.build import write
+from tests.layouts.known import LAYOUTS
+
+pytestmark = pytest.mark.integration
+
+LAYOUT = LAYOUTS["dbt repository"]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The repository; its Airflow is stopped in the end."""
+    folder = write(LAYOUT.files, tmp_path_factory.mktemp("clone") / "shop")
+    yield folder
+    goldsmith("down", cwd=folder)
+
+
+def texts(root: Path) -> dict[str, str]:
+    """Path to text of all files but those of dbt and of the local stack."""
+    found = {path.relative_to(root): path for path in root.rglob("*") if path.is_file()}
+    made = ("target", "logs", ".goldsmith")
+    return {str(short): path.read_text() for short, path in found.items() if short.parts[0] not in made}
+
+
+def test_two_commands_after_the_clone_a_run_is_green(root: Path, tmp_path: Path) -> None:
+    """What is shown is written, Airflow can import it, a second call writes nothing, and the run needs nothing more."""
+    call = partial(goldsmith, cwd=root, HOME=str(tmp_path), COLUMNS="200")
+    before = texts(root)
+    said = json.loads(call("init", "--dry-run", "--json").stdout)
+    assert said["pipelines"][0]["layers"] == {
+        name: [f"path:models/{name}/"] for name in ("staging", "intermediate", "marts")
+    }
+    files = {one["path"]: one["action"] for one in said["files"]}
+    assert files == {
+        "dags/pipelines/shop.yml": "write",
+        "dags/pipelines/pipeline.schema.json": "write",
+        "dags/shop.py": "write",
+        ".gitignore": "add",
+    }
+    assert texts(root) == before
+    done = call("init", "--yes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-4:] == [
+        "Wrote 4 files. Airflow can import shop.",
+        "Next:",
+        "  goldsmith plan shop",
+        "  goldsmith run shop",
+    ]
+    again = call("init", "--yes")
+    assert again.returncode == 0, again.stderr
+    assert "Nothing to write: everything is there." in again.stdout
+    after = texts(root)
+    assert {*after} - {*before} == {path for path, action in files.items() if action == "write"}
+    assert all(after[path].startswith(text) for path, text in before.items())
+    done = call("run", "shop", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout)["state"] == "success"
