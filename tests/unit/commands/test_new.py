@@ -21,7 +21,7 @@ def repository_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "dbt_project" / "dbt_project.yml").write_text("name: shop\n")
     (tmp_path / "dags").mkdir()
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("AIRFLOW__CORE__DAGS_FOLDER", raising=False)
+    monkeypatch.setenv("AIRFLOW__CORE__DAGS_FOLDER", str(tmp_path / "dags"))  # or Airflow's, if it is loaded
     return tmp_path
 
 

@@ -43,7 +43,7 @@ def repository_of_four(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         '"""Airflow DAGs."""\nfrom goldsmith import build_dags\nglobals().update(build_dags("pipelines"))\n'
     )
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("AIRFLOW__CORE__DAGS_FOLDER", raising=False)
+    monkeypatch.setenv("AIRFLOW__CORE__DAGS_FOLDER", str(tmp_path / "dags"))  # or Airflow's, if it is loaded
     return tmp_path
 
 
