@@ -10,6 +10,7 @@ import pytest
 from goldsmith.errors import SpecError
 from goldsmith.spec.files import find_entry, read_file, read_folder, read_spec
 from goldsmith.spec.pipeline import Pipeline
+from goldsmith.spec.yaml_file import lines_of
 
 Write = Callable[..., Path]
 
@@ -257,3 +258,33 @@ def test_a_name_that_airflow_refuses_is_an_entry_that_it_takes(write: Write) -> 
     [entry] = read_file(folder / "my shop!.yml")
     assert (entry.name, entry.spec) == ("my_shop_", None)
     assert "'my shop!' is not a name" in str(entry.error)
+
+
+def test_a_list_fits_into_no_text_and_a_file_that_is_no_text_has_no_parts(write: Write) -> None:
+    """Each breaks its own pipeline."""
+    folder = write(
+        load="for_each: {t: tables/*.yml}\ndescription: 'has {t.columns}'\n", tables__orders="columns: [id]\n"
+    )
+    (folder / "tables" / "raw.yml").write_bytes(b"columns: \xff")
+    assert "{t.columns} in 'has {t.columns}' stands for a list or a mapping" in fault(folder, "load_orders")
+    assert "tables/raw.yml cannot be read" in fault(folder, "load_raw")
+
+
+def test_lines_are_those_of_the_last_part_that_is_written() -> None:
+    """pydantic says more than what stands in the file, such as which form of a value it tried."""
+    line = lines_of("a:\n  - b: 1\n    c: 2\nd: 3\n")
+    assert [line(path) for path in (("a", 0, "c"), ("a", 0, "x"), ("a", 7), ("d", "int"), ("e",))] == [
+        3,
+        2,
+        1,
+        4,
+        0,
+    ]
+
+
+@pytest.mark.parametrize("file", ["https://example.com/a.csv", "s3://", "S 3://bucket/a.csv"])
+def test_what_is_no_object_storage_is_said(file: str) -> None:
+    """A web page is none."""
+    ingest = {"source": "lake.a", "file": file, "key": ["id"], "columns": ["id"]}
+    with pytest.raises(SpecError, match="is no URL of object storage, such as s3://connection@bucket"):
+        Pipeline.parse({"name": "shop", "ingest": [ingest]})
