@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from goldsmith.adopt.cosmos_dags import CosmosDag
 from goldsmith.adopt.layers import Proposal, propose
 from goldsmith.adopt.look import Repository
 from goldsmith.adopt.variables import unset_environment, unset_vars
@@ -25,6 +26,7 @@ from goldsmith.spec.pipeline import Pipeline
 
 _NOT_IN_A_NAME = re.compile(r"[^a-z0-9]+")
 _USUAL = "@daily"
+_OF_WAREHOUSE = ("connection", "profile", "target")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,6 +51,8 @@ class Adoption:
     warehouse: Warehouse
     unset: Mapping[str, str]
     """dbt variables that nobody sets, to the file that reads them."""
+    cosmos: CosmosDag | None = None
+    """The DAG of Cosmos whose settings it has."""
 
     @property
     def outside(self) -> list[str]:
@@ -69,6 +73,7 @@ def adopt(
     here: Settings,
     report: Callable[[str], None],
     taken: Collection[str] = frozenset(),
+    cosmos: CosmosDag | None = None,
 ) -> Adoption:
     """Make the spec of a dbt project and its plan; the project's manifest is made if it is missing or old.
 
@@ -79,19 +84,16 @@ def adopt(
         here: Settings of this process, for the folder.
         report: Called with a line for each step that takes time.
         taken: Names of DAGs and of DAG files that are there already.
+        cosmos: The DAG of Cosmos that runs the project, if there is one.
 
     Raises:
         ConfigurationError: dbt cannot parse the project, or needs something that is not set.
     """
     project = find_project(folder)
     _refuse_unset(project)
-    warehouse = choose_warehouse(project, found, asked.connection)
-    keys = {
-        "name": _name(asked, project, taken),
-        "project": found.shown(project.path),
-        "schedule": asked.schedule or _USUAL,
-        **warehouse.keys,
-    }
+    warehouse = _warehouse(project, found, asked, cosmos)
+    names = {"name": _name(asked, project, taken), "project": found.shown(project.path)}
+    keys = {**names, **_schedule(asked, cosmos), **warehouse.keys}
     unset = unset_vars(project)
     nodes = _nodes(Pipeline.parse({**keys, "layers": {}}), here, report, unset)
     proposal = propose(nodes, project=project.name, model_paths=project.model_paths)
@@ -104,7 +106,25 @@ def adopt(
         plan=plan,
         warehouse=warehouse,
         unset=unset,
+        cosmos=cosmos,
     )
+
+
+def _schedule(asked: Asked, cosmos: CosmosDag | None) -> dict[str, Any]:
+    """When it runs, and whatever else the Cosmos DAG says that is not about the warehouse."""
+    theirs = {
+        key: value for key, value in (cosmos.keys if cosmos else {}).items() if key not in _OF_WAREHOUSE
+    }
+    return {"schedule": _USUAL, **theirs, **({"schedule": asked.schedule} if asked.schedule else {})}
+
+
+def _warehouse(project: DbtProject, found: Repository, asked: Asked, cosmos: CosmosDag | None) -> Warehouse:
+    """The one that the command line names, else that of the Cosmos DAG, else that of profiles.yml."""
+    theirs = {key: cosmos.keys[key] for key in _OF_WAREHOUSE if key in cosmos.keys} if cosmos else {}
+    if asked.connection or not cosmos or "connection" not in theirs:
+        return choose_warehouse(project, found, asked.connection)
+    text = f"the Airflow connection {theirs['connection']} of the Cosmos DAG"
+    return Warehouse(keys=theirs, adapter=cosmos.adapter or "postgres", text=text)
 
 
 def _refuse_unset(project: DbtProject) -> None:

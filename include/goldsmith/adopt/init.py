@@ -8,6 +8,7 @@ from pathlib import Path
 
 from goldsmith.adopt import files
 from goldsmith.adopt.adoption import Adoption, Asked, adopt
+from goldsmith.adopt.cosmos_dags import CosmosDag, read_cosmos_dags
 from goldsmith.adopt.files import Change
 from goldsmith.adopt.look import Repository, choose_projects, look_at, taken_names
 from goldsmith.check import Finding, check_all
@@ -58,6 +59,7 @@ def look_and_adopt(folder: Path, projects: list[Path], asked: Asked, report: Cal
     if found.is_empty and not projects:
         return _starter(found, here)
     there = read_dag_files(found.dags_dir) if found.dags_dir.is_dir() else DagFiles(pipelines={}, broken=())
+    cosmos = read_cosmos_dags(found.dags_dir)
     adopted: list[Adoption] = []
     known: list[str] = []
     for path in choose_projects(found, projects):
@@ -65,7 +67,9 @@ def look_and_adopt(folder: Path, projects: list[Path], asked: Asked, report: Cal
             known.append(mine)
         else:
             taken = {*there.names, *taken_names(found.dags_dir), *(one.spec.name for one in adopted)}
-            adopted.append(adopt(path, found, asked, here=here, report=report, taken=taken))
+            theirs = [one for one in cosmos if one.project == path]
+            only = theirs[0] if len(theirs) == 1 else None
+            adopted.append(adopt(path, found, asked, here=here, report=report, taken=taken, cosmos=only))
     changes = files.missing_only(_changes(found, there, adopted, known))
     names = (*known, *(one.spec.name for one in adopted))
     return Init(
@@ -75,7 +79,7 @@ def look_and_adopt(folder: Path, projects: list[Path], asked: Asked, report: Cal
         known=tuple(known),
         names=names,
         changes=changes,
-        by_hand=tuple(_by_hand(found, adopted)) if adopted else (),
+        by_hand=tuple(_by_hand(found, adopted, cosmos)) if adopted else (),
     )
 
 
@@ -142,12 +146,28 @@ def _requirements(adopted: Sequence[Adoption]) -> list[str]:
     return [line for line in dict.fromkeys(lines) if line and line != "dbt-postgres"]
 
 
-def _by_hand(found: Repository, adopted: Sequence[Adoption]) -> Iterator[str]:
+def _by_hand(found: Repository, adopted: Sequence[Adoption], cosmos: Sequence[CosmosDag]) -> Iterator[str]:
     if found.is_airflow and not files.requirement():
         yield "Install Goldsmith in Airflow's image: it was installed here from a folder, which an image cannot name."
     for one in adopted:
         if one.warehouse.same and "profile" in one.keys and "connection" not in one.keys:
             yield "Where profiles.yml finds no variables, an Airflow connection means the same: docs/own-project.md."
+    for dag in cosmos:
+        yield from _of_cosmos(found, dag, is_taken=any(one.cosmos is dag for one in adopted))
+
+
+def _of_cosmos(found: Repository, dag: CosmosDag, *, is_taken: bool) -> Iterator[str]:
+    """What of a Cosmos DAG a person has to carry over, and that it goes on running."""
+    where = f"{found.shown(dag.file)}, line {dag.line}: the {dag.kind} {dag.dag_id or 'without a plain id'}"
+    if dag.not_literal and not is_taken:
+        yield (
+            f"{where} is not literal: {', '.join(dag.not_literal)} are computed when the file runs. Write into the "
+            "spec what they are; docs/from-cosmos.md says which key is which."
+        )
+    elif is_taken:
+        left = [*(f"{name} is computed" for name in dag.not_literal), *dag.not_taken]
+        said = f" Not taken over: {'; '.join(left)}." if left else ""
+        yield f"{where} runs the same project: pause one of the two.{said}"
 
 
 def _notes(one: Adoption) -> Iterator[str]:

@@ -40,6 +40,13 @@ def _lines(init: Init, one: Adoption) -> Iterator[tuple[str, str, str]]:
     yield "pipeline", f"{one.spec.name}, {one.spec.times}: {plan_head(one.plan)}", ""
     yield "dbt project", f"{one.project.name} in {init.found.shown(one.project.path)}", ""
     yield "warehouse", one.warehouse.text, ""
+    if one.cosmos:
+        keys = ", ".join(one.cosmos.keys) or "nothing"
+        yield (
+            "Cosmos DAG",
+            f"{one.cosmos.dag_id} in {init.found.shown(one.cosmos.file)}: taken over: {keys}",
+            "",
+        )
     layers = ", ".join(one.proposal.layers) or "none"
     yield "layers", f"{layers} ({one.proposal.why})", ""
     edges = [f"{reader} reads {read}" for read, reader in map(_short, one.proposal.against)]

@@ -1,0 +1,82 @@
+"""`goldsmith init` beside a DAG of Cosmos: what it takes over, and what it says of the rest."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from goldsmith.adopt.adoption import Asked
+from goldsmith.adopt.init import look_and_adopt
+
+pytestmark = pytest.mark.integration
+
+COSMOS = """
+from pathlib import Path
+from airflow.sdk import Variable
+from cosmos import DbtDag, ExecutionConfig, ProfileConfig, ProjectConfig, RenderConfig
+from cosmos.profiles import PostgresUserPasswordProfileMapping
+HERE = Path(__file__).parent
+shop = DbtDag(
+    dag_id="shop",
+    project_config=ProjectConfig(HERE.parent / "include" / "dbt" / "shop"),
+    profile_config=ProfileConfig(
+        profile_name="shop", target_name="live",
+        profile_mapping=PostgresUserPasswordProfileMapping("shop_db", profile_args={"schema": "shop"}),
+    ),
+    render_config=RenderConfig(exclude=["tag:old"]),
+    schedule="30 4 * * *",
+    on_warning_callback=print,
+)
+other = DbtDag(dag_id=Variable.get("id"), project_config=ProjectConfig("nowhere"))
+"""
+
+
+@pytest.fixture
+def astro(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An Astro project with a dbt project and two DAGs of Cosmos."""
+    project = tmp_path / "include" / "dbt" / "shop"
+    for name, sql in (("staging/a", "select 1 as id"), ("marts/b", "select * from {{ ref('a') }}")):
+        (project / "models" / name).parent.mkdir(parents=True)
+        (project / "models" / f"{name}.sql").write_text(sql)
+    (project / "dbt_project.yml").write_text("name: shop\nprofile: shop\n")
+    (tmp_path / "dags").mkdir()
+    (tmp_path / "dags" / "cosmos_dags.py").write_text(
+        COSMOS.replace('Mapping("shop_db"', 'Mapping(conn_id="shop_db"')
+    )
+    (tmp_path / "Dockerfile").write_text("FROM astrocrpublic.azurecr.io/runtime:3.1-1\n")
+    connection = {
+        "conn_type": "postgres",
+        "host": "db",
+        "port": 5432,
+        "login": "me",
+        "password": "secret",
+        "schema": "shop",
+    }
+    monkeypatch.setenv("AIRFLOW_CONN_SHOP_DB", json.dumps(connection))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
+
+
+def test_the_settings_of_a_cosmos_dag_are_taken_over(astro: Path) -> None:
+    """Schedule, selection, connection and target; the other name; what is computed or has no key is said."""
+    found = look_and_adopt(astro, [], Asked(), print)
+    [one] = found.adopted
+    assert one.keys == {
+        "name": "shop_goldsmith",
+        "project": "include/dbt/shop",
+        "schedule": "30 4 * * *",
+        "connection": "shop_db",
+        "target": "live",
+        "profile": {"schema": "shop"},
+        "exclude": ["package:elementary", "tag:old"],
+        "layers": {"staging": "path:models/staging/", "marts": "path:models/marts/"},
+    }
+    said = "\n".join(found.by_hand)
+    assert "dags/cosmos_dags.py, line 7: the DbtDag shop runs the same project: pause one of the two." in said
+    assert "on_warning_callback (line 16) is computed" in said
+    assert "line 18: the DbtDag without a plain id is not literal: dag_id (line 18) are computed" in said
+    assert "secret" not in said
+    asked = look_and_adopt(astro, [], Asked(schedule="@hourly", name="mine"), print)
+    assert (asked.adopted[0].spec.name, asked.adopted[0].spec.schedule) == ("mine", "@hourly")
