@@ -9,6 +9,7 @@ import pytest
 
 from goldsmith.adopt.adoption import Asked
 from goldsmith.adopt.init import look_and_adopt
+from goldsmith.adopt.show import document
 
 pytestmark = pytest.mark.integration
 
@@ -23,11 +24,14 @@ shop = DbtDag(
     project_config=ProjectConfig(HERE.parent / "include" / "dbt" / "shop"),
     profile_config=ProfileConfig(
         profile_name="shop", target_name="live",
-        profile_mapping=PostgresUserPasswordProfileMapping("shop_db", profile_args={"schema": "shop"}),
+        profile_mapping=PostgresUserPasswordProfileMapping(
+            "shop_db", profile_args={"schema": "shop", "password": "hunter2"}
+        ),
     ),
     render_config=RenderConfig(exclude=["tag:old"]),
     schedule="30 4 * * *",
     on_warning_callback=print,
+    default_args=Variable.get("arguments", deserialize_json=True),
 )
 other = DbtDag(dag_id=Variable.get("id"), project_config=ProjectConfig("nowhere"))
 """
@@ -42,16 +46,14 @@ def astro(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (project / "models" / f"{name}.sql").write_text(sql)
     (project / "dbt_project.yml").write_text("name: shop\nprofile: shop\n")
     (tmp_path / "dags").mkdir()
-    (tmp_path / "dags" / "cosmos_dags.py").write_text(
-        COSMOS.replace('Mapping("shop_db"', 'Mapping(conn_id="shop_db"')
-    )
+    (tmp_path / "dags" / "cosmos_dags.py").write_text(COSMOS)
     (tmp_path / "Dockerfile").write_text("FROM astrocrpublic.azurecr.io/runtime:3.1-1\n")
     connection = {
         "conn_type": "postgres",
         "host": "db",
         "port": 5432,
         "login": "me",
-        "password": "secret",
+        "password": "hunter2",
         "schema": "shop",
     }
     monkeypatch.setenv("AIRFLOW_CONN_SHOP_DB", json.dumps(connection))
@@ -70,13 +72,26 @@ def test_the_settings_of_a_cosmos_dag_are_taken_over(astro: Path) -> None:
         "connection": "shop_db",
         "target": "live",
         "profile": {"schema": "shop"},
-        "exclude": ["package:elementary", "tag:old"],
+        "exclude": ["tag:old", "package:elementary"],
         "layers": {"staging": "path:models/staging/", "marts": "path:models/marts/"},
     }
-    said = "\n".join(found.by_hand)
-    assert "dags/cosmos_dags.py, line 7: the DbtDag shop runs the same project: pause one of the two." in said
-    assert "on_warning_callback (line 16) is computed" in said
-    assert "line 18: the DbtDag without a plain id is not literal: dag_id (line 18) are computed" in said
-    assert "secret" not in said
+    said = document(found, written=False, findings=[])
+    assert said["pipelines"][0]["cosmos"] == {
+        "dags": ["shop (DbtDag, dags/cosmos_dags.py:7)"],
+        "taken": ["connection", "exclude", "profile", "schedule", "target"],
+        "not_taken": {
+            "on_warning_callback": "A route of `alerts` with the event `test_warned`: docs/alerts.md.",
+            "profile_args.password": "It may be a secret, which belongs into the Airflow connection.",
+        },
+        "not_literal": {"default_args": "dags/cosmos_dags.py:19"},
+    }
+    assert [line for line in said["by_hand"] if "Cosmos" in line or "Dbt" in line] == [
+        (
+            "shop of Cosmos and shop_goldsmith build the same tables: pause the former before shop_goldsmith runs "
+            "on the same warehouse. Setting by setting: docs/from-cosmos.md."
+        ),
+        "dags/cosmos_dags.py:21: nothing is taken from this DbtDag, because its project, nowhere, is not here.",
+    ]
+    assert "hunter2" not in json.dumps(said)
     asked = look_and_adopt(astro, [], Asked(schedule="@hourly", name="mine"), print)
     assert (asked.adopted[0].spec.name, asked.adopted[0].spec.schedule) == ("mine", "@hourly")

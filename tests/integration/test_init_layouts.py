@@ -87,6 +87,8 @@ def test_the_pipeline_that_is_proposed_is_dbts_graph(
     written = yaml.safe_load((root / "dags" / "pipelines" / f"{layout.name}.yml").read_text())
     assert (written["name"], written["project"]) == (layout.name, layout.project)
     assert (written["layers"], written.get("gate", "layer")) == (layout.layers, layout.gate)
+    assert {key: written.get(key) for key in layout.of_cosmos} == layout.of_cosmos
+    assert bool(one.cosmos.dags) is bool(layout.of_cosmos)
     assert list(written["layers"]) == list(layout.layers)
     assert {tuple(uid.rpartition(".")[2] for uid in edge) for edge in one.proposal.against} == layout.against
     assert tuple(one.outside) == layout.outside

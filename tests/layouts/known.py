@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tests.layouts.build import DUCKDB, POSTGRES, Files, project, sources
 
@@ -14,6 +14,20 @@ CLASSIC = (
     "marts/fct < int_ab, stg_a",
 )
 _FOREIGN_DAG = '"""Airflow DAG of somebody else."""\nfrom airflow.sdk import DAG\nother = DAG("{name}")\n'
+_COSMOS_DAG = """\
+from pathlib import Path
+from cosmos import DbtDag, ProfileConfig, ProjectConfig
+
+FOLDER = Path("/usr/local/airflow/include/dbt/shop")
+shop = DbtDag(
+    dag_id="shop",
+    project_config=ProjectConfig(FOLDER),
+    profile_config=ProfileConfig("shop", "dev", profiles_yml_filepath=FOLDER / "profiles.yml"),
+    schedule="0 5 * * *",
+    tags=["shop"],
+    default_args={"retries": 1},
+)
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +48,8 @@ class Layout:
     """Nodes that are named because their folders wait for each other: the one that is read, and the one that reads."""
     outside: tuple[str, ...] = ()
     """Nodes in no layer."""
+    of_cosmos: Mapping[str, object] = field(default_factory=dict)
+    """Keys of the spec that come from a DAG of Cosmos."""
 
 
 def _folders(*names: str, top: str = "models") -> dict[str, object]:
@@ -53,9 +69,16 @@ LAYOUTS: dict[str, Layout] = {
             ".astro/config.yaml": "project:\n  name: acme\n",
             "Dockerfile": "FROM astrocrpublic.azurecr.io/runtime:3.3-1\n",
             "requirements.txt": "apache-airflow-providers-slack",
-            "dags/shop.py": _FOREIGN_DAG.format(name="shop"),
+            "dags/shop.py": _COSMOS_DAG,
         },
         project="include/dbt/shop",
+        of_cosmos={
+            "schedule": "0 5 * * *",
+            "target": "dev",
+            "profile": {"file": "include/dbt/shop/profiles.yml"},
+            "tags": ["shop"],
+            "retries": {"models": 1},
+        },
         name="shop_goldsmith",
         layers=_folders("staging", "intermediate", "marts"),
     ),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from goldsmith.adopt.cosmos_dags import CosmosDag
+from goldsmith.adopt.cosmos_found import FromCosmos
 from goldsmith.adopt.layers import Proposal, propose
 from goldsmith.adopt.look import Repository
 from goldsmith.adopt.variables import unset_environment, unset_vars
@@ -16,7 +16,7 @@ from goldsmith.adopt.warehouse import Warehouse, choose_warehouse
 from goldsmith.dbt import manifest as manifests
 from goldsmith.dbt.node import Node
 from goldsmith.dbt.project import DbtProject, find_project
-from goldsmith.errors import ConfigurationError, PlanError, ProjectError
+from goldsmith.errors import ConfigurationError, PlanError, ProjectError, SelectionError
 from goldsmith.kinds import RELATIONS
 from goldsmith.pipeline import load_plan, project_of
 from goldsmith.pipelines.manifests import refresh_manifest
@@ -26,7 +26,8 @@ from goldsmith.spec.pipeline import Pipeline
 
 _NOT_IN_A_NAME = re.compile(r"[^a-z0-9]+")
 _USUAL = "@daily"
-_OF_WAREHOUSE = ("connection", "profile", "target")
+# What the command line and the machine have a say in.
+_OTHERWISE = ("schedule", "connection", "profile", "target")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,8 +52,8 @@ class Adoption:
     warehouse: Warehouse
     unset: Mapping[str, str]
     """dbt variables that nobody sets, to the file that reads them."""
-    cosmos: CosmosDag | None = None
-    """The DAG of Cosmos whose settings it has."""
+    cosmos: FromCosmos
+    """What comes from DAGs of Cosmos."""
 
     @property
     def outside(self) -> list[str]:
@@ -73,7 +74,7 @@ def adopt(
     here: Settings,
     report: Callable[[str], None],
     taken: Collection[str] = frozenset(),
-    cosmos: CosmosDag | None = None,
+    cosmos: FromCosmos | None = None,
 ) -> Adoption:
     """Make the spec of a dbt project and its plan; the project's manifest is made if it is missing or old.
 
@@ -84,18 +85,20 @@ def adopt(
         here: Settings of this process, for the folder.
         report: Called with a line for each step that takes time.
         taken: Names of DAGs and of DAG files that are there already.
-        cosmos: The DAG of Cosmos that runs the project, if there is one.
+        cosmos: What DAGs of Cosmos that run the project say; what the command line says goes before it.
 
     Raises:
         ConfigurationError: dbt cannot parse the project, or needs something that is not set.
     """
     project = find_project(folder)
     _refuse_unset(project)
-    warehouse = _warehouse(project, found, asked, cosmos)
-    names = {"name": _name(asked, project, taken), "project": found.shown(project.path)}
-    keys = {**names, **_schedule(asked, cosmos), **warehouse.keys}
-    unset = unset_vars(project)
-    nodes = _nodes(Pipeline.parse({**keys, "layers": {}}), here, report, unset)
+    cosmos = cosmos or FromCosmos()
+    cosmos.fit(project, found.root)
+    warehouse = choose_warehouse(project, found, asked.connection, cosmos)
+    place = {"name": _name(asked, project, taken), "project": found.shown(project.path)}
+    keys = {**place, **_times(asked, cosmos), **cosmos.keys_but(_OTHERWISE), **warehouse.keys}
+    unset = unset_vars(project, keys.get("vars", ()))
+    nodes, keys = _selected_nodes(keys, here, report, unset, cosmos)
     proposal = propose(nodes, project=project.name, model_paths=project.model_paths)
     proposal, plan, spec = _planned(keys, proposal, here, report)
     return Adoption(
@@ -110,21 +113,12 @@ def adopt(
     )
 
 
-def _schedule(asked: Asked, cosmos: CosmosDag | None) -> dict[str, Any]:
-    """When it runs, and whatever else the Cosmos DAG says that is not about the warehouse."""
-    theirs = {
-        key: value for key, value in (cosmos.keys if cosmos else {}).items() if key not in _OF_WAREHOUSE
-    }
-    return {"schedule": _USUAL, **theirs, **({"schedule": asked.schedule} if asked.schedule else {})}
-
-
-def _warehouse(project: DbtProject, found: Repository, asked: Asked, cosmos: CosmosDag | None) -> Warehouse:
-    """The one that the command line names, else that of the Cosmos DAG, else that of profiles.yml."""
-    theirs = {key: cosmos.keys[key] for key in _OF_WAREHOUSE if key in cosmos.keys} if cosmos else {}
-    if asked.connection or not cosmos or "connection" not in theirs:
-        return choose_warehouse(project, found, asked.connection)
-    text = f"the Airflow connection {theirs['connection']} of the Cosmos DAG"
-    return Warehouse(keys=theirs, adapter=cosmos.adapter or "postgres", text=text)
+def _times(asked: Asked, cosmos: FromCosmos) -> dict[str, Any]:
+    if asked.schedule:
+        return {"schedule": asked.schedule}
+    if "after" in cosmos.keys:
+        return {}
+    return {"schedule": cosmos.keys.get("schedule", _USUAL)}
 
 
 def _refuse_unset(project: DbtProject) -> None:
@@ -152,6 +146,34 @@ def _nodes(
         ) from error
     project = project_of(spec, here)
     return manifests.load(project.manifest_path, project.path).nodes
+
+
+def _selected_nodes(
+    keys: dict[str, Any],
+    here: Settings,
+    report: Callable[[str], None],
+    unset: Mapping[str, str],
+    cosmos: FromCosmos,
+) -> tuple[Mapping[str, Node], dict[str, Any]]:
+    """The nodes that the pipeline selects, and the keys without a selection that does not hold here."""
+    selection = [key for key in ("select", "exclude") if key in keys]
+    try:
+        nodes = _nodes(Pipeline.parse({**keys, "layers": {}}), here, report, unset)
+        if not any(node.has_freshness for node in nodes.values()):
+            keys = {key: value for key, value in keys.items() if key != "freshness"}
+        if not selection:
+            return nodes, keys
+        spec = Pipeline.parse({**keys, "layers": {}, "gate": "node"})
+        refresh_manifest(spec, here, report, others=())
+        planned = {node.unique_id for node in load_plan(spec, project_of(spec, here), here).nodes}
+    except (SelectionError, PlanError) as error:
+        if not selection:
+            raise
+        reason = error.message.splitlines()[-1].strip()
+        cosmos.values.notes[", ".join(selection)] = f"It does not hold here: {reason}"
+        without = {key: value for key, value in keys.items() if key not in selection}
+        return _selected_nodes(without, here, report, unset, cosmos)
+    return {uid: node for uid, node in nodes.items() if uid in planned or node.kind == "source"}, keys
 
 
 def _planned(

@@ -1,324 +1,319 @@
-"""DAGs of Cosmos, read from their files without running them: what of their settings a pipeline's spec takes over."""
+"""DAGs of Cosmos in a folder of DAG files: what they are set to, read and never executed."""
 
 from __future__ import annotations
 
 import ast
+import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from goldsmith.adopt.literals import Made, NotLiteral, Values
-from goldsmith.errors import SpecError
-from goldsmith.spec.pipeline import Pipeline
+from goldsmith.adopt.literals import Literals, Named, below
+from goldsmith.adopt.python_files import Computed, Found, PythonFiles, Scope, meaning, origin
 
-_KINDS = ("DbtDag", "DbtTaskGroup")
-_CONFIGS = ("project_config", "profile_config", "render_config", "execution_config")
-_SILENT = frozenset(
-    (
-        *(
-            "group_id",
-            "project_name",
-            "partial_parse",
-            "load_method",
-            "invocation_mode",
-            "dag",
-            "task_group",
-        ),
-        *(
-            "dbt_ls_path",
-            "group_nodes_by_folder",
-            "normalize_task_id",
-            "doc_md",
-            "manifest_path",
-            "profile_name",
-        ),
-        *(
-            "models_relative_path",
-            "seeds_relative_path",
-            "snapshots_relative_path",
-            "emit_datasets",
-            "source_pruning",
-        ),
-        *("install_dbt_deps", "dbt_deps", "copy_dbt_packages", "install_deps", "enable_mock_profile"),
-        *(
-            "ephemeral_models_as_empty_operator",
-            "enable_owner_inheritance",
-            "should_detach_multiple_parents_tests",
-        ),
-        "template_searchpath",
-    )
+SECRET = re.compile(
+    r"pass$|password|passwd|passphrase|secret|token|private_key|api_?key|keyfile_json", re.IGNORECASE
 )
-"""What Goldsmith does by itself, or needs no word for."""
-_SAME = {
-    **{key: key for key in ("catchup", "max_active_runs", "tags", "description", "select")},
-    "target_name": "target",
-    "dbt_vars": "vars",
+"""In names of what may be a secret."""
+HIDDEN = "***"
+"""Stands for the value of a setting that may be a secret."""
+_KINDS = ("DbtDag", "DbtTaskGroup")
+_LOOPS = (ast.For, ast.AsyncFor, ast.While, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_FIRST = {
+    "DAG": ("dag_id", "description", "schedule"),
+    "DbtDag": ("dag_id",),
+    "DbtTaskGroup": ("group_id",),
+    "ProjectConfig": ("dbt_project_path",),
+    "ProfileConfig": ("profile_name", "target_name", "profiles_yml_filepath", "profile_mapping"),
+    "profile_mapping": ("conn_id", "profile_args"),
 }
-"""Settings that are keys of a spec."""
-_TAKEN = {
-    "dag_id": "_take_id",
-    "dbt_project_path": "_take_project",
-    "start_date": "_take_start",
-    "schedule": "_take_schedule",
-    "schedule_interval": "_take_schedule",
-    "default_args": "_take_defaults",
-    "profile_mapping": "_take_mapping",
-    "profiles_yml_filepath": "_take_profiles",
-    "selector": "_take_selector",
-    "exclude": "_take_exclude",
-    "execution_mode": "_take_mode",
-    "test_behavior": "_take_tests",
-    "operator_args": "_take_arguments",
+_CONFIGS = {
+    "project_config": "ProjectConfig",
+    "profile_config": "ProfileConfig",
+    "render_config": "RenderConfig",
+    "execution_config": "ExecutionConfig",
+    "profile_mapping": "profile_mapping",
 }
-"""Settings that become something else, to the method that says what."""
-_ADAPTERS = {
-    **{
-        name.capitalize(): name
-        for name in ("postgres", "redshift", "snowflake", "databricks", "trino", "spark")
-    },
-    "GoogleCloud": "bigquery",
-    "DuckDB": "duckdb",
-    "StandardSQLServer": "sqlserver",
-}
-"""Start of the name of Cosmos's profile mapping to the type of the dbt adapter."""
+_DICTS = {"operator_args": "operator_args", "default_args": "default_args", "profile_args": "profile_args"}
+_GROUP_ONLY = ("group_id", "tooltip", "prefix_group_id", "parent_group", "ui_color", "ui_fgcolor")
+_ELSEWHERE = ("DAG.dag", "DAG.task_group")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a setting is written."""
+
+    file: Path
+    line: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CosmosDag:
-    """One DbtDag or DbtTaskGroup."""
+    """A `DbtDag`, or a `DbtTaskGroup` with the DAG around it."""
 
     file: Path
     line: int
     kind: str
-    dag_id: str
-    """Empty if it is computed."""
-    project: Path | None
-    """The dbt project; None if it is computed or not there."""
-    keys: Mapping[str, Any] = field(default_factory=dict)
-    """Of a pipeline's spec, as they follow; `connection` among them."""
-    adapter: str = ""
-    """Type of the dbt adapter that the profile mapping is for; empty if there is none."""
-    not_taken: tuple[str, ...] = ()
-    """Settings that a person has to look at."""
-    not_literal: tuple[str, ...] = ()
-    """Settings whose values are computed, each with its line."""
+    """`DbtDag` or `DbtTaskGroup`."""
+    settings: Mapping[str, Any]
+    """Setting to its value: `ProjectConfig.dbt_project_path`, `DAG.schedule`, `default_args.retries` and so on."""
+    not_literal: Mapping[str, Place]
+    """Setting whose value only running the file gives, to where it is written."""
+    variables: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Environment variable that values depend on, to the default that was taken."""
+
+    @property
+    def dag_id(self) -> str:
+        """Id of the Airflow DAG; empty if it is computed."""
+        found = self.settings.get("DAG.dag_id")
+        return found if isinstance(found, str) else ""
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return self.dag_id or self.file.stem
+
+    @property
+    def project(self) -> Path | None:
+        """Folder of the dbt project as it is written, which may be a path in an image; none if it is not known."""
+        for config in ("ProjectConfig", "ExecutionConfig", "RenderConfig"):
+            found = self.settings.get(f"{config}.dbt_project_path")
+            if isinstance(found, str | Path):
+                return Path(found)
+        return None
+
+    def runs(self, project: Path, root: Path) -> bool:
+        """Whether it runs a dbt project.
+
+        Args:
+            project: Folder of the project.
+            root: The repository, in which the DAG may name a path of Airflow's image.
+        """
+        if self.project is None:
+            return False
+        written = (self.project, self.file.parent / self.project, *below(self.project, root))
+        return any(Path(os.path.normpath(path)) == project for path in written)
 
 
 def read_cosmos_dags(folder: Path) -> tuple[CosmosDag, ...]:
-    """The DAGs of Cosmos in a folder; a file that cannot be read has none.
+    """Find the DAGs of Cosmos in a folder; a file that is no Python is passed over.
 
     Args:
-        folder: Of DAG files.
+        folder: The folder of DAG files. They may import from it and from the folder that holds it.
     """
-    found: list[CosmosDag] = []
-    for file in sorted(folder.rglob("*.py")):
-        try:
-            text = file.read_text(encoding="utf-8")
-            tree = ast.parse(text) if "cosmos" in text else None
-        except (OSError, UnicodeDecodeError, SyntaxError, ValueError, RecursionError):
-            continue
-        if tree:
-            values = Values(tree, file.resolve())
-            found += [
-                _Reading(call, values, _outer(call, tree, values)).dag(file, kind)
-                for call, kind in _calls(tree, values)
-            ]
-    return tuple(found)
+    files = PythonFiles(roots=(folder.resolve(), folder.resolve().parent))
+    return tuple(dag for path in _python_files(folder) for dag in _of_file(path, files))
 
 
-def _calls(tree: ast.Module, values: Values) -> Iterator[tuple[ast.Call, str]]:
-    for node in ast.walk(tree):
+def _python_files(folder: Path) -> Iterator[Path]:
+    for place, names, files in os.walk(folder):
+        names[:] = sorted(name for name in names if not name.startswith((".", "__")))
+        yield from (Path(place, name) for name in sorted(files) if name.endswith(".py"))
+
+
+def _of_file(path: Path, files: PythonFiles) -> Iterator[CosmosDag]:
+    try:
+        if b"cosmos" not in path.read_bytes().lower() or (module := files.module(path)) is None:
+            return
+    except OSError:
+        return
+    for call, scope, around in _calls(module.tree.body, module.scope, ()):
+        kind = _kind(call, scope)
+        if kind:
+            yield _Reading(files).read(call, scope, kind, around)
+
+
+def _kind(call: ast.Call, scope: Scope) -> str:
+    name = origin(call.func, scope)
+    last = name.rpartition(".")[2]
+    return last if last in _KINDS and name.startswith("cosmos.") else ""
+
+
+Around = tuple[tuple[ast.AST, Scope], ...]
+"""What stands around a call, the outermost first, and where its names are to be looked up."""
+
+
+def _calls(body: Any, scope: Scope, around: Around) -> Iterator[tuple[ast.Call, Scope, Around]]:
+    """All calls, each in its scope."""
+    for node in body:
         if isinstance(node, ast.Call):
-            name = values.name_of(node.func)
-            if name.partition(".")[0] == "cosmos" and name.rpartition(".")[2] in _KINDS:
-                yield node, name.rpartition(".")[2]
-
-
-def _outer(call: ast.Call, tree: ast.Module, values: Values) -> list[ast.keyword]:
-    """The arguments of the DAG around a task group: of `with DAG(...)`, or of `@dag(...)`."""
-    for node in ast.walk(tree):
-        own: list[ast.keyword] = []
-        made: list[ast.expr] = []
-        if isinstance(node, ast.With):
-            made = [one.context_expr for one in node.items]
-        elif isinstance(node, ast.FunctionDef):
-            made = list(node.decorator_list)
-            own = [ast.keyword(arg="dag_id", value=ast.Constant(node.name))]
-        for one in made:
-            is_dag = isinstance(one, ast.Call) and values.name_of(one.func).rpartition(".")[2] in (
-                "DAG",
-                "dag",
-            )
-            if is_dag and isinstance(one, ast.Call) and any(inner is call for inner in ast.walk(node)):
-                first = [ast.keyword(arg="dag_id", value=place) for place in one.args[:1]]
-                return [*own, *first, *one.keywords]
-    return []
+            yield node, scope, around
+        is_own = isinstance(node, (*_FUNCTIONS, ast.ClassDef, ast.Lambda))
+        inner = scope.inner(node) if is_own else scope
+        yield from _calls(ast.iter_child_nodes(node), inner, (*around, (node, scope)))
 
 
 class _Reading:
-    """Reads the settings of one call.
+    """Collects the settings of one DAG."""
 
-    Args:
-        call: Of DbtDag or DbtTaskGroup.
-        values: Of its file.
-        outer: Arguments of the DAG around it.
-    """
+    def __init__(self, files: PythonFiles) -> None:
+        self.files = files
+        self.literals = Literals()
+        self.settings: dict[str, Any] = {}
+        self.not_literal: dict[str, Place] = {}
 
-    def __init__(self, call: ast.Call, values: Values, outer: list[ast.keyword]) -> None:
-        self._call, self._values, self._outer = call, values, outer
-        self._keys: dict[str, Any] = {}
-        self._not_taken: list[str] = []
-        self._not_literal: list[str] = []
-        self._project: Any = None
-        self._dag_id = self._adapter = ""
-
-    def dag(self, file: Path, kind: str) -> CosmosDag:
-        """The DAG with everything that was read."""
-        for one in (*self._outer, *self._call.keywords):
-            if one.arg is None:
-                self._not_literal.append(f"**{ast.unparse(one.value)} (line {self._call.lineno})")
-            elif one.arg in _CONFIGS:
-                self._config(one.arg, one.value)
-            else:
-                self._setting(one.arg, one.value)
+    def read(self, call: ast.Call, scope: Scope, kind: str, around: Around) -> CosmosDag:
+        """All settings of a `DbtDag` or `DbtTaskGroup`."""
+        if kind == "DbtTaskGroup":
+            self._read_dag_around(call, scope, around)
+        self._arguments(call, scope, kind)
+        if any(isinstance(node, _LOOPS) for node, _ in around):
+            self.not_literal[f"{kind} (in a loop)"] = Place(scope.module.path, call.lineno)
+        for setting in _ELSEWHERE:
+            self.settings.pop(setting, None)
+            self.not_literal.pop(setting, None)
         return CosmosDag(
-            file=file,
-            line=self._call.lineno,
+            file=scope.module.path,
+            line=call.lineno,
             kind=kind,
-            dag_id=self._dag_id,
-            project=self._found(self._project),
-            keys=self._valid(),
-            adapter=self._adapter,
-            not_taken=tuple(dict.fromkeys(self._not_taken)),
-            not_literal=tuple(dict.fromkeys(self._not_literal)),
+            settings=MappingProxyType(self.settings),
+            not_literal=MappingProxyType(self.not_literal),
+            variables=MappingProxyType(self.literals.variables),
         )
 
-    def _valid(self) -> dict[str, Any]:
-        """The keys that a spec takes; what it does not is said."""
-        found: dict[str, Any] = {}
-        for key, value in self._keys.items():
-            try:
-                Pipeline.parse({"name": "x", key: value})
-                found[key] = value
-            except SpecError as error:
-                self._not_taken.append(f"{key}: {error.message.splitlines()[-1].strip()}")
-        return found
-
-    @staticmethod
-    def _found(path: Any) -> Path | None:
-        return Path(path).resolve() if isinstance(path, str | Path) and Path(path).is_dir() else None
-
-    def _config(self, name: str, node: ast.expr) -> None:
-        try:
-            made = self._values.of(node)
-        except NotLiteral:
-            made = None
-        if not isinstance(made, Made):
-            self._not_literal.append(f"{name} (line {node.lineno})")
+    def _read_dag_around(self, call: ast.Call, scope: Scope, around: Around) -> None:
+        for dag, where, name in (*_by_argument(call, scope), *_dags_around(around)):
+            if name:
+                self.settings["DAG.dag_id"] = name
+            if isinstance(dag, ast.Call):
+                self._arguments(dag, where, "DAG")
             return
-        if made.places and name == "project_config":
-            self._setting("dbt_project_path", made.places[0])
-        for argument, value in made.arguments.items():
-            self._setting(argument, value)
+        self.not_literal["DAG (around the group)"] = Place(scope.module.path, call.lineno)
 
-    def _setting(self, name: str, node: ast.expr) -> None:
+    def _arguments(self, call: ast.Call, scope: Scope, kind: str) -> None:
+        """The arguments of a call; `kind` is what its settings are called by."""
+        first = _FIRST.get(kind, ())
+        for number, node in enumerate(call.args):
+            if number < len(first) and not isinstance(node, ast.Starred):
+                self._setting(kind, first[number], node, scope)
+            else:
+                self.not_literal[f"{kind} (argument {number + 1})"] = Place(scope.module.path, node.lineno)
+        for keyword in call.keywords:
+            if keyword.arg is None:
+                self._splat(kind, keyword.value, scope)
+            else:
+                self._setting(kind, keyword.arg, keyword.value, scope)
+
+    def _setting(self, kind: str, name: str, node: ast.expr, scope: Scope) -> None:
+        if name in _CONFIGS:
+            self._config(name, node, scope)
+        elif name in _DICTS:
+            self._dict(_DICTS[name], node, scope)
+        else:
+            self._value(_called(kind, name), node, scope)
+
+    def _config(self, name: str, node: ast.expr, scope: Scope) -> None:
+        """A config object, or a profile mapping."""
         try:
-            value = self._values.of(node)
-            if name in _SAME:
-                self._key(_SAME[name], value)
-            elif name in _TAKEN:
-                getattr(self, _TAKEN[name])(value)
-            elif name not in _SILENT and value not in (None, False, {}, []):
-                self._not_taken.append(f"{name}: docs/from-cosmos.md says what becomes of it")
-        except NotLiteral:
-            if name not in _SILENT:
-                line = getattr(node, "lineno", self._call.lineno)
-                self._not_literal.append(f"{name} (line {line})")
+            found = meaning(Found(node=node, scope=scope))
+        except Computed:
+            found = ""
+        call = None if isinstance(found, str) else _call_of(found)
+        if isinstance(found, str) or call is None:
+            self.not_literal[_CONFIGS[name]] = Place(scope.module.path, node.lineno)
+            return
+        if name == "profile_mapping":
+            self.settings[name] = origin(call.func, found.scope).rpartition(".")[2]
+        self._arguments(call, found.scope, _CONFIGS[name])
 
-    def _key(self, key: str, value: Any) -> None:
-        if not _is_plain(value):
-            raise NotLiteral
-        if value is not None:
-            self._keys[key] = value
+    def _dict(self, name: str, node: ast.expr, scope: Scope) -> None:
+        """A dict, key by key: one that is computed does not hide the others."""
+        try:
+            found = meaning(Found(node=node, scope=scope))
+        except Computed:
+            found = ""
+        if isinstance(found, Found) and isinstance(found.node, ast.Dict):
+            for key, value in zip(found.node.keys, found.node.values, strict=True):
+                if isinstance(key, ast.Constant):
+                    self._value(f"{name}.{key.value!s}", value, found.scope)
+                else:
+                    self._splat(name, value, found.scope)
+        elif isinstance(found, Found) and _is_dict_call(found):
+            self._arguments(found.node, found.scope, name)  # type: ignore[arg-type]  # it is a call
+        elif not (isinstance(node, ast.Constant) and node.value is None):
+            self.not_literal[name] = Place(scope.module.path, node.lineno)
 
-    def _take_id(self, value: Any) -> None:
-        if not isinstance(value, str):
-            raise NotLiteral
-        self._dag_id = value
-
-    def _take_project(self, value: Any) -> None:
-        self._project = value
-
-    def _take_schedule(self, value: Any) -> None:
-        if isinstance(value, str | None):
-            self._keys["schedule"] = None if value == "None" else value
+    def _splat(self, kind: str, node: ast.expr, scope: Scope) -> None:
+        """`**arguments`."""
+        try:
+            found = meaning(Found(node=node, scope=scope))
+        except Computed:
+            found = ""
+        if isinstance(found, Found) and isinstance(found.node, ast.Dict):
+            for key, value in zip(found.node.keys, found.node.values, strict=True):
+                if isinstance(key, ast.Constant):
+                    self._setting(kind, str(key.value), value, found.scope)
+                else:
+                    self._splat(kind, value, found.scope)
         else:
-            self._not_taken.append("schedule: write `schedule`, or `after` for assets, into the spec")
+            self.not_literal[f"{kind} (**)"] = Place(scope.module.path, node.lineno)
 
-    def _take_start(self, value: Any) -> None:
-        numbers = [self._values.of(one) for one in value.places] if isinstance(value, Made) else []
-        if len(numbers) >= 3 and all(isinstance(one, int) for one in numbers[:3]):
-            self._keys["start_date"] = "{:04}-{:02}-{:02}".format(*numbers[:3])
-        else:
-            raise NotLiteral
-
-    def _take_defaults(self, value: Any) -> None:
-        if not isinstance(value, Mapping):
-            raise NotLiteral
-        self._key("owner", value.get("owner"))
-        if isinstance(value.get("retries"), int):
-            self._keys["retries"] = {"models": value["retries"]}
-        left = sorted(str(key) for key in value if key not in ("owner", "retries", "depends_on_past"))
-        if left:
-            self._not_taken.append(f"default_args: {', '.join(left)}")
-
-    def _take_mapping(self, value: Any) -> None:
-        if not isinstance(value, Made):
-            raise NotLiteral
-        self._key("connection", self._values.of(value.arguments.get("conn_id")))
-        kind = value.name.rpartition(".")[2]
-        self._adapter = next((adapter for start, adapter in _ADAPTERS.items() if kind.startswith(start)), "")
-        args = self._values.of(value.arguments.get("profile_args")) or {}
-        plain = {key: args[key] for key in ("schema", "threads") if key in args}
-        extra = {key: one for key, one in args.items() if key not in plain}
-        if plain or extra:
-            self._keys["profile"] = {**plain, **({"extra": extra} if extra else {})}
-
-    def _take_profiles(self, value: Any) -> None:
-        self._not_taken.append(f"profiles_yml_filepath: {value}; see `profile` in the spec")
-
-    def _take_selector(self, value: Any) -> None:
-        self._key("select", f"selector:{value}" if value else None)
-
-    def _take_exclude(self, value: Any) -> None:
-        if value:
-            self._keys["exclude"] = ["package:elementary", *([value] if isinstance(value, str) else value)]
-
-    def _take_mode(self, value: Any) -> None:
-        mode = value.name.rpartition(".")[2] if isinstance(value, Made) else str(value)
-        if mode.lower() not in ("local", "watcher"):
-            self._not_taken.append(
-                f"execution_mode {mode}: dbt runs in Airflow's tasks, see docs/from-cosmos.md"
-            )
-
-    def _take_tests(self, value: Any) -> None:
-        if (value.name if isinstance(value, Made) else str(value)).rpartition(".")[2].lower() == "none":
-            self._keys["exclude_resource_types"] = ["test", "unit_test"]
-
-    def _take_arguments(self, value: Any) -> None:
-        if not isinstance(value, Mapping):
-            raise NotLiteral
-        self._key("vars", value.get("vars"))
-        for key in value:
-            if key not in ("vars", "install_deps", "dbt_executable_path"):
-                self._not_taken.append(f"operator_args: {key}")
+    def _value(self, setting: str, node: ast.expr, scope: Scope) -> None:
+        self.not_literal.pop(setting, None)
+        try:
+            value = self.literals.value(node, scope)
+            if isinstance(value, Named) and not value.name.startswith("cosmos."):
+                raise Computed  # of a file that is not there
+            self.settings[setting] = HIDDEN if SECRET.search(setting) else value
+        except Computed:
+            self.settings.pop(setting, None)
+            self.not_literal[setting] = Place(scope.module.path, node.lineno)
 
 
-def _is_plain(value: Any) -> bool:
-    """Whether YAML can hold a value: what a call makes it cannot."""
-    if isinstance(value, dict):
-        return all(_is_plain(one) for pair in value.items() for one in pair)
-    if isinstance(value, list):
-        return all(map(_is_plain, value))
-    return value is None or isinstance(value, str | int | float)
+def _called(kind: str, name: str) -> str:
+    """The name of a setting: arguments of a DAG have the same, whoever makes the DAG."""
+    if name == "on_warning_callback":
+        return name
+    if name == "schedule_interval":
+        return "DAG.schedule"
+    if kind == "DbtTaskGroup":
+        return f"DbtTaskGroup.{name}" if name in _GROUP_ONLY else f"DAG.{name}"
+    return f"{'DAG' if kind == 'DbtDag' else kind}.{name}"
+
+
+def _call_of(found: Found) -> ast.Call | None:
+    """The call of a class of Cosmos; none for what anybody else makes."""
+    node = found.node
+    is_cosmos = isinstance(node, ast.Call) and origin(node.func, found.scope).startswith("cosmos.")
+    return node if is_cosmos and isinstance(node, ast.Call) else None
+
+
+def _is_dict_call(found: Found) -> bool:
+    node = found.node
+    return isinstance(node, ast.Call) and not node.args and origin(node.func, found.scope) == "dict"
+
+
+def _by_argument(call: ast.Call, scope: Scope) -> Iterator[tuple[ast.expr, Scope, str]]:
+    """The DAG that `dag=` names."""
+    for keyword in call.keywords:
+        if keyword.arg == "dag":
+            yield from _dag_of(keyword.value, scope)
+
+
+def _dags_around(around: Around) -> Iterator[tuple[ast.expr, Scope, str]]:
+    """`with DAG(...)`, `with dag`, `@dag` and `@dag(...)`, the innermost first; with the id that a function gives."""
+    for node, scope in reversed(around):
+        if isinstance(node, ast.With | ast.AsyncWith):
+            for item in node.items:
+                yield from _dag_of(item.context_expr, scope)
+        elif isinstance(node, _FUNCTIONS):
+            for decorator in node.decorator_list:
+                function = decorator.func if isinstance(decorator, ast.Call) else decorator
+                name = origin(function, scope)
+                if name.startswith("airflow.") and name.endswith(".dag"):
+                    yield decorator, scope, node.name
+
+
+def _dag_of(node: ast.expr, scope: Scope) -> Iterator[tuple[ast.expr, Scope, str]]:
+    try:
+        found = meaning(Found(node=node, scope=scope))
+    except Computed:
+        return
+    if isinstance(found, Found) and isinstance(found.node, ast.Call):
+        name = origin(found.node.func, found.scope)
+        if name.startswith("airflow.") and name.endswith(".DAG"):
+            yield found.node, found.scope, ""

@@ -9,6 +9,7 @@ from pathlib import Path
 from goldsmith.adopt import files
 from goldsmith.adopt.adoption import Adoption, Asked, adopt
 from goldsmith.adopt.cosmos_dags import CosmosDag, read_cosmos_dags
+from goldsmith.adopt.cosmos_found import from_cosmos
 from goldsmith.adopt.files import Change
 from goldsmith.adopt.look import Repository, choose_projects, look_at, taken_names
 from goldsmith.check import Finding, check_all
@@ -17,6 +18,7 @@ from goldsmith.errors import GoldsmithError
 from goldsmith.pipeline import project_of
 from goldsmith.settings import DBT_PROJECT, Settings, settings
 from goldsmith.stack.stack import local_stack
+from goldsmith.wording import some
 
 STARTER = Path(__file__).parent / "starter"
 _STARTER_KEYS = {
@@ -67,9 +69,9 @@ def look_and_adopt(folder: Path, projects: list[Path], asked: Asked, report: Cal
             known.append(mine)
         else:
             taken = {*there.names, *taken_names(found.dags_dir), *(one.spec.name for one in adopted)}
-            theirs = [one for one in cosmos if one.project == path]
-            only = theirs[0] if len(theirs) == 1 else None
-            adopted.append(adopt(path, found, asked, here=here, report=report, taken=taken, cosmos=only))
+            taken |= {dag.dag_id for dag in cosmos}
+            of_cosmos = from_cosmos(cosmos, path, found.root, is_only=len(found.projects) == 1)
+            adopted.append(adopt(path, found, asked, here=here, report=report, taken=taken, cosmos=of_cosmos))
     changes = files.missing_only(_changes(found, there, adopted, known))
     names = (*known, *(one.spec.name for one in adopted))
     return Init(
@@ -79,7 +81,7 @@ def look_and_adopt(folder: Path, projects: list[Path], asked: Asked, report: Cal
         known=tuple(known),
         names=names,
         changes=changes,
-        by_hand=tuple(_by_hand(found, adopted, cosmos)) if adopted else (),
+        by_hand=(*_by_hand(found, adopted), *_of_cosmos(found, adopted, cosmos)) if adopted else (),
     )
 
 
@@ -146,33 +148,35 @@ def _requirements(adopted: Sequence[Adoption]) -> list[str]:
     return [line for line in dict.fromkeys(lines) if line and line != "dbt-postgres"]
 
 
-def _by_hand(found: Repository, adopted: Sequence[Adoption], cosmos: Sequence[CosmosDag]) -> Iterator[str]:
+def _by_hand(found: Repository, adopted: Sequence[Adoption]) -> Iterator[str]:
     if found.is_airflow and not files.requirement():
         yield "Install Goldsmith in Airflow's image: it was installed here from a folder, which an image cannot name."
     for one in adopted:
         if one.warehouse.same and "profile" in one.keys and "connection" not in one.keys:
             yield "Where profiles.yml finds no variables, an Airflow connection means the same: docs/own-project.md."
-    for dag in cosmos:
-        yield from _of_cosmos(found, dag, is_taken=any(one.cosmos is dag for one in adopted))
 
 
-def _of_cosmos(found: Repository, dag: CosmosDag, *, is_taken: bool) -> Iterator[str]:
-    """What of a Cosmos DAG a person has to carry over, and that it goes on running."""
-    where = f"{found.shown(dag.file)}, line {dag.line}: the {dag.kind} {dag.dag_id or 'without a plain id'}"
-    if dag.not_literal and not is_taken:
-        yield (
-            f"{where} is not literal: {', '.join(dag.not_literal)} are computed when the file runs. Write into the "
-            "spec what they are; docs/from-cosmos.md says which key is which."
-        )
-    elif is_taken:
-        left = [*(f"{name} is computed" for name in dag.not_literal), *dag.not_taken]
-        said = f" Not taken over: {'; '.join(left)}." if left else ""
-        yield f"{where} runs the same project: pause one of the two.{said}"
+def _of_cosmos(found: Repository, adopted: Sequence[Adoption], dags: Sequence[CosmosDag]) -> Iterator[str]:
+    """What a person has to know of DAGs of Cosmos: that they go on running, and of which nothing was taken."""
+    for one in adopted:
+        if names := list(dict.fromkeys(dag.name for dag in one.cosmos.dags)):
+            yield (
+                f"{some(names)} of Cosmos and {one.spec.name} build the same tables: pause the former before "
+                f"{one.spec.name} runs on the same warehouse. Setting by setting: docs/from-cosmos.md."
+            )
+    for dag in dags:
+        if not any(dag.runs(path, found.root) for path in found.projects) and not any(
+            dag in one.cosmos.dags for one in adopted
+        ):
+            why = f"its project, {dag.project}, is not here" if dag.project else "its project is computed"
+            yield f"{found.shown(dag.file)}:{dag.line}: nothing is taken from this {dag.kind}, because {why}."
 
 
 def _notes(one: Adoption) -> Iterator[str]:
     """What the reader of the spec wants to know about its layers."""
     yield f"Layers: {one.proposal.why}."
+    if one.cosmos.dags:
+        yield f"From Cosmos: {some(f'{dag.name} in {dag.file.name}' for dag in one.cosmos.dags)}."
 
 
 def check_written(init: Init, report: Callable[[str], None]) -> list[Finding]:

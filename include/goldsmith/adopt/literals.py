@@ -1,181 +1,272 @@
-"""Values in a Python file that can be read without running it: literals, paths and names of them."""
+"""The value of an expression, if it can be told without running it."""
 
 from __future__ import annotations
 
 import ast
+import operator
 import os.path
-from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path, PurePosixPath
 from typing import Any
+from zoneinfo import ZoneInfo
+
+from goldsmith.adopt.python_files import Computed, Found, Scope, meaning, origin
+
+_DEEPEST = 60
 
 
-class NotLiteral(Exception):  # noqa: N818 - a word about the file, not an error
-    """A value is computed when the file runs."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Made:
-    """What a call makes: a configuration of Cosmos, a moment, a member of an enumeration."""
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What only its name is known of, such as a member of an enum."""
 
     name: str
-    """Full name of what is called, or of the member."""
-    arguments: Mapping[str, ast.expr]
-    """Its named arguments, unread."""
-    places: tuple[ast.expr, ...] = ()
-    """Its other arguments, unread."""
+    """With dots."""
+
+    @property
+    def last(self) -> str:
+        """The part after the last dot."""
+        return self.name.rpartition(".")[2]
 
 
-class Values:
-    """The values of a file.
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """An Airflow asset or dataset."""
 
-    Args:
-        tree: The parsed file.
-        file: Where it is.
-    """
+    uri: str
 
-    def __init__(self, tree: ast.Module, file: Path) -> None:
-        self._file = file
-        self._imported = dict(_imports(tree))
-        found: dict[str, ast.expr] = {}
-        times: Counter[str] = Counter()
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
-                for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
-                    if isinstance(target, ast.Name):
-                        times[target.id] += 1
-                        found[target.id] = node.value
-        # What is assigned twice has the value of the moment.
-        self._names = {name: value for name, value in found.items() if times[name] == 1}
 
-    def name_of(self, node: ast.expr) -> str:
-        """The full name of what a node names, such as `cosmos.DbtDag`; empty if it names nothing."""
-        if isinstance(node, ast.Name):
-            return self._imported.get(node.id, node.id)
-        if isinstance(node, ast.Attribute) and (before := self.name_of(node.value)):
-            return f"{before}.{node.attr}"
-        return ""
+@dataclass(frozen=True, slots=True)
+class Cron:
+    """A timetable of Airflow that is a cron expression."""
 
-    def of(self, node: ast.expr | None) -> Any:
+    expression: str
+    zone: str
+
+
+@dataclass(kw_only=True)
+class Literals:
+    """Evaluates expressions, and remembers the environment variables whose defaults it took."""
+
+    variables: dict[str, str] = field(default_factory=dict)
+    """Environment variable to the default that was taken."""
+    _depth: int = 0
+
+    def value(self, node: ast.expr, scope: Scope) -> Any:
         """The value of an expression.
 
         Raises:
-            NotLiteral: It is computed.
+            Computed: It can be told only by running it.
         """
-        if node is None or isinstance(node, ast.Constant):
-            return node.value if node else None
-        reads = {
-            **dict.fromkeys((ast.List, ast.Tuple, ast.Set), self._list),
-            ast.Dict: self._dict,
-            ast.Name: self._name,
-            ast.JoinedStr: self._text,
-            ast.BinOp: self._joined,
-            ast.Attribute: self._attribute,
-            ast.Call: self._call,
-            ast.Subscript: self._item,
-        }
-        read: Any = reads.get(type(node))
-        if read is None:
-            raise NotLiteral
-        return read(node)
-
-    def _list(self, node: Any) -> list[Any]:
-        return [self.of(one) for one in node.elts]
-
-    def _dict(self, node: ast.Dict) -> dict[Any, Any]:
-        if None in node.keys:  # {**others}
-            raise NotLiteral
-        return {self.of(key): self.of(value) for key, value in zip(node.keys, node.values, strict=True)}
-
-    def _name(self, node: ast.Name) -> Any:
-        if node.id == "__file__":
-            return self._file
-        if node.id in self._names:
-            value = self._names.pop(
-                node.id
-            )  # while it is read: a name that leads back to itself has no value
-            try:
-                return self.of(value)
-            finally:
-                self._names[node.id] = value
-        if node.id in self._imported:
-            return Made(name=self._imported[node.id], arguments={})
-        raise NotLiteral
-
-    def _text(self, node: ast.JoinedStr) -> str:
-        parts = [one.value if isinstance(one, ast.FormattedValue) else one for one in node.values]
-        return "".join(str(self.of(one)) for one in parts)
-
-    def _joined(self, node: ast.BinOp) -> Any:
-        left, right = self.of(node.left), self.of(node.right)
-        if isinstance(node.op, ast.Div) and isinstance(left, Path) and isinstance(right, str | Path):
-            return left / right
-        if isinstance(node.op, ast.Add) and isinstance(left, str) and isinstance(right, str):
-            return left + right
-        raise NotLiteral
-
-    def _attribute(self, node: ast.Attribute) -> Any:
-        name = self.name_of(node)
-        if name and name.partition(".")[0] not in self._names and node.attr not in ("parent", "parents"):
-            return Made(name=name, arguments={})
-        value = self.of(node.value)
-        if isinstance(value, Path) and node.attr in ("parent", "parents"):
-            return value.parent if node.attr == "parent" else list(value.parents)
-        raise NotLiteral
-
-    def _item(self, node: ast.Subscript) -> Any:
-        value, index = self.of(node.value), self.of(node.slice)
+        self._depth += 1
         try:
-            return value[index]
-        except (TypeError, LookupError) as error:
-            raise NotLiteral from error
+            if self._depth > _DEEPEST:
+                raise Computed
+            return self._value(node, scope)
+        except (TypeError, ValueError, ArithmeticError, LookupError, RecursionError) as error:
+            raise Computed from error
+        finally:
+            self._depth -= 1
 
-    def _call(self, node: ast.Call) -> Any:
-        name = self.name_of(node.func)
-        places = [self.of(one) for one in node.args] if name in _PLAIN or not name else []
-        if name in _PLAIN and all(isinstance(one, str | Path) for one in places):
-            return _PLAIN[name](*places)
-        if name in ("os.getenv", "os.environ.get") and len(node.args) == 2:
-            return self.of(node.args[1])
-        if isinstance(node.func, ast.Attribute) and node.func.attr in (
-            "resolve",
-            "absolute",
-            "as_posix",
-            "joinpath",
-        ):
-            value = self.of(node.func.value)
-            if isinstance(value, Path):
-                more = [self.of(one) for one in node.args]
-                return str(value) if node.func.attr == "as_posix" else value.joinpath(*more)
-        if (
-            not name
-            or any(one.arg is None for one in node.keywords)
-            or name in ("os.getenv", "os.environ.get")
-        ):
-            raise NotLiteral
-        return Made(
-            name=name, arguments={str(one.arg): one.value for one in node.keywords}, places=tuple(node.args)
-        )
+    def _value(self, node: ast.expr, scope: Scope) -> Any:
+        if isinstance(node, ast.Constant):
+            return node.value
+        for kinds, evaluate in _EVALUATED:
+            if isinstance(node, kinds):
+                return evaluate(self, node, scope)
+        raise Computed
+
+    def _name(self, node: ast.Name, scope: Scope) -> Any:
+        if node.id == "__file__":
+            return scope.module.path
+        found = meaning(Found(node=node, scope=scope))
+        if isinstance(found, str):
+            return _known(found)
+        return self.value(found.node, found.scope)
+
+    def _attribute(self, node: ast.Attribute, scope: Scope) -> Any:
+        found = meaning(Found(node=node, scope=scope))
+        if isinstance(found, str):
+            return _known(found)
+        if found.node is not node:
+            return self.value(found.node, found.scope)
+        of = self.value(node.value, scope)
+        if isinstance(of, Path) and node.attr in ("parent", "parents", "name", "stem"):
+            return getattr(of, node.attr)
+        raise Computed
+
+    def _text(self, node: ast.JoinedStr, scope: Scope) -> str:
+        parts = [self.value(part, scope) for part in node.values]
+        return "".join(str(part) for part in parts)
+
+    def _formatted(self, node: ast.FormattedValue, scope: Scope) -> str:
+        value = self.value(node.value, scope)
+        if node.format_spec is not None or not isinstance(value, str | int | Path):
+            raise Computed
+        return str(value)
+
+    def _sequence(self, node: ast.List | ast.Tuple | ast.Set, scope: Scope) -> list[Any]:
+        found: list[Any] = []
+        for one in node.elts:
+            if isinstance(one, ast.Starred):
+                found += self.value(one.value, scope)
+            else:
+                found.append(self.value(one, scope))
+        return found
+
+    def _mapping(self, node: ast.Dict, scope: Scope) -> dict[Any, Any]:
+        found: dict[Any, Any] = {}
+        for key, value in zip(node.keys, node.values, strict=True):
+            if key is None:
+                found |= self.value(value, scope)
+            else:
+                found[self.value(key, scope)] = self.value(value, scope)
+        return found
+
+    def _operation(self, node: ast.BinOp, scope: Scope) -> Any:
+        if type(node.op) not in _OPERATIONS:
+            raise Computed
+        left, right = self.value(node.left, scope), self.value(node.right, scope)
+        _refuse_unknown(left, right)
+        return _OPERATIONS[type(node.op)](left, right)
+
+    def _minus(self, node: ast.UnaryOp, scope: Scope) -> Any:
+        if not isinstance(node.op, ast.USub | ast.Not):
+            raise Computed
+        value = self.value(node.operand, scope)
+        return -value if isinstance(node.op, ast.USub) else not value
+
+    def _item(self, node: ast.Subscript, scope: Scope) -> Any:
+        of = self.value(node.value, scope)
+        if isinstance(of, Named | str):
+            raise Computed  # os.environ[...]
+        return of[self.value(node.slice, scope)]
+
+    def _call(self, node: ast.Call, scope: Scope) -> Any:
+        name = origin(node.func, scope)
+        if name in ("os.environ.get", "os.getenv"):
+            return self._variable(node, scope)
+        if any(keyword.arg is None for keyword in node.keywords):
+            raise Computed
+        given = self._sequence(ast.List(elts=node.args), scope)
+        named = {str(one.arg): self.value(one.value, scope) for one in node.keywords}
+        _refuse_unknown(*(one for one in (*given, *named.values()) if not isinstance(one, Named)))
+        known = _CALLS.get(name) or _CALLS.get(name.rpartition(".")[2] if name.startswith("airflow.") else "")
+        if known is not None:
+            return known(*given, **named)
+        if isinstance(node.func, ast.Attribute) and node.func.attr in _OF_PATHS:
+            path = self.value(node.func.value, scope)
+            if isinstance(path, Path):
+                return _OF_PATHS[node.func.attr](path, *given)
+        raise Computed
+
+    def _variable(self, node: ast.Call, scope: Scope) -> Any:
+        name, *default = [self.value(one, scope) for one in node.args]
+        default += [self.value(one.value, scope) for one in node.keywords if one.arg == "default"]
+        if len(default) != 1 or default[0] is None:
+            raise Computed
+        self.variables[name] = str(default[0])
+        return default[0]
 
 
-_PLAIN: Mapping[str, Any] = {
-    "pathlib.Path": Path,
-    "str": str,
-    "os.path.join": os.path.join,
-    "os.path.dirname": os.path.dirname,
-    "os.path.abspath": os.path.normpath,
-    "os.path.realpath": os.path.normpath,
+def _known(name: str) -> Any:
+    if "." not in name:
+        raise Computed  # bound nowhere
+    return _ZONES.get(name) or Named(name)
+
+
+def _times(left: Any, right: Any) -> Any:
+    if isinstance(left, str | list) or isinstance(right, str | list):
+        raise Computed  # it may fill the memory
+    return left * right
+
+
+def _refuse_unknown(*values: Any) -> None:
+    if any(isinstance(value, Named) for value in values):
+        raise Computed
+
+
+def _moment(*numbers: int, tz: Any = None, tzinfo: Any = None, **rest: int) -> datetime:
+    zone = tz or tzinfo
+    return datetime(*numbers, tzinfo=ZoneInfo(zone) if isinstance(zone, str) else zone, **rest)  # type: ignore[misc,arg-type]
+
+
+def _moment_in_utc(*numbers: int, tz: Any = UTC, **rest: int) -> datetime:
+    return _moment(*numbers, tz=tz, **rest)
+
+
+def _asset(name: str = "", uri: str = "", **_: Any) -> Asset:
+    return Asset(uri or name)
+
+
+def _cron(cron: str, *, timezone: Any = "UTC", **_: Any) -> Cron:
+    return Cron(cron, str(timezone))
+
+
+def _pure(function: Callable[..., str]) -> Callable[..., str]:
+    return lambda *parts: function(*(str(part) for part in parts))
+
+
+_ZONES: Mapping[str, Any] = {
+    "datetime.timezone.utc": UTC,
+    "datetime.UTC": UTC,
+    "pendulum.UTC": UTC,
 }
+_CALLS: Mapping[str, Callable[..., Any]] = {
+    **dict.fromkeys(("pathlib.Path", "pathlib.PurePath", "pathlib.PosixPath"), Path),
+    "os.path.join": _pure(os.path.join),
+    "os.path.dirname": _pure(os.path.dirname),
+    "os.path.basename": _pure(os.path.basename),
+    **dict.fromkeys(("os.path.abspath", "os.path.normpath", "os.path.realpath"), _pure(os.path.normpath)),
+    "str": str,
+    "int": int,
+    "dict": dict,
+    "list": list,
+    "tuple": tuple,
+    "datetime.timedelta": timedelta,
+    "pendulum.duration": timedelta,
+    "datetime.datetime": _moment,
+    "datetime.date": date,
+    "pendulum.datetime": _moment_in_utc,
+    **dict.fromkeys(("pendulum.timezone", "zoneinfo.ZoneInfo", "pytz.timezone"), ZoneInfo),
+    **dict.fromkeys(("Asset", "Dataset"), _asset),
+    **dict.fromkeys(("CronTriggerTimetable", "CronDataIntervalTimetable"), _cron),
+}
+_OF_PATHS: Mapping[str, Callable[..., Any]] = {
+    "resolve": lambda path: path,
+    "absolute": lambda path: path,
+    "expanduser": lambda path: path,
+    "as_posix": str,
+    "joinpath": Path.joinpath,
+}
+_OPERATIONS: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: _times,
+    ast.Div: operator.truediv,
+    ast.BitOr: operator.or_,
+}
+_EVALUATED: tuple[tuple[Any, Callable[..., Any]], ...] = (
+    (ast.Name, Literals._name),  # noqa: SLF001 - its own table
+    (ast.Attribute, Literals._attribute),  # noqa: SLF001
+    (ast.JoinedStr, Literals._text),  # noqa: SLF001
+    (ast.FormattedValue, Literals._formatted),  # noqa: SLF001
+    ((ast.List, ast.Tuple, ast.Set), Literals._sequence),  # noqa: SLF001
+    (ast.Dict, Literals._mapping),  # noqa: SLF001
+    (ast.BinOp, Literals._operation),  # noqa: SLF001
+    (ast.UnaryOp, Literals._minus),  # noqa: SLF001
+    (ast.Subscript, Literals._item),  # noqa: SLF001
+    (ast.Call, Literals._call),  # noqa: SLF001
+)
 
 
-def _imports(tree: ast.Module) -> list[tuple[str, str]]:
-    found = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            for one in node.names:
-                top = one.name.partition(".")[0]
-                found.append((one.asname or top, one.name if one.asname else top))
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found += [(one.asname or one.name, f"{node.module}.{one.name}") for one in node.names]
-    return found
+def below(path: Path, root: Path) -> list[Path]:
+    """Where a path may be in a repository: paths of images, such as /usr/local/airflow/dbt, are cut from the left.
+
+    Args:
+        path: As it is written.
+        root: The repository.
+    """
+    parts = [part for part in PurePosixPath(os.path.normpath(path)).parts if part != "/"]
+    return [root.joinpath(*parts[start:]) for start in range(len(parts))]

@@ -40,13 +40,6 @@ def _lines(init: Init, one: Adoption) -> Iterator[tuple[str, str, str]]:
     yield "pipeline", f"{one.spec.name}, {one.spec.times}: {plan_head(one.plan)}", ""
     yield "dbt project", f"{one.project.name} in {init.found.shown(one.project.path)}", ""
     yield "warehouse", one.warehouse.text, ""
-    if one.cosmos:
-        keys = ", ".join(one.cosmos.keys) or "nothing"
-        yield (
-            "Cosmos DAG",
-            f"{one.cosmos.dag_id} in {init.found.shown(one.cosmos.file)}: taken over: {keys}",
-            "",
-        )
     layers = ", ".join(one.proposal.layers) or "none"
     yield "layers", f"{layers} ({one.proposal.why})", ""
     edges = [f"{reader} reads {read}" for read, reader in map(_short, one.proposal.against)]
@@ -57,8 +50,26 @@ def _lines(init: Init, one: Adoption) -> Iterator[tuple[str, str, str]]:
     if one.unset:
         names = some((f"{name} ({file})" for name, file in one.unset.items()), _NAMES)
         yield "variables", f"nobody sets {names}. If runs need them, write `vars` into the spec", "yellow"
+    yield from _of_cosmos(init, one)
     if one.warehouse.same and "connection" in one.keys:
         yield "connection", f"what profiles.yml says, for Airflow:\n{one.warehouse.same.line}", ""
+
+
+def _of_cosmos(init: Init, one: Adoption) -> Iterator[tuple[str, str, str]]:
+    """What comes from DAGs of Cosmos, what does not, and what a person has to write."""
+    if not one.cosmos.dags:
+        return
+    taken = [key for key in one.cosmos.keys if key in one.keys]
+    yield (
+        "Cosmos",
+        f"{some(one.cosmos.shown(init.found.root), _EDGES)}: {some(taken, 20) or 'nothing'} taken over",
+        "",
+    )
+    if one.cosmos.values.computed:
+        names = some((f"{name} ({place})" for name, place in one.cosmos.values.computed.items()), _NAMES)
+        yield "", f"computed in the DAG file; write into the spec what you need of it: {names}", "yellow"
+    for setting, text in one.cosmos.values.notes.items():
+        yield "", f"{setting}: {text}", "dim"
 
 
 def _short(edge: tuple[str, str]) -> tuple[str, str]:
@@ -98,6 +109,12 @@ def document(init: Init, *, written: bool, findings: Sequence[Mapping[str, str]]
                 "outside": one.outside,
                 "unset_variables": dict(one.unset),
                 "connection": one.warehouse.same.line if one.warehouse.same else None,
+                "cosmos": {
+                    "dags": one.cosmos.shown(init.found.root),
+                    "taken": sorted(key for key in one.cosmos.keys if key in one.keys),
+                    "not_taken": dict(one.cosmos.values.notes),
+                    "not_literal": dict(one.cosmos.values.computed),
+                },
             }
             for one in init.adopted
         ],

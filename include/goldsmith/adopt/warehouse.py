@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from goldsmith.adopt.connection import SameConnection, same_connection
+from goldsmith.adopt.cosmos_found import FromCosmos
 from goldsmith.adopt.look import Repository
 from goldsmith.dbt.environment import dbt_environment, settings_of
 from goldsmith.dbt.profiles_yml import has_adapter, needed_variables, outputs_of, profiles_file
@@ -33,24 +36,31 @@ class Warehouse:
     """The Airflow connection for where profiles.yml is not."""
 
 
-def choose_warehouse(project: DbtProject, found: Repository, connection: str | None) -> Warehouse:
+def choose_warehouse(
+    project: DbtProject, found: Repository, connection: str | None, cosmos: FromCosmos
+) -> Warehouse:
     """Choose the warehouse of a project.
 
     Args:
         project: The dbt project.
         found: The folder.
         connection: An Airflow connection to use in place of the profiles.yml.
+        cosmos: What DAGs of Cosmos that run the project say.
 
     Raises:
         ProjectError: The profile needs an adapter that is not installed, or a variable that is not set.
     """
-    file = profiles_file(project, dbt_environment(project.path))
+    named = cosmos.keys.get("profile", {}).get("file")
+    file = found.root / named if named else profiles_file(project, dbt_environment(project.path))
     target, outputs = outputs_of(project, file)
+    if cosmos.keys.get("target") in outputs:
+        target = cosmos.keys["target"]
     output = outputs.get(target, {})
-    adapter = str(output.get("type", "postgres")) if isinstance(output, Mapping) else "postgres"
+    of_cosmos = connection or cosmos.keys.get("connection")
     if not outputs or not isinstance(output, Mapping):
-        return _by_connection(project, connection or USUAL, "postgres")
-    if connection is None and file.is_relative_to(found.root):
+        return _by_connection(project, connection, cosmos, adapter_of(cosmos.mapping))
+    adapter = str(output.get("type", "postgres"))
+    if of_cosmos is None and file.is_relative_to(found.root):
         _check(project, file, target, output)
         return Warehouse(
             keys=_by_file(found, file, target, outputs),
@@ -58,13 +68,27 @@ def choose_warehouse(project: DbtProject, found: Repository, connection: str | N
             text=f"{found.shown(file)}, target {target} ({adapter})",
             same=same_connection(output, USUAL),
         )
-    same = same_connection(output, connection or USUAL)
-    if same is None:
+    same = same_connection(output, of_cosmos or USUAL)
+    if same is None and "connection" not in cosmos.keys:
         raise ProjectError(
             f"{file} has the adapter {adapter}, for which there is no Airflow connection.",
             hint=f"cp {file} {project.path}/ (without secrets in it), then again: goldsmith init",
         )
-    return _by_connection(project, connection or USUAL, adapter, output, same)
+    return _by_connection(project, connection, cosmos, adapter, output=output, same=same)
+
+
+def adapter_of(mapping: str) -> str:
+    """The dbt adapter of a profile mapping of Cosmos.
+
+    Args:
+        mapping: Name of its class; empty if it is not known, which means PostgreSQL.
+    """
+    if not mapping:
+        return "postgres"
+    with contextlib.redirect_stdout(sys.stderr):  # Airflow and Cosmos log to stdout while they are imported
+        import cosmos.profiles
+
+    return str(getattr(getattr(cosmos.profiles, mapping, None), "dbt_profile_type", "postgres"))
 
 
 def _by_file(found: Repository, file: Path, target: str, outputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -76,22 +100,42 @@ def _by_file(found: Repository, file: Path, target: str, outputs: Mapping[str, A
 
 def _by_connection(
     project: DbtProject,
-    name: str,
+    connection: str | None,
+    cosmos: FromCosmos,
     adapter: str,
+    *,
     output: Mapping[str, Any] = MappingProxyType({}),
     same: SameConnection | None = None,
 ) -> Warehouse:
-    profile = {key: output[key] for key in ("schema", "threads") if _is_plain(output.get(key))}
+    name = connection or cosmos.keys.get("connection", USUAL)
+    profile = _profile(output, same, cosmos)
+    defined = settings_of(project.path)
+    keys: dict[str, Any] = {"connection": name, **({"profile": profile} if profile else {})}
+    if "connection" in cosmos.keys and "target" in cosmos.keys:
+        keys["target"] = cosmos.keys["target"]
+    text = f"the Airflow connection {name} ({adapter})"
+    is_embedded = adapter == "postgres" and not output
+    if is_embedded and connection is None and name != USUAL and _variable(name) not in defined:
+        # It is in Airflow's database or secrets, which are not here.
+        keys |= {"connection": USUAL, "environments": {PROD: {"connection": name}}}
+        text = f"on this machine the embedded PostgreSQL; with GOLDSMITH_ENVIRONMENT={PROD} {text}"
+    elif name == USUAL and adapter == "postgres" and _variable(name) not in defined:
+        text += ", on this machine the embedded PostgreSQL"
+    return Warehouse(keys=keys, adapter=adapter, text=text, same=same)
+
+
+def _variable(connection: str) -> str:
+    return f"AIRFLOW_CONN_{connection.upper()}"
+
+
+def _profile(output: Mapping[str, Any], same: SameConnection | None, cosmos: FromCosmos) -> dict[str, Any]:
+    """What goes beside the connection: that of a DAG of Cosmos before that of a profiles.yml."""
+    of_cosmos = dict(cosmos.keys.get("profile", {}))
+    of_cosmos.pop("file", None)
+    profile = {key: output[key] for key in ("schema", "threads") if _is_plain(output.get(key))} | of_cosmos
     extra = {key: value for key, value in (same.extra if same else {}).items() if _is_plain(value)}
-    keys: dict[str, Any] = {"connection": name}
-    if profile or extra:
-        keys["profile"] = {**profile, **({"extra": extra} if extra else {})}
-    is_defined = f"AIRFLOW_CONN_{name.upper()}" in settings_of(project.path)
-    is_embedded = name == USUAL and adapter == "postgres" and not is_defined
-    where = ", on this machine the embedded PostgreSQL" if is_embedded else ""
-    return Warehouse(
-        keys=keys, adapter=adapter, text=f"the Airflow connection {name} ({adapter}){where}", same=same
-    )
+    extra |= of_cosmos.get("extra", {})
+    return {**profile, **({"extra": extra} if extra else {})}
 
 
 def _is_plain(value: Any) -> bool:

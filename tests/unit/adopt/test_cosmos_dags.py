@@ -1,162 +1,137 @@
-"""DAGs of Cosmos, as people write them: what of them is read, and what is said of the rest."""
+"""DAGs of Cosmos, read and never executed."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+import yaml
+from tests.layouts.build import write
+from tests.unit.adopt.cosmos_shapes import SHAPES
 
-from goldsmith.adopt.cosmos_dags import CosmosDag, read_cosmos_dags
-
-PROFILE = """
-from cosmos import DbtDag, DbtTaskGroup, ExecutionConfig, ProfileConfig, ProjectConfig, RenderConfig
-from cosmos.profiles import PostgresUserPasswordProfileMapping
-profile = ProfileConfig(
-    profile_name="shop", target_name="dev",
-    profile_mapping=PostgresUserPasswordProfileMapping(
-        conn_id="shop_db", profile_args={"schema": "public", "threads": 8}),
-)
-"""
-USUAL = {"target": "dev", "connection": "shop_db", "profile": {"schema": "public", "threads": 8}}
-DAG = """
-import os
-from datetime import datetime
-from pathlib import Path
-from cosmos.constants import ExecutionMode, TestBehavior
-ROOT = Path(os.environ.get("DBT_ROOT_PATH", Path(__file__).parent / "dbt"))
-shop = DbtDag(
-    dag_id="shop_cosmos",
-    project_config=ProjectConfig(ROOT / "shop", dbt_vars={"since": "2026-01-01"}),
-    profile_config=profile,
-    render_config=RenderConfig(select=["tag:daily"], exclude=["tag:slow"], test_behavior=TestBehavior.AFTER_EACH),
-    execution_config=ExecutionConfig(execution_mode=ExecutionMode.LOCAL, dbt_executable_path="/opt/dbt/bin/dbt"),
-    schedule="0 6 * * *", start_date=datetime(2026, 2, 3), catchup=False, tags=["shop"], max_active_runs=2,
-    default_args={"retries": 3, "owner": "data", "email": "x"},
-    operator_args={"install_deps": True, "full_refresh": False, "vars": {"since": "2026-02-01"}},
-)
-"""
+from goldsmith.adopt.cosmos_dags import read_cosmos_dags
+from goldsmith.adopt.cosmos_found import from_cosmos
+from goldsmith.adopt.cosmos_spec import spec_values
+from goldsmith.spec.pipeline import Pipeline
 
 
-def read(folder: Path, text: str) -> CosmosDag:
-    """The one DAG of a file."""
-    (folder / "dbt" / "shop").mkdir(parents=True, exist_ok=True)
-    (folder / "shop.py").write_text(text)
-    [found] = read_cosmos_dags(folder)
-    return found
-
-
-def test_the_settings_of_a_dag_become_keys_of_a_spec(tmp_path: Path) -> None:
-    """Paths by way of names and defaults; what has no key is said."""
-    found = read(tmp_path, PROFILE + DAG)
-    assert (found.kind, found.dag_id, found.project) == (
-        "DbtDag",
-        "shop_cosmos",
-        (tmp_path / "dbt" / "shop").resolve(),
-    )
-    assert found.keys == {
-        **USUAL,
-        "select": ["tag:daily"],
-        "exclude": ["package:elementary", "tag:slow"],
-        "schedule": "0 6 * * *",
-        "start_date": "2026-02-03",
-        "catchup": False,
-        "tags": ["shop"],
-        "max_active_runs": 2,
-        "owner": "data",
-        "retries": {"models": 3},
-        "vars": {"since": "2026-02-01"},
+@pytest.mark.parametrize("name", SHAPES)
+def test_what_a_dag_file_says(name: str, tmp_path: Path) -> None:
+    """Each setting is a key of the spec, a note, or named as one that a person has to write."""
+    shape = SHAPES[name]
+    write({**shape.files, "dags/shape.py": shape.text}, tmp_path)
+    [dag] = read_cosmos_dags(tmp_path / "dags")
+    assert (dag.kind, dag.file, dag.line) == (shape.kind, tmp_path / "dags/shape.py", shape.line)
+    assert dag.dag_id == shape.dag_id
+    assert dag.project == (Path(shape.project.format(root=tmp_path)) if shape.project else None)
+    found = spec_values(dag, tmp_path)
+    # As it is written into a spec.
+    keys = yaml.safe_load(yaml.safe_dump(found.keys))
+    expected = yaml.safe_load(yaml.safe_dump(dict(shape.keys)))
+    assert {key: str(value) for key, value in keys.items()} == {
+        key: str(value) for key, value in expected.items()
     }
-    assert found.not_literal == ()
-    assert found.not_taken == (
-        "dbt_executable_path: docs/from-cosmos.md says what becomes of it",
-        "default_args: email",
-        "operator_args: full_refresh",
+    assert tuple(sorted(found.notes)) == shape.notes
+    assert all(found.notes.values())
+    assert found.computed == shape.computed
+    assert "hunter2" not in repr(dag) + repr(found)
+    Pipeline.parse({"name": "any", "layers": {}, **keys})
+
+
+_DAG = """\
+from cosmos import DbtDag, ProjectConfig
+DbtDag(dag_id="{name}", project_config=ProjectConfig("{project}"), {more})
+"""
+
+
+def dag_file(name: str, project: str, more: str = "") -> str:
+    """A DAG file with a Cosmos DAG."""
+    return _DAG.format(name=name, project=project, more=more)
+
+
+def test_files_that_cannot_be_read_are_passed_over(tmp_path: Path) -> None:
+    """They are somebody else's, and no DAG of Cosmos that Airflow could load."""
+    write(
+        {
+            "a.py": dag_file("first", "dbt") + dag_file("second", "dbt").partition("\n")[2],
+            "below/b.py": dag_file("third", "dbt"),
+            "broken.py": "from cosmos import DbtDag\nDbtDag(\n",
+            "old.py": "from cosmos import DbtDag\nprint 'cosmos'\n",
+            "plain.py": "from elsewhere import DbtDag  # cosmos\nDbtDag(dag_id='x')\n",
+            "__pycache__/c.py": dag_file("no", "dbt"),
+            ".hidden/d.py": dag_file("no", "dbt"),
+        },
+        tmp_path,
     )
+    (tmp_path / "binary.py").write_bytes(b"cosmos\x00\xff\xfe")
+    (tmp_path / "not_utf8.py").write_bytes(b"# cosmos \xe4\n")
+    text = "# -*- coding: latin-1 -*-\n# Gr\u00fc\u00dfe\n" + dag_file("latin", "dbt")
+    (tmp_path / "latin.py").write_bytes(text.encode("latin-1"))
+    (tmp_path / "link.py").symlink_to(tmp_path / "nowhere.py")
+    (tmp_path / "deep.py").write_text("from cosmos import DbtDag\nx = " + "(" * 5000 + ")" * 5000)
+    assert [dag.dag_id for dag in read_cosmos_dags(tmp_path)] == ["first", "second", "latin", "third"]
+    assert read_cosmos_dags(tmp_path / "nowhere") == ()
+
+
+def test_names_that_lead_in_circles_are_computed(tmp_path: Path) -> None:
+    """Within a file, and between files."""
+    files = {
+        "dags/a.py": "from b import tags\nfrom cosmos import DbtDag\nx = y\ny = x\nDbtDag(dag_id=x, tags=tags)\n",
+        "dags/b.py": "from a import tags\n",
+        "dags/long.py": "from cosmos import DbtDag\nDbtDag(dag_id='a' * 9999999999, description="
+        + "-" * 900
+        + "1)\n",
+    }
+    for dag in read_cosmos_dags(write(files, tmp_path) / "dags"):
+        assert dict(dag.settings) == {}
+        assert len(dag.not_literal) == 2
 
 
 @pytest.mark.parametrize(
-    ("around", "dag_id"),
+    ("written", "runs"),
     [
-        ('with DAG("around", schedule="@daily", catchup=True):\n    ', "around"),
-        (
-            'with DAG(dag_id="around", schedule="@daily", catchup=True) as dag:\n    before = 1\n    ',
-            "around",
-        ),
-        ('@dag(schedule="@daily", catchup=True)\ndef around():\n    ', "around"),
-        ('@dag(dag_id="named", schedule="@daily", catchup=True)\ndef around():\n    ', "named"),
+        ("/usr/local/airflow/dbt/shop", True),
+        ("/opt/airflow/repository/dbt/shop/", True),
+        ("dbt/shop", True),
+        ("../dbt/shop", True),
+        ("{root}/dbt/shop", True),
+        ("/usr/local/airflow/dbt/other", False),
+        ("/usr/local/airflow/dbt", False),
+        ("{root}", False),
     ],
 )
-def test_a_task_group_has_the_settings_of_the_dag_around_it(tmp_path: Path, around: str, dag_id: str) -> None:
-    """By `with`, or by the decorator."""
-    group = 'DbtTaskGroup(group_id="dbt", project_config=ProjectConfig("dbt/shop"), profile_config=profile)\n'
-    found = read(tmp_path, f"{PROFILE}from airflow.sdk import DAG, dag\n{around}{group}")
-    assert (found.kind, found.dag_id) == ("DbtTaskGroup", dag_id)
-    assert found.keys == {**USUAL, "schedule": "@daily", "catchup": True}
+def test_the_project_of_a_dag_may_be_a_path_of_an_image(written: str, *, runs: bool, tmp_path: Path) -> None:
+    """Airflow's image has the repository below another folder."""
+    write({"dags/a.py": dag_file("a", written.format(root=tmp_path))}, tmp_path)
+    [dag] = read_cosmos_dags(tmp_path / "dags")
+    assert dag.runs(tmp_path / "dbt" / "shop", tmp_path) is runs
 
 
-@pytest.mark.parametrize(
-    ("call", "not_literal", "not_taken"),
-    [
-        ("DbtDag(dag_id=f'x_{name}', profile_config=profile)", ["dag_id (line 9)"], []),
-        ("DbtDag(**settings)", ["**settings (line 9)"], []),
-        ("DbtDag(profile_config=make(1)['x'])", ["profile_config (line 9)"], []),
-        ("DbtDag(project_config=ProjectConfig(os.environ['ROOT']))", ["dbt_project_path (line 9)"], []),
-        (
-            "DbtDag(schedule=[Asset('x')])",
-            [],
-            ["schedule: write `schedule`, or `after` for assets, into the spec"],
-        ),
-        ("DbtDag(schedule='whenever')", [], ["schedule: "]),
-        ("DbtDag(start_date=now())", ["start_date (line 9)"], []),
-        ("DbtDag(on_warning_callback=tell)", ["on_warning_callback (line 9)"], []),
-        (
-            "DbtDag(execution_config=ExecutionConfig(execution_mode=ExecutionMode.KUBERNETES))",
-            [],
-            ["execution_mode KUBERNETES: "],
-        ),
-        (
-            "DbtDag(profile_config=ProfileConfig(profiles_yml_filepath='dbt/profiles.yml'))",
-            [],
-            ["profiles_yml_filepath: dbt/profiles.yml"],
-        ),
-    ],
-)
-def test_what_is_computed_or_has_no_key_is_named(
-    tmp_path: Path, call: str, not_literal: list[str], not_taken: list[str]
-) -> None:
-    """With its line, so that a person can write it."""
-    found = read(tmp_path, f"{PROFILE}{call}\n")
-    assert list(found.not_literal) == not_literal
-    assert len(found.not_taken) == len(not_taken)
-    assert all(said.startswith(begin) for said, begin in zip(found.not_taken, not_taken, strict=True))
-
-
-def test_other_names_and_several_dags_of_a_file_are_found(tmp_path: Path) -> None:
-    """Whatever people call what they import; a loop makes DAGs whose names nobody can read."""
-    (tmp_path / "all.py").write_text(
-        "import cosmos\nimport cosmos as c\nfrom cosmos.airflow.dag import DbtDag as D\n"
-        "from cosmos.constants import TestBehavior\nHERE = 'no'\nHERE = 'where'\n"
-        "one = cosmos.DbtDag(dag_id='one')\ntwo = c.DbtDag(dag_id='two', description=HERE)\n"
-        "three = D(dag_id='three', render_config=c.RenderConfig(test_behavior=TestBehavior.NONE, selector='daily'))\n"
-        "for name in ('a', 'b'):\n    D(dag_id=name)\n"
+def test_several_dags_of_one_project_give_what_they_share(tmp_path: Path) -> None:
+    """And name what they differ in; a DAG of another project counts for that."""
+    write(
+        {
+            "dags/a.py": dag_file("a", "dbt/shop", 'schedule="@daily", tags=["dbt"], catchup=False'),
+            "dags/b.py": dag_file("b", "dbt/shop", 'schedule="@hourly", tags=["dbt"]'),
+            "dags/c.py": dag_file("c", "dbt/other", 'tags=["other"]'),
+        },
+        tmp_path,
     )
-    found = read_cosmos_dags(tmp_path)
-    assert sorted(one.dag_id for one in found) == ["", "one", "three", "two"]
-    by_id = {one.dag_id: one for one in found}
-    assert by_id["three"].keys == {
-        "exclude_resource_types": ["test", "unit_test"],
-        "select": "selector:daily",
+    dags = read_cosmos_dags(tmp_path / "dags")
+    found = from_cosmos(dags, tmp_path / "dbt/shop", tmp_path, is_only=False)
+    assert found.keys == {"tags": ["dbt"], "freshness": "off"}
+    assert found.values.notes == {
+        "schedule, catchup": "The DAGs differ in it; write what the pipeline is to have."
     }
-    assert by_id["two"].not_literal == ("description (line 8)",)
-    assert by_id[""].not_literal == ("dag_id (line 11)",)
+    assert found.shown(tmp_path) == ["a (DbtDag, dags/a.py:2)", "b (DbtDag, dags/b.py:2)"]
+    assert from_cosmos(dags, tmp_path / "dbt/third", tmp_path, is_only=True).dags == ()
 
 
-def test_files_of_others_are_left_alone(tmp_path: Path) -> None:
-    """What cannot be read has no DAG of Cosmos, and nothing is run."""
-    (tmp_path / "other.py").write_text("raise SystemExit\n# cosmos\n")
-    (tmp_path / "broken.py").write_text("import cosmos\ndef (\n")
-    (tmp_path / "latin.py").write_bytes(b"# cosmos \xff\n")
-    (tmp_path / "deep.py").write_text(f"import cosmos\nx = {'(' * 300}{')' * 300}\n")
-    (tmp_path / "self.py").write_text("from cosmos import DbtDag\nx = x\nDbtDag(dag_id=x)\n")
-    [found] = read_cosmos_dags(tmp_path)
-    assert found.not_literal == ("dag_id (line 3)",)
+def test_a_dag_whose_project_is_computed_runs_the_only_one_there(tmp_path: Path) -> None:
+    """With several projects nobody can say which."""
+    text = "from cosmos import DbtDag\nDbtDag(dag_id='a', project_config=somewhere(), schedule='@daily')\n"
+    dags = read_cosmos_dags(write({"dags/a.py": text}, tmp_path) / "dags")
+    found = from_cosmos(dags, tmp_path / "dbt", tmp_path, is_only=True)
+    assert found.keys["schedule"] == "@daily"
+    assert found.values.computed == {"ProjectConfig": "dags/a.py:2"}
+    assert from_cosmos(dags, tmp_path / "dbt", tmp_path, is_only=False).dags == ()
