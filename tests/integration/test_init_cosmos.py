@@ -62,13 +62,13 @@ def astro(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_settings_of_a_cosmos_dag_are_taken_over(astro: Path) -> None:
-    """Schedule, selection, connection and target; the other name; what is computed or has no key is said."""
-    found = look_and_adopt(astro, [], Asked(), print)
+    """Selection, connection and target; the command line goes before it; what is computed or has no key is said."""
+    found = look_and_adopt(astro, [], Asked(schedule="@hourly"), print)
     [one] = found.adopted
     assert one.keys == {
         "name": "shop_goldsmith",
         "project": "include/dbt/shop",
-        "schedule": "30 4 * * *",
+        "schedule": "@hourly",
         "connection": "shop_db",
         "target": "live",
         "profile": {"schema": "shop"},
@@ -93,5 +93,3 @@ def test_the_settings_of_a_cosmos_dag_are_taken_over(astro: Path) -> None:
         "dags/cosmos_dags.py:21: nothing is taken from this DbtDag, because its project, nowhere, is not here.",
     ]
     assert "hunter2" not in json.dumps(said)
-    asked = look_and_adopt(astro, [], Asked(schedule="@hourly", name="mine"), print)
-    assert (asked.adopted[0].spec.name, asked.adopted[0].spec.schedule) == ("mine", "@hourly")

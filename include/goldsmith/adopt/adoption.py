@@ -157,14 +157,13 @@ def _selected_nodes(
 ) -> tuple[Mapping[str, Node], dict[str, Any]]:
     """The nodes that the pipeline selects, and the keys without a selection that does not hold here."""
     selection = [key for key in ("select", "exclude") if key in keys]
+    spec = Pipeline.parse({**keys, "layers": {}, **({"gate": "node"} if selection else {})})
     try:
-        nodes = _nodes(Pipeline.parse({**keys, "layers": {}}), here, report, unset)
+        nodes = _nodes(spec, here, report, unset)
         if not any(node.has_freshness for node in nodes.values()):
             keys = {key: value for key, value in keys.items() if key != "freshness"}
         if not selection:
             return nodes, keys
-        spec = Pipeline.parse({**keys, "layers": {}, "gate": "node"})
-        refresh_manifest(spec, here, report, others=())
         planned = {node.unique_id for node in load_plan(spec, project_of(spec, here), here).nodes}
     except (SelectionError, PlanError) as error:
         if not selection:
