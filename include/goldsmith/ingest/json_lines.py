@@ -92,15 +92,14 @@ def _clean(data: bytes, number: int) -> bytes:
 
 
 def _record(line: int, data: bytes, ingest: Ingest) -> Record:
-    reason, found = _parsed(data, ingest)
-    if not reason:
-        unknown = [key for key in found if key not in ingest.columns]
-        reason = f"unexpected key {unknown[0]}" if unknown else ""
-    if reason:
-        return Record(line=line, reason=reason, raw=_text(data, ingest))
-    return Record(
-        line=line, values=[_value(found.get(name)) for name in ingest.columns], raw=_text(data, ingest)
-    )
+    raw = _text(data, ingest)
+    try:
+        reason, found = _parsed(data, ingest)
+        if not reason:
+            return Record(line=line, values=[_value(found.get(name)) for name in ingest.columns], raw=raw)
+    except RecursionError:  # of the parser, or later of ours, which needs more of the stack
+        reason = "JSON that is nested too deeply"
+    return Record(line=line, reason=reason, raw=raw)
 
 
 def _parsed(data: bytes, ingest: Ingest) -> tuple[str, dict[str, Any]]:
@@ -114,11 +113,12 @@ def _parsed(data: bytes, ingest: Ingest) -> tuple[str, dict[str, Any]]:
         found = json.loads(
             text, parse_int=_Number, parse_float=_Number, parse_constant=_refuse, object_pairs_hook=_once
         )
-    except RecursionError:
-        return "JSON that is nested too deeply", {}
     except ValueError as error:
         return f"no JSON: {error}", {}
-    return ("", found) if isinstance(found, dict) else ("no JSON object", {})
+    if not isinstance(found, dict):
+        return "no JSON object", {}
+    unknown = [key for key in found if key not in ingest.columns]
+    return (f"unexpected key {unknown[0]}" if unknown else ""), found
 
 
 def _refuse(name: str) -> Any:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from decimal import Decimal
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +15,13 @@ from goldsmith.ingest.converted import Record
 from goldsmith.spec.ingest import Ingest
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
 _ROWS = 4_096
 """Rows of a batch: what is in memory at once."""
+_PLAIN_PLACES = 6
+"""Places of a decimal up to which pyarrow writes it without an exponent."""
 
 
 def rows_of(path: Path, ingest: Ingest) -> int:
@@ -54,10 +59,12 @@ def read_parquet(path: Path, ingest: Ingest) -> Iterator[Record]:
     line = 0
     with _opened(path, ingest) as file:
         for batch in _batches(file, ingest):
-            columns = [_texts(batch.column(name)) for name in ingest.columns]
-            for values in zip(*columns, strict=True):
+            broken: set[int] = set()
+            columns = [_texts_of(batch, name, ingest, broken) for name in ingest.columns]
+            for index, values in enumerate(zip(*columns, strict=True)):
                 line += 1
-                yield Record(line=line, values=values)
+                reason = "bytes that are not utf-8" if index in broken else ""
+                yield Record(line=line, values=values, reason=reason)
 
 
 def _opened(path: Path, ingest: Ingest) -> pq.ParquetFile:
@@ -85,19 +92,84 @@ def _batches(file: pq.ParquetFile, ingest: Ingest) -> Iterator[Any]:
         ) from error
 
 
-def _texts(column: Any) -> list[str | None]:
+def _texts_of(batch: pa.RecordBatch, name: str, ingest: Ingest, broken: set[int]) -> list[str | None]:
+    import pyarrow as pa
+
+    column = batch.column(name)
+    try:
+        return _texts(column, broken)
+    except (pa.ArrowException, ValueError, OverflowError) as error:
+        raise IngestError(
+            f"{ingest.file}: a value of column {name}, of type {column.type}, cannot be written as text: {error}",
+            hint="Have that column written as text, or as another type.",
+        ) from error
+
+
+def _texts(column: pa.Array, broken: set[int]) -> list[str | None]:
+    """Values as text; the positions of texts that are not UTF-8 are added to `broken`."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     kind = column.type
     if pa.types.is_dictionary(kind):
-        column, kind = column.dictionary_decode(), kind.value_type
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
-        return [None if value is None else f"\\x{value.hex()}" for value in column.to_pylist()]
-    if pa.types.is_nested(kind):
-        return [
-            None if value is None else json.dumps(value, ensure_ascii=False, default=str)
-            for value in column.to_pylist()
-        ]
-    texts: list[str | None] = pc.cast(column, pa.string()).to_pylist()
+        return _texts(column.dictionary_decode(), broken)
+    if isinstance(kind, pa.BaseExtensionType) and kind.extension_name != "arrow.uuid":
+        return _texts(column.storage, broken)
+    # A decimal of more than six places may be written as 1E-8 by pyarrow.
+    if (pa.types.is_decimal(kind) and kind.scale > _PLAIN_PLACES) or _is_for_python(kind):
+        return [None if value is None else _text(value) for value in column.to_pylist()]
+    return _decoded(pc.cast(column, pa.string()), broken)
+
+
+def _is_for_python(kind: pa.DataType) -> bool:
+    """Whether pyarrow has no text for a type, or one that PostgreSQL does not read."""
+    import pyarrow as pa
+
+    types = pa.types
+    return (
+        types.is_nested(kind)
+        or types.is_fixed_size_binary(kind)
+        or isinstance(kind, pa.BaseExtensionType)
+        or kind in {pa.binary(), pa.large_binary(), pa.binary_view()}
+    )
+
+
+def _decoded(column: pa.Array, broken: set[int]) -> list[str | None]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    texts: list[str | None]
+    try:
+        texts = column.to_pylist()
+    except UnicodeDecodeError:
+        found = pc.cast(column, pa.binary()).to_pylist()
+        texts = [None if value is None else value.decode("utf-8", "backslashreplace") for value in found]
+        broken |= {at for at, value in enumerate(found) if value is not None and not _is_text(value)}
     return texts
+
+
+def _is_text(value: bytes) -> bool:
+    try:
+        value.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _text(value: Any) -> str:
+    """A value as text; one that is nested as JSON, in which what JSON does not have is text."""
+    plain = _plain(value)
+    return plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, bytes):
+        return f"\\x{value.hex()}"
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    is_json = value is None or isinstance(value, str | int) or (isinstance(value, float) and isfinite(value))
+    return value if is_json else str(value)
