@@ -274,12 +274,24 @@ def test_object_storage_is_read_by_an_airflow_connection(lake: Lake, bucket: Any
         loading.load(lake.connect, ingest, lake.root, run="run", chunk=chunk)
 
 
+def test_objects_that_come_later_are_seen_and_hidden_ones_are_not(lake: Lake, bucket: Any) -> None:
+    """Though the process has listed the bucket before; and as on disk, a pattern may name the dot."""
+    pattern = "s3://lake_s3@raw/later/**/*.csv"
+    for name in ("later/.2.csv", "later/.tmp/3.csv", "later/_SUCCESS"):
+        bucket.put_object(Bucket="raw", Key=name, Body=b"id,name,price\n2,a,1\n")
+    with pytest.raises(IngestError, match="no file matches"):
+        loaded(lake, pattern)
+    bucket.put_object(Bucket="raw", Key="later/4.csv", Body=b"id,name,price\n4,a,1\n")
+    assert counts(loaded(lake, pattern))[:2] == (1, 1)
+    assert counts(loaded(lake, "s3://lake_s3@raw/later/.*.csv"))[:2] == (1, 1)
+
+
 @pytest.mark.parametrize(
     ("file", "error", "said"),
     [
         ("s3://lake_s3@raw/none.csv", IngestError, "no such object"),
         ("s3://lake_s3@raw/none/*.csv", IngestError, "no file matches"),
-        ("s3://nobody@raw/in.csv", EnvironmentProblem, "cannot be read"),
+        ("s3://nobody@raw/in.csv", EnvironmentProblem, "Airflow has no connection 'nobody'"),
         ("s3://lake_s3@no-bucket/in.csv", IngestError, "no such object"),
         ("nostore://lake@raw/in.csv", EnvironmentProblem, "cannot be read"),
     ],

@@ -21,15 +21,18 @@ class Nothing:
             raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
 sys.meta_path.insert(0, Nothing())
 """
-ABSENT = ("apprise", "boto3", "botocore", "s3fs", "slack_sdk")
+ABSENT = ("apprise", "boto3", "botocore", "pyarrow", "s3fs", "slack_sdk")
 
 SEND = """
 import json
+from pathlib import Path
 from goldsmith.alerts.deliver import deliver
 from goldsmith.alerts.event import Event
 from goldsmith.errors import GoldsmithError
+from goldsmith.ingest.chunks import split
 from goldsmith.report.publish import RunReports, put, send
 from goldsmith.spec.alerts import Alerts
+from goldsmith.spec.ingest import Ingest
 from goldsmith.spec.report import Publish, Send
 event = Event(kind="model_failed", subject="m", title="m failed", pipeline="shop", run_id="r", name="m")
 reports = RunReports(dag_id="shop", run_id="r", started="", headline="", files={"report.html": b""}, links={})
@@ -38,10 +41,15 @@ alerts = Alerts.model_validate({"channels": {
     "mail": {"type": "email", "connection": "ses", "to": "a@example.com", "sender": "b@example.com"},
     "rest": {"type": "apprise", "connection": "rest"},
 }})
+Path("a.parquet").write_bytes(b"PAR1")
+load = lambda file: split(Ingest(source="lake.a", file=file, key=("id",), columns=("id",)), Path())
 said = {name: deliver(alerts, name, "route", [event]).error for name in alerts.channels}
 for name, act in {
     "report": lambda: send(reports, Send(type="slack", connection="chat", to=("#data",))),
     "bucket": lambda: put(reports, Publish(to="s3://aws@reports/dbt")),
+    "raw": lambda: load("s3://aws@raw/*.csv"),
+    "parquet": lambda: load("a.parquet"),
+    "google": lambda: load("gs://google@raw/a.csv"),
 }.items():
     try:
         act()
@@ -69,9 +77,16 @@ def env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def said(env: dict[str, str]) -> dict[str, str]:
+def said(env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What was raised, by what needs an extra."""
-    done = subprocess.run([sys.executable, "-c", SEND], env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", SEND],
+        cwd=tmp_path_factory.mktemp("files"),
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     found: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
     return found
@@ -85,6 +100,8 @@ def said(env: dict[str, str]) -> dict[str, str]:
         ("rest", "A channel of type apprise needs apprise, which is not installed.", "apprise"),
         ("report", "Sending reports to Slack needs slack_sdk, which is not installed.", "slack"),
         ("bucket", "The path s3://aws@reports/dbt needs s3fs, which is not installed.", "s3"),
+        ("raw", "The file s3://aws@raw/*.csv needs s3fs, which is not installed.", "s3"),
+        ("parquet", "The file a.parquet needs pyarrow, which is not installed.", "parquet"),
     ],
 )
 def test_what_needs_an_extra_says_how_to_install_it(
@@ -92,6 +109,14 @@ def test_what_needs_an_extra_says_how_to_install_it(
 ) -> None:
     """And nothing else is touched by that: the modules with both kinds of channels are imported."""
     assert said[what] == f'{message}\npip install "goldsmith[{extra}]"'
+
+
+def test_a_storage_of_another_provider_says_which(said: dict[str, str]) -> None:
+    """There is no extra for it."""
+    package = "apache-airflow-providers-google"
+    assert said["google"] == (
+        f"The file gs://google@raw/a.csv needs {package}, which is not installed.\npip install {package}"
+    )
 
 
 SPEC = """
@@ -105,6 +130,9 @@ alerts:
     aws_mail: {type: email, connection: ses, to: a@example.com}
     mail: {type: email, connection: mail, to: a@example.com}
   routes: [{channels: [chat, aws_mail, mail]}]
+ingest:
+  - {source: lake.a, file: "s3://aws@raw/*.csv", key: [id], columns: [id]}
+  - {source: lake.b, file: in/b, format: parquet, key: [id], columns: [id]}
 report:
   publish: ["s3://aws@reports/dbt"]
   send: [{type: slack, connection: chat, to: "#data"}]
@@ -118,6 +146,9 @@ def test_check_names_every_missing_extra(env: dict[str, str], tmp_path: Path) ->
     """The type of a mail's connection is Airflow's to know; mails by SMTP need nothing."""
     (tmp_path / "project" / "models").mkdir(parents=True)
     (tmp_path / "project" / "models" / "one.sql").write_text("select 1 as id")
+    (tmp_path / "project" / "models" / "lake.yml").write_text(
+        "sources: [{name: lake, tables: [{name: a}, {name: b}]}]\n"
+    )
     (tmp_path / "project" / "dbt_project.yml").write_text("name: shop\nprofile: shop\n")
     (tmp_path / "dags").mkdir()
     (tmp_path / "dags" / "shop.py").write_text(DAG)
@@ -142,6 +173,8 @@ def test_check_names_every_missing_extra(env: dict[str, str], tmp_path: Path) ->
             ("The alert channel chat needs slack_sdk", "slack"),
             ("`report.send` by slack needs slack_sdk", "slack"),
             ("The path s3://aws@reports/dbt needs s3fs", "s3"),
+            ("The file s3://aws@raw/*.csv needs s3fs", "s3"),
+            ("The file in/b needs pyarrow", "parquet"),
             ("The alert channel aws_mail (connection ses, Amazon SES) needs boto3", "ses"),
         )
     ], done.stdout + done.stderr

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 from goldsmith.check.finding import Finding, failure
 from goldsmith.errors import EnvironmentProblem
-from goldsmith.extras import EXTRAS, is_installed, need_extra
+from goldsmith.extras import EXTRAS, is_installed, need_extra, need_storage
+from goldsmith.ingest.files import format_of, is_url
 from goldsmith.settings import Settings
 from goldsmith.spec.alerts import SES, Channel
 from goldsmith.spec.pipeline import Pipeline
@@ -21,11 +23,16 @@ def missing_by_spec(spec: Pipeline, here: Settings) -> Iterator[Finding]:
     """
     for name, channel in _channels(spec):
         if channel.type in EXTRAS:
-            yield from _missing(spec, channel.type, name)
+            yield from _missing(spec, partial(need_extra, channel.type, name))
     places = [one.to for one in spec.report.publish] if spec.report else []
     for place in [here.results_path, *places]:
-        if place.startswith("s3://"):
-            yield from _missing(spec, "s3", f"The path {place}")
+        if "://" in place:
+            yield from _missing(spec, partial(need_storage, place, f"The path {place}"))
+    for one in spec.ingest:
+        if is_url(one.file):
+            yield from _missing(spec, partial(need_storage, one.file, f"The file {one.file}"))
+        if format_of(one, [one.file]) == "parquet":
+            yield from _missing(spec, partial(need_extra, "parquet", f"The file {one.file}"))
 
 
 def mail_connections(spec: Pipeline) -> list[str]:
@@ -44,7 +51,8 @@ def missing_by_connection(spec: Pipeline, types: Mapping[str, str]) -> Iterator[
     """
     for name, channel in _channels(spec):
         if channel.type == "email" and types.get(channel.connection) == SES:
-            yield from _missing(spec, "ses", f"{name} (connection {channel.connection}, Amazon SES)")
+            purpose = f"{name} (connection {channel.connection}, Amazon SES)"
+            yield from _missing(spec, partial(need_extra, "ses", purpose))
 
 
 def _channels(spec: Pipeline) -> Iterator[tuple[str, Channel]]:
@@ -55,8 +63,8 @@ def _channels(spec: Pipeline) -> Iterator[tuple[str, Channel]]:
         yield f"`report.send` by {to.type}", to
 
 
-def _missing(spec: Pipeline, extra: str, purpose: str) -> Iterator[Finding]:
+def _missing(spec: Pipeline, need: Callable[[], None]) -> Iterator[Finding]:
     try:
-        need_extra(extra, purpose)
+        need()
     except EnvironmentProblem as error:
         yield failure(f"{spec.name}: packages", error)

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from goldsmith.errors import EnvironmentProblem, IngestError
-from goldsmith.extras import need_extra
+from goldsmith.extras import need_storage
 from goldsmith.ingest.source import changed
 from goldsmith.spec.ingest import Ingest
 from goldsmith.wording import some
@@ -130,7 +130,9 @@ def _listed(url: str) -> list[str]:
     # As it was written, with the connection: `s3://connection@bucket/...`.
     start = url[: len(url) - len(_below(url))]
     cut = len(path.path) - len(_below(url))
-    return [start + place[cut:] for place, info in found.items() if info.get("type") == "file"]
+    files = [place[cut:] for place, info in found.items() if info.get("type") == "file"]
+    # Hidden ones match as on disk, only where the pattern names the dot.
+    return [start + name for name in files if "/." not in name or "/." in url]
 
 
 def _below(url: str) -> str:
@@ -141,14 +143,30 @@ def _below(url: str) -> str:
 
 
 def _object(url: str) -> ObjectStoragePath:
-    if url.startswith("s3://"):
-        need_extra("s3", f"The file {url}")
+    need_storage(url, f"The file {url}")
     from airflow.sdk import ObjectStoragePath
 
     with _told(url):
         path = ObjectStoragePath(url)
-        _ = path.fs  # which asks Airflow for the connection
+        if path.conn_id:
+            _check_connection(url, path.conn_id)
+        # Others put objects there. `fs` asks Airflow for the connection.
+        path.fs.invalidate_cache()
     return path
+
+
+def _check_connection(url: str, conn_id: str) -> None:
+    """Refuse a connection that Airflow does not have: the file system of S3 would go on without, as anybody."""
+    from airflow.sdk import BaseHook
+    from airflow.sdk.exceptions import AirflowException
+
+    try:
+        BaseHook.get_connection(conn_id)
+    except AirflowException as error:
+        raise EnvironmentProblem(
+            f"{url}: Airflow has no connection {conn_id!r}.",
+            hint=f"airflow connections add {conn_id} ... ; or correct what stands before the @ of `file` in the spec.",
+        ) from error
 
 
 @contextmanager

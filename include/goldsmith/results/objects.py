@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from goldsmith.errors import EnvironmentProblem
-from goldsmith.extras import need_extra
+from goldsmith.extras import need_storage
 from goldsmith.results.names import ENDING
 
 if TYPE_CHECKING:
@@ -42,8 +42,7 @@ class ObjectFiles:
     @cached_property
     def _root(self) -> ObjectStoragePath:
         """Looked up at the first use: it asks Airflow for the connection."""
-        if self._url.startswith("s3://"):
-            need_extra("s3", f"The path {self._url}")
+        need_storage(self._url, f"The path {self._url}")
         from airflow.sdk import ObjectStoragePath
 
         return ObjectStoragePath(self._url)
