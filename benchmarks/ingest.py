@@ -8,6 +8,12 @@ half of the file's keys with other values. They take turns, in another order eac
     loader      goldsmith.ingest.file.load_file: splitting, checking every row, COPY, one merge
     task group  the same steps as Airflow tasks under `dag.test()`, which runs one task after another
     raw copy    psql's \copy of the pieces into a table without keys: no upsert, the most one could hope for
+    files       the loader with the same rows in 20 CSV files, by wildcards
+    jsonl       the loader with JSON lines
+    parquet     the loader with a Parquet file
+
+The last three load into the empty table only; "of CSV" is their speed against that of `loader`. JSON lines and a
+Parquet file are loaded as one piece, CSV in pieces of `chunk_mb`.
 
 The data is generated here, since psql cannot load the malformed rows of `goldsmith sample`. The server is our own
 embedded one with its default settings; a checkpoint precedes each measurement.
@@ -28,6 +34,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -46,6 +53,8 @@ COLUMNS = (
 NAMES = ", ".join(COLUMNS)
 TEXTS = ", ".join(f"{name} text" for name in COLUMNS)
 TABLE = "data_lake.transactions"
+FILES = 20
+"""Of the method `files`."""
 TARGET = f"""
 drop table if exists {TABLE};
 create table {TABLE} ({TEXTS},
@@ -136,14 +145,14 @@ def generate(path: Path, rows: int, *, first: int, seed: int) -> None:
             )
 
 
-def cut(path: Path, pieces: int) -> list[Path]:
-    """Cut a file, without its header, into one file a session."""
+def cut(path: Path, pieces: int, *, to: Path) -> list[Path]:
+    """Cut a file, without its header, into so many files of a folder."""
     with path.open("rb") as file:
         start = len(file.readline())
         size = path.stat().st_size
         made = []
         for number in range(pieces):
-            piece = path.with_suffix(f".{number}")
+            piece = to / f"{path.stem}.{number}"
             end = start + (size - start) // (pieces - number)
             file.seek(end)
             end = size if number == pieces - 1 else end + len(file.readline())
@@ -209,6 +218,26 @@ def raw_copy(bench: Bench, file: str) -> Measured:
     return run_psql(bench, scripts)
 
 
+def convert(folder: Path) -> None:
+    """Write `new.csv` in the other formats; numbers are numbers in them."""
+    import pyarrow.csv
+    import pyarrow.parquet
+
+    source = folder / "new.csv"
+    # The loader takes values as they are written; of times pyarrow would make others.
+    kinds = dict.fromkeys(("transaction_time", "updated_at"), "string")
+    rows = pyarrow.csv.read_csv(source, convert_options=pyarrow.csv.ConvertOptions(column_types=kinds))
+    pyarrow.parquet.write_table(rows, folder / "new.parquet")
+    with (folder / "new.jsonl").open("w", encoding="utf-8") as file:
+        for batch in rows.to_batches(max_chunksize=10_000):
+            file.writelines(json.dumps(row) + "\n" for row in batch.to_pylist())
+    header = ",".join(COLUMNS).encode() + b"\n"
+    (folder / "many").mkdir()
+    for number, piece in enumerate(cut(source, FILES, to=folder / "many")):
+        piece.rename(whole := folder / "many" / f"{number:02}.csv")
+        whole.write_bytes(header + whole.read_bytes())
+
+
 def loader(bench: Bench, file: str) -> Measured:
     """Load with our loader, in a process of its own so that its memory and CPU time are its own."""
     arguments = [bench.conninfo, str(bench.folder), str(bench.sessions), bench.ingest(file).model_dump_json()]
@@ -269,12 +298,16 @@ def server_cpu(bench: Bench) -> float:
     return total
 
 
-METHODS: dict[str, Callable[[Bench, str], Measured]] = {
-    "psql": psql_upsert,
-    "loader": loader,
-    "raw copy": raw_copy,
-    "task group": task_group,
+METHODS: dict[str, Callable[[Bench], Measured]] = {
+    "psql": partial(psql_upsert, file="new.csv"),
+    "loader": partial(loader, file="new.csv"),
+    "raw copy": partial(raw_copy, file="new.csv"),
+    "task group": partial(task_group, file="new.csv"),
+    "files": partial(loader, file="many/*.csv"),
+    "jsonl": partial(loader, file="new.jsonl"),
+    "parquet": partial(loader, file="new.parquet"),
 }
+FORMATS = ("files", "jsonl", "parquet")
 
 
 def measure(bench: Bench, method: str, scenario: str) -> Measured:
@@ -288,7 +321,7 @@ def measure(bench: Bench, method: str, scenario: str) -> Measured:
             connection.execute(f"vacuum analyze {TABLE}")
         connection.execute("checkpoint")
     before = server_cpu(bench)
-    done = METHODS[method](bench, "new.csv")
+    done = METHODS[method](bench)
     used = server_cpu(bench) - before
     check(bench, method, scenario)
     return Measured(**{**asdict(done), "server_cpu": used})
@@ -312,6 +345,8 @@ def rounds(bench: Bench, *, repeat: int, group_repeat: int) -> Iterator[tuple[st
         turn = number % len(names)
         for scenario in ("empty", "half held"):
             for name in names[turn:] + names[:turn]:
+                if name in FORMATS and scenario != "empty":
+                    continue
                 done = measure(bench, name, scenario)
                 print(f"round {number + 1}: {scenario}, {name}: {done.seconds:.2f} s", file=sys.stderr)
                 yield name, scenario, done
@@ -327,6 +362,7 @@ def report(bench: Bench, found: dict[tuple[str, str], list[Measured]]) -> list[d
         "s",
         "rows/s",
         "of psql",
+        "of CSV",
         "client CPU s",
         "server CPU s",
         "peak MiB",
@@ -335,12 +371,16 @@ def report(bench: Bench, found: dict[tuple[str, str], list[Measured]]) -> list[d
     lines: list[dict[str, object]] = []
     for (method, scenario), runs in sorted(found.items(), key=lambda item: (item[0][1] != "empty", item[0])):
         middle = {name: statistics.median(asdict(run)[name] for run in runs) for name in asdict(runs[0])}
-        ratio = statistics.median(run.seconds for run in found["psql", scenario]) / middle["seconds"]
-        lines.append({"method": method, "scenario": scenario, "runs": len(runs), "ratio": ratio, **middle,
+        ratio, of_csv = (
+            statistics.median(run.seconds for run in found[other, scenario]) / middle["seconds"]
+            for other in ("psql", "loader")
+        )
+        lines.append({"method": method, "scenario": scenario, "runs": len(runs), "ratio": ratio, "of_csv": of_csv,
+                      "rows_per_second": bench.rows / middle["seconds"], **middle,
                       "all_seconds": [run.seconds for run in runs]})  # fmt: skip
         table.add_row(
             scenario, method, str(len(runs)), f"{middle['seconds']:.2f}", f"{bench.rows / middle['seconds']:,.0f}",
-            f"{ratio:.0%}", f"{middle['client_cpu']:.1f}", f"{middle['server_cpu']:.1f}",
+            f"{ratio:.0%}", f"{of_csv:.0%}", f"{middle['client_cpu']:.1f}", f"{middle['server_cpu']:.1f}",
             f"{middle['peak_mib']:.0f}" if middle["peak_mib"] else "",
         )  # fmt: skip
     Console(width=120).print(table)
@@ -380,7 +420,8 @@ def prepare(bench: Bench) -> None:
     half = bench.rows // 2
     generate(bench.folder / "new.csv", bench.rows, first=half, seed=1)
     generate(bench.folder / "held.csv", bench.rows, first=0, seed=2)
-    cut(bench.folder / "new.csv", bench.sessions)
+    cut(bench.folder / "new.csv", bench.sessions, to=bench.folder)
+    convert(bench.folder)
     with psycopg.connect(bench.conninfo, autocommit=True) as connection, connection.cursor() as cursor:
         cursor.execute("create schema data_lake")
         cursor.execute(f"create table data_lake.held ({TEXTS})")
