@@ -11,6 +11,7 @@ from rich.text import Text
 from goldsmith.commands import (
     alerts,
     backfill,
+    cancel,
     check,
     deps,
     down,
@@ -50,6 +51,7 @@ for command in (
     new,
     run,
     retry,
+    cancel,
     backfill,
     up,
     down,

@@ -46,7 +46,7 @@ def skip_dry_run(context: Context) -> None:
     """
     if is_dry(context):
         raise AirflowSkipException(
-            "A dry run: nothing is loaded, made or told. The log of the first build says what it would do."
+            "A dry run: nothing is loaded, made or told. The tab report of the run says what it would do."
         )
 
 

@@ -63,7 +63,7 @@ def test_the_window_of_a_partitioned_run_stands_unless_another_is_asked_for(
 
 def test_a_dry_run_loads_and_tells_nothing_and_refused_parameters_load_nothing_either() -> None:
     """The ingest comes before the build that says what it would do."""
-    times = {"own": timedelta(minutes=5), "run_timeout": timedelta(hours=1)}
+    times: dict[str, Any] = {"own": timedelta(minutes=5), "run_timeout": timedelta(hours=1)}
     with pytest.raises(AirflowSkipException, match="A dry run"):
         before(context({"dry_run": True}), **times, target="prod")
     with pytest.raises(AirflowFailException, match="Did you mean select"):
@@ -75,3 +75,21 @@ def test_a_dry_run_loads_and_tells_nothing_and_refused_parameters_load_nothing_e
     before(given, **times, target="prod")
     assert given["ti"].task.execution_timeout == timedelta(minutes=5)
     before(context({"anything": 1}), **times, target="")  # of a DAG that is no pipeline
+
+
+def test_a_source_that_the_selection_leaves_out_is_not_loaded() -> None:
+    """The first task of its ingest says so, and how it is loaded all the same."""
+    times: dict[str, Any] = {"own": timedelta(minutes=5), "run_timeout": timedelta(hours=1)}
+    asked: list[str] = []
+
+    def is_loaded(_: Any, source: str) -> bool:
+        asked.append(source)
+        return source == "lake.orders"
+
+    given = context({"select": "source:lake.orders"})
+    before(given, **times, target="prod", source="lake.orders", is_loaded=is_loaded)
+    with pytest.raises(
+        AirflowSkipException, match=r"leaves the source lake.items out. The parameter `ingest`"
+    ):
+        before(given, **times, target="prod", source="lake.items", is_loaded=is_loaded)
+    assert asked == ["lake.orders", "lake.items"]

@@ -205,8 +205,17 @@ INTERNALS = (
             "view/marks.py",
             "view/pass_gate.py",
             "view/reports.py",
+            "view/why_missing.py",
         ),
         names={
+            "airflow.models.xcom:XComModel": (
+                "dag_id",
+                "run_id",
+                "task_id",
+                "key",
+                "value",
+                "deserialize_value",
+            ),
             "airflow.models.taskinstance:TaskInstance": TASK_INSTANCE,
             "airflow.models.dagrun:DagRun": ("dag_id", "run_id", "partition_key"),
             "airflow.models.log:Log": ("event", "dag_id", "run_id", "owner", "owner_display_name", "extra"),

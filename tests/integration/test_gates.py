@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import psycopg
@@ -9,12 +10,17 @@ import pytest
 from tests.integration.shared_lab import Lab, Seen
 
 from goldsmith.client.airflow import Airflow
+from goldsmith.client.ended import summed_up
 from goldsmith.client.gate_in_run import GateInRun, gate_in_run
 from goldsmith.client.progress import Progress
-from goldsmith.client.summary import RunSummary, summed_up
+from goldsmith.client.said import SaidByDbt
+from goldsmith.client.standing import standings
+from goldsmith.client.summary import RunSummary
+from goldsmith.client.waits import AskingGates
 from goldsmith.errors import ConfigurationError, SelectionError
 from goldsmith.gates.verdict import Verdict
 from goldsmith.rest import Run
+from goldsmith.rest.transport import run_path
 
 pytestmark = pytest.mark.integration
 
@@ -186,7 +192,12 @@ def test_a_person_approves_with_a_reason_that_is_kept(gated: Lab, asked: dict[st
     """Whatever else is tried is refused with a text of its own."""
     gate = asked["asks"]
     gated.until_state(gated.api.run("asks", gate.run_id), GATE, "awaiting_input")
-    assert "waits for an answer: goldsmith gate approve" in gate.lines()[-1]
+    assert gate.lines()[-3:] == [
+        "bronze.gate waits for an answer:",
+        f"  goldsmith gate approve '{gate.run_id}' bronze --pipeline asks --reason '...'",
+        f"  goldsmith gate reject '{gate.run_id}' bronze --pipeline asks --reason '...'",
+    ]
+    notices = _check_waiting_is_told(gated, gate)
     said: list[str] = []
     with pytest.raises(ConfigurationError, match=r"A reason is needed"):
         gate.answer(approve=True, reason=" ", report=said.append)
@@ -199,6 +210,38 @@ def test_a_person_approves_with_a_reason_that_is_kept(gated: Lab, asked: dict[st
         silver.answer(approve=True, reason="why not", report=said.append)
     gate.answer(approve=True, reason="known, ticket 42", report=said.append)
     _check_approved(gated, gate, silver)
+    told = list(notices.lines(progress_of(gated, gate)))
+    assert [line.split(" at ")[0] for line in told] == ["bronze.gate: Approved by admin"]
+    assert told[0].endswith(": known, ticket 42")
+
+
+def progress_of(gated: Lab, gate: GateInRun) -> Progress:
+    """The run of a gate at this moment."""
+    run = gated.api.run(gate.pipeline, gate.run_id)
+    return Progress(run=run, tasks=tuple(gated.api.task_instances(gate.pipeline, gate.run_id)))
+
+
+def _check_waiting_is_told(gated: Lab, gate: GateInRun) -> AskingGates:
+    """Whoever follows the run is told once: which gate, why, until when, and how to answer."""
+    plan = gated.plans["asks"]
+    said = SaidByDbt(api=gated.api, run_id=gate.run_id, plan=plan)
+    notices = AskingGates(api=gated.api, pipeline="asks", run_id=gate.run_id, said=said)
+    head, *rest = list(notices.lines(progress_of(gated, gate)))[1:]
+    assert re.fullmatch(
+        r"bronze.gate blocks, and waits until \d\d:\d\d for a person to approve or reject:", head
+    )
+    assert "  failed_models 1, at most 0" in rest
+    assert any(line.startswith(f"  {RATES}: ") and "division by zero" in "".join(rest) for line in rest)
+    assert rest[-2:] == gate.lines()[-2:]
+    assert list(notices.lines(progress_of(gated, gate))) == []
+    [standing] = standings(gated.api, ["asks"])
+    assert standing.waiting == (GATE,)
+    assert standing.lines()[1] == f"  waits for a person: {GATE}"
+    body = gated.api.send("GET", f"{run_path('asks', gate.run_id)}/taskInstances/{GATE}/-1/hitlDetails")[
+        "body"
+    ]
+    assert body.startswith(f"- [`{RATES}`](http")
+    return notices
 
 
 def _check_approved(gated: Lab, gate: GateInRun, silver: GateInRun) -> None:

@@ -80,7 +80,9 @@ def test_the_report_of_the_run_stands_in_its_tab(page: Page, red: Seen) -> None:
     inside = page.frame_locator("iframe")
     expect(inside.get_by_text("division by zero").first).to_be_visible()
     page.locator("a[href$='/plugin/elementary-report']").click()
-    expect(page.frame_locator("iframe").get_by_text("There is no report of this run").first).to_be_visible()
+    expect(
+        page.frame_locator("iframe").get_by_text("package is not in the project's manifest").first
+    ).to_be_visible()
 
 
 def test_it_is_retried_alone_with_what_waits_for_it(watched: Lab, page: Page, red: Seen) -> None:

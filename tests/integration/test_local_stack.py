@@ -22,11 +22,12 @@ from rich.console import Console
 from tests.integration.waiting import until
 
 from goldsmith.client.airflow import Airflow
-from goldsmith.client.follow import display_on, follow
+from goldsmith.client.display import display_on
+from goldsmith.client.ended import summed_up
+from goldsmith.client.follow import follow
 from goldsmith.client.node_log import node_log
 from goldsmith.client.parsed import wait_until_parsed
 from goldsmith.client.session import Watch, _other_runs, ending_with
-from goldsmith.client.summary import summed_up
 from goldsmith.errors import ConfigurationError, EnvironmentProblem
 from goldsmith.rest import Run
 from goldsmith.stack.component import COMPONENTS

@@ -14,6 +14,7 @@ import pytest
 from tests.integration.shared_lab import Lab, Seen
 from tests.integration.shared_project import DAYS, MICRO, REFUSED, STEERED
 
+from goldsmith.report.store import ReportStore
 from goldsmith.rest import Run
 from goldsmith.rest.transport import run_path
 
@@ -120,8 +121,23 @@ def test_a_dry_run_builds_nothing_and_says_what_it_would(steered: Lab, first: di
         assert {seen.states[task] for task in steered.nodes(pipeline)} == {"skipped"}
         lines = [" ".join(line.split()) for line in first_log(steered, seen).splitlines()]
         assert any(line.startswith(f"{ORDERS} model run selected") for line in lines), lines
-        assert {seen.states.get(task, "skipped") for task in ("report", "elementary_report")} == {"skipped"}
+        assert seen.states.get("elementary_report", "skipped") == "skipped"
+        if "report" in seen.states:
+            _check_page_of_dry_run(steered, seen)
         assert any(line.startswith("silver.customers.run model skip not selected") for line in lines), lines
+
+
+def _check_page_of_dry_run(steered: Lab, seen: Seen) -> None:
+    """It says what would run; the run's note links it, and it counts as no run with a report."""
+    dag_id, run_id = seen.run.dag_id, seen.run.run_id
+    page = Path(steered.api.reports(dag_id, run_id)["path"])
+    text = page.read_text()
+    assert "Would be skipped" in text
+    assert f"<td>{ORDERS}</td><td>model</td><td>selected</td>" in text
+    note = steered.api.run(dag_id, run_id).note
+    assert note.startswith("A dry run: it would run ")
+    assert note.endswith("/plugin/dbt-report")
+    assert run_id not in dict(ReportStore(str(page.parents[2]), dag_id).runs())
 
 
 def test_parameters_reach_dbt(steered: Lab, first: dict[str, Seen]) -> None:

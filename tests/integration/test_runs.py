@@ -187,8 +187,12 @@ def test_each_run_has_its_report(shop_run: Shop, green: Run) -> None:
     assert httpx.get(f"{address}/report.html", trust_env=False).status_code == 401
     for other in ("summary.gz", "..%2Freport.html", "%2Fetc%2Fpasswd"):
         assert httpx.get(f"{address}/{other}", headers=login, trust_env=False).status_code == 404
-    said = httpx.get(f"{address}/elementary.html", headers=login, trust_env=False)
-    assert "There is no report of this run" in said.text
+    said = httpx.get(f"{address}/elementary.html", headers=login, trust_env=False).text
+    assert "The task elementary_report was skipped." in said
+    assert "package is not in the project&#39;s manifest. goldsmith deps installs" in said
+    assert "does not share this path" not in said
+    docs = httpx.get(f"{address}/dbt_docs.html", headers=login, trust_env=False).text
+    assert "The pipeline makes no documentation. To have it, write `dbt_docs: true`" in docs
 
 
 def test_elementarys_report_is_skipped_where_its_package_is_not_installed(shop_run: Shop, green: Run) -> None:
@@ -197,7 +201,7 @@ def test_elementarys_report_is_skipped_where_its_package_is_not_installed(shop_r
     assert task.state == "skipped"
     assert "elementary_tables" not in shop_run.tasks(green)
     said = "\n".join(f"{line.text} {line.error}" for line in shop_run.api.logs("shop", green.run_id, task))
-    assert "its dbt package is not in the project's manifest. goldsmith deps" in said
+    assert "Elementary's dbt package is not in the project's manifest. goldsmith deps" in said
 
 
 def test_goldsmith_report_says_where_it_lies(shop_run: Shop, green: Run) -> None:

@@ -1,100 +1,90 @@
-"""The failures at the end of a run, as a person reads them: each reason once."""
+"""The causes of a red run as a person reads them: each once, the one that holds back most next to the prompt."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
+from rich.padding import Padding
+from rich.style import Style
 from rich.text import Text
 
-from goldsmith.dbt.error_class import shared_reason
-from goldsmith.plan.model import Plan
-from goldsmith.rest import TaskInstance
+from goldsmith.client.causes import Cause, Failure
 from goldsmith.wording import some
 
 SHOWN = 10
-"""Failures that are printed in full."""
+"""Causes that are printed in full."""
+_LINES = 20
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Failure:
-    """A task that failed, and why."""
-
-    task_id: str
-    map_index: int
-    unique_id: str
-    """dbt's name of the node; empty for what is no dbt node."""
-    try_number: int
-    message: str
-    url: str
-    again: str
-    """The command that runs it again, with what depends on it; empty for a gate."""
-
-
-def print_failures(
-    failures: Iterable[Failure], followed: Sequence[str], console: Console, *, pipeline: str, url: str
+def print_causes(
+    causes: Sequence[Cause], followed: Mapping[str, str], console: Console, *, pipeline: str, url: str
 ) -> None:
-    """Print why tasks failed: those of one reason together, and by name those that failed in consequence.
+    """Print why a run is red.
 
     Args:
-        failures: All that failed.
-        followed: Ids of those that failed because a build had failed.
+        causes: The causes, the most important one last.
+        followed: Task id to a few words, of the tasks that are red only because of them.
         console: Where to.
         pipeline: The pipeline.
         url: Of the run in Airflow.
     """
-    alike = _alike(one for one in failures if one.task_id not in followed)
-    for some_alike in alike[:SHOWN]:
-        _print_alike(some_alike, console, again=f"goldsmith run {pipeline} --failed")
-    if more := sum(map(len, alike[SHOWN:])):
-        console.print(f"... and {more} more failures: {url}", highlight=False)
     if followed:
-        console.print(f"\nFailed in consequence: {some(followed, SHOWN)}", highlight=False)
+        names = [f"{task_id} ({words})" if words else task_id for task_id, words in followed.items()]
+        console.print()
+        _print(console, f"Red because of what failed: {some(names, SHOWN)}", style="dim")
+    if more := causes[:-SHOWN]:
+        number = sum(len(cause.failures) for cause in more)
+        _print(console, f"... and {number} more failures: {url}")
+    for cause in causes[-SHOWN:]:
+        _print_cause(cause, console, again=f"goldsmith run {pipeline} --failed")
 
 
-def followed_a_build(failed: Sequence[TaskInstance], plan: Plan | None) -> tuple[str, ...]:
-    """Ids of the gates and comparisons that began after a build had failed.
-
-    Args:
-        failed: The tasks that failed, in the order in which they ended.
-        plan: The pipeline's plan.
-    """
-    builds = {one.task_id: one.reconcile_id for one in plan.builds} if plan else {}
-    ends = [task.ended for task in failed if task.task_id in builds and task.ended]
-    after = {*builds.values(), *(gate.task_id for gate in plan.gates)} if plan else set()
-    return tuple(
-        task.task_id
-        for task in failed
-        if ends and task.task_id in after and task.started and task.started >= min(ends)
-    )
-
-
-def _alike(failures: Iterable[Failure]) -> list[list[Failure]]:
-    """The failures, those together whose reason is no node's own: a right that many nodes lack."""
-    found: dict[str, list[Failure]] = {}
-    for one in failures:
-        message = one.message.removeprefix(f"{one.unique_id}: ")
-        found.setdefault(shared_reason(message) or f"{one.task_id} {one.map_index}", []).append(one)
-    return list(found.values())
-
-
-def _print_alike(failures: Sequence[Failure], console: Console, *, again: str) -> None:
+def _print_cause(cause: Cause, console: Console, *, again: str) -> None:
     """Print why tasks failed, in the words of the first one.
 
     Args:
-        failures: The tasks.
+        cause: The tasks.
         console: Where to.
         again: The command that runs them again if they are several of the pipeline's last run.
     """
-    failure = failures[0]
+    failure, *others = cause.failures
     index = f"[{failure.map_index}]" if failure.map_index >= 0 else ""
     console.print()
-    console.print(Text(f"FAILED {failure.task_id}{index}", style="bold red"))
-    console.print(Text("\n".join(f"  {line}" for line in failure.message.splitlines()[:20])), soft_wrap=True)
-    if others := [one.task_id for one in failures[1:]]:
-        console.print(Text(f"  for the same reason: {some(others, SHOWN)}"), soft_wrap=True)
-    console.print(Text(f"  log: {failure.url}", style="dim"), soft_wrap=True)
+    _print(console, f"FAILED {failure.task_id}{index}", style="bold red")
+    for line in failure.message.removeprefix(f"{failure.unique_id}: ").splitlines()[:_LINES]:
+        _print(console, line.rstrip(), indent=2)
+    if others:
+        names = [_beside(one.task_id, failure.task_id) for one in others]
+        _print(console, f"{len(others)} more for the same reason: {some(names, SHOWN)}", indent=2)
+    if cause.held:
+        groups = ", ".join(f"{group} {number}" for group, number in cause.holds_back.items())
+        _print(console, f"holds back {cause.held} tasks: {groups}", indent=2)
+    _print_log(failure, console)
     if failure.again:
         again = again if others and " --run " not in failure.again else failure.again
-        console.print(Text(f"  again: {again}", style="dim"), soft_wrap=True)
+        _print(console, f"again: {again}", indent=2, style="dim")
+
+
+def _print_log(failure: Failure, console: Console) -> None:
+    """A terminal gets a short link, which it may open; a pipe the address."""
+    if console.is_terminal:
+        link = Style(dim=True, link=failure.url)
+        _print(console, f"log: goldsmith logs {failure.task_id}", indent=2, style=link)
+    else:
+        _print(console, f"log: {failure.url}", indent=2)
+
+
+def _beside(task_id: str, shown: str) -> str:
+    """The id of a task beside one that is shown already: without the groups that both stand in."""
+    group = shown.rpartition(".")[0]
+    return task_id.removeprefix(f"{group}.") if group else task_id
+
+
+def _print(console: Console, text: str, *, indent: int = 0, style: str | Style = "") -> None:
+    """Print a line: on a terminal wrapped below its own beginning, in a pipe whole."""
+    inner = len(text) - len(text.lstrip()) + indent
+    if console.is_terminal:
+        console.print(Padding(Text(text.strip(), style=style), (0, 0, 0, inner)))
+    else:
+        console.print(Text(f"{' ' * inner}{text.strip()}", style=style), soft_wrap=True)

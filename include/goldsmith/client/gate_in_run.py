@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 
+from goldsmith.client.find_run import find_run
 from goldsmith.errors import ApiRefused, ConfigurationError, SelectionError
-from goldsmith.gates.question import APPROVE, REASON, REJECT
+from goldsmith.gates.question import APPROVE, ASKED_KEY, REASON, REJECT
 from goldsmith.gates.verdict import Verdict, decision_text
 from goldsmith.rest import RestClient
+from goldsmith.rest.records import ASKING, read_time
 from goldsmith.wording import did_you_mean
 
-LATEST = "latest"
-_WAITS = ("awaiting_input", "deferred")
 # Airflow 3.3.2 takes a task that is answered sooner for lost; its next try finds the answer, a while later.
 _PATIENCE = 10.0
-_RUNS = 20  # that are offered where one is not found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,11 +54,22 @@ class GateInRun:
         values: dict[str, Any] | None = self.api.xcom(self.pipeline, self.run_id, self.task_id)
         return Verdict.from_dict(values) if values else None
 
+    def until(self) -> datetime | None:
+        """When a question that nobody has answered counts as rejected; None if that is not known."""
+        kept = self.api.kept_by_task(self.pipeline, self.run_id, self.task_id, ASKED_KEY)
+        return read_time(kept.get("until") or None) if isinstance(kept, Mapping) else None
+
+    def commands(self) -> list[str]:
+        """The commands that answer."""
+        rest = f"'{self.run_id}' {self.layer} --pipeline {self.pipeline} --reason '...'"
+        return [f"  goldsmith gate {verb} {rest}" for verb in ("approve", "reject")]
+
     def lines(self) -> list[str]:
         """What there is to be seen of it."""
         verdict, state = self.verdict(), self.state
-        if state in _WAITS:
-            return [*(verdict.lines() if verdict else ()), self._waiting()]
+        if state in ASKING:
+            waits = f"{self.task_id} waits for an answer:"
+            return [*(verdict.lines() if verdict else ()), waits, *self.commands()]
         return (
             verdict.lines() if verdict else [f"{self.task_id} is {state or 'not started'}: no verdict yet."]
         )
@@ -81,7 +91,7 @@ class GateInRun:
                 hint="--reason 'known since Monday, ticket 42'",
             )
         asked = self.api.question(self.pipeline, self.run_id, self.task_id)
-        if self.state not in _WAITS or asked is None or asked.is_answered:
+        if self.state not in ASKING or asked is None or asked.is_answered:
             raise self._not_asking()
         begun = asked.asked or datetime.now(UTC)
         left = _PATIENCE - (datetime.now(UTC) - begun).total_seconds()
@@ -100,12 +110,6 @@ class GateInRun:
             if error.status in (httpx.codes.CONFLICT, httpx.codes.NOT_FOUND):
                 raise self._not_asking() from error
             raise
-
-    def _waiting(self) -> str:
-        again = (
-            f"goldsmith gate approve '{self.run_id}' {self.layer} --pipeline {self.pipeline} --reason '...'"
-        )
-        return f"{self.task_id} waits for an answer: {again}"
 
     def _not_asking(self) -> ConfigurationError:
         """Why there is nothing to answer."""
@@ -149,20 +153,7 @@ def gate_in_run(api: RestClient, pipeline: str, run_id: str, layer: str) -> Gate
     Raises:
         SelectionError: There is no such run, or it has no such gate.
     """
-    known = [run.run_id for run in api.runs(pipeline, limit=_RUNS)]
-    if not known:
-        raise SelectionError(f"{pipeline} has not run yet.", hint=f"goldsmith run {pipeline}")
-    chosen = known[0] if run_id == LATEST else run_id
-    if chosen not in known:
-        try:
-            api.run(pipeline, chosen)
-        except ApiRefused as error:
-            if error.status != httpx.codes.NOT_FOUND:
-                raise
-            raise SelectionError(
-                f"{pipeline} has no run {chosen!r}. {did_you_mean(chosen, known)}",
-                hint="`latest` is the newest run.",
-            ) from error
+    chosen = find_run(api, pipeline, run_id).run_id
     gates = [one.task_id for one in api.task_instances(pipeline, chosen) if one.task_id.endswith(".gate")]
     layers = [gate.removesuffix(".gate") for gate in gates]
     if layer not in layers:

@@ -7,7 +7,8 @@ from typing import Any
 
 from goldsmith.client.airflow import Airflow
 from goldsmith.client.details import detail_lines
-from goldsmith.errors import ApiRefused, ConfigurationError, SelectionError
+from goldsmith.client.find_run import find_run
+from goldsmith.errors import ApiRefused, SelectionError
 from goldsmith.plan.model import Plan
 from goldsmith.rest import TaskInstance
 from goldsmith.results.history import by_node
@@ -66,10 +67,7 @@ def node_log(
         SelectionError: The run has no such task.
         ConfigurationError: The pipeline has not run yet.
     """
-    runs = [] if run_id else airflow.api.runs(dag_id, limit=1)
-    chosen = run_id or (runs[0].run_id if runs else None)
-    if chosen is None:
-        raise ConfigurationError(f"{dag_id} has not run yet.", hint=f"goldsmith run {dag_id}")
+    chosen = find_run(airflow.api, dag_id, run_id).run_id
     found = _meant(airflow.api.task_instances(dag_id, chosen), name, plan)
     _check_is_one(found, name)
     log = NodeLog(dag_id=dag_id, run_id=chosen, task_id=found[0].task_id, state=found[0].state or "")

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from goldsmith.rest import Run, TaskInstance
 
 UNGROUPED = "other"
-DONE = frozenset({"success", "skipped", "removed"})
+DONE = frozenset({"success"})
+SKIPPED = frozenset({"skipped", "removed"})
 RUNNING = frozenset({"running", "deferred", "up_for_reschedule", "awaiting_input"})
 RETRYING = frozenset({"up_for_retry", "restarting"})
 FAILED = frozenset({"failed"})
@@ -24,6 +25,7 @@ class Tally:
     total: int = 0
     done: int = 0
     skipped: int = 0
+    """Not to run: left out by the run's selection, or with nothing to do."""
     running: int = 0
     retrying: int = 0
     """Failed, and waiting for the next try."""
@@ -31,7 +33,12 @@ class Tally:
     not_reached: int = 0
     """Not run, because something before them failed."""
     seconds: float = 0.0
-    """From the first start to the last end, or to now."""
+    """How long something of it ran, until now; without the time between a failure and its retry by a person."""
+
+    @property
+    def outcomes(self) -> tuple[int, ...]:
+        """What has come of the tasks; it changes if one of them ends, or waits for another try."""
+        return self.done, self.skipped, self.failed, self.not_reached, self.retrying
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,7 +56,7 @@ class Progress:
     @property
     def seconds(self) -> float:
         """How long the run has taken."""
-        return _seconds([self.run.started], [self.run.ended])
+        return _seconds([(self.run.started, self.run.ended)])
 
     def tallies(self, order: Sequence[str] = ()) -> list[Tally]:
         """The groups: first those of `order`, then the others as they began."""
@@ -82,12 +89,12 @@ def _tally(group: str, tasks: Iterable[TaskInstance]) -> Tally:
         group=group,
         total=len(found),
         done=count(DONE),
-        skipped=count(frozenset({"skipped"})),
+        skipped=count(SKIPPED),
         running=count(RUNNING),
         retrying=count(RETRYING),
         failed=count(FAILED),
         not_reached=count(NOT_REACHED),
-        seconds=_seconds([task.started for task in found], [task.ended for task in found if task.started]),
+        seconds=_seconds([(task.started, task.ended) for task in found]),
     )
 
 
@@ -95,10 +102,11 @@ def _begin(task: TaskInstance) -> datetime:
     return task.started or datetime.max.replace(tzinfo=UTC)
 
 
-def _seconds(starts: Iterable[datetime | None], ends: Iterable[datetime | None]) -> float:
-    begun = [start for start in starts if start]
-    if not begun:
-        return 0.0
-    ended = list(ends)
-    last = max(end or datetime.now(UTC) for end in ended) if ended else datetime.now(UTC)
-    return max((last - min(begun)).total_seconds(), 0.0)
+def _seconds(spans: Iterable[tuple[datetime | None, datetime | None]]) -> float:
+    """How long at least one of the spans lasted; one without an end lasts until now."""
+    now = datetime.now(UTC)
+    seconds, until = 0.0, datetime.min.replace(tzinfo=UTC)
+    for start, end in sorted((start, end or now) for start, end in spans if start):
+        seconds += max((end - max(start, until)).total_seconds(), 0.0)
+        until = max(until, end)
+    return seconds

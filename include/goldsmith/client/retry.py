@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from goldsmith.client.airflow import Airflow
+from goldsmith.client.find_run import find_run
 from goldsmith.client.run import followed, last_run
 from goldsmith.client.session import Watch
 from goldsmith.client.summary import RunSummary
@@ -34,7 +35,7 @@ def retry_node(
         ConfigurationError: The pipeline has no run.
     """
     api = airflow.api
-    run = api.run(spec.name, run_id) if run_id else last_run(api, spec)
+    run = find_run(api, spec.name, run_id) if run_id else last_run(api, spec)
     task_id = _task_of(
         node, plan_of(spec, here), [task.task_id for task in api.task_instances(spec.name, run.run_id)]
     )

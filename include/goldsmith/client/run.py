@@ -8,11 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from goldsmith.client.airflow import Airflow
-from goldsmith.client.follow import follow
+from goldsmith.client.ended import summed_up
+from goldsmith.client.follow import Notices, follow
 from goldsmith.client.parsed import wait_until_parsed
 from goldsmith.client.said import SaidByDbt
 from goldsmith.client.session import Watch
-from goldsmith.client.summary import RunSummary, summed_up
+from goldsmith.client.summary import RunSummary
+from goldsmith.client.waits import AskingGates, QueuedRun
 from goldsmith.errors import ConfigurationError
 from goldsmith.pipeline import project_of
 from goldsmith.pipelines.find import find_pipelines
@@ -53,9 +55,6 @@ def run_pipeline(
     changed = _last_change(spec, here) if airflow.stack else None
     report("Waiting for Airflow to parse the DAG")
     dag = wait_until_parsed(airflow.api, spec.name, here.dags_dir, changed=changed, file=file)
-    busy = [run for run in airflow.api.runs(spec.name) if not run.is_finished]
-    if busy:
-        report(f"Run {busy[-1].run_id} is not finished: this one may have to wait for it")
     # Triggered first: the schedule may start a run of its own as soon as the DAG is not paused.
     run = airflow.api.trigger(spec.name, conf=asked.conf() if asked else None)
     if dag.is_paused:
@@ -120,7 +119,10 @@ def followed(airflow: Airflow, run: Run, spec: Pipeline, here: Settings, watch: 
     watch.run = run
     plan = plan_if_here(spec, here)
     said = SaidByDbt(api=airflow.api, run_id=run.run_id, plan=plan) if plan else None
-    progress = follow(airflow.api, spec.name, run.run_id, watch.display, said=said)
+    notices: list[Notices] = [QueuedRun(api=airflow.api)]
+    if said:
+        notices.append(AskingGates(api=airflow.api, pipeline=spec.name, run_id=run.run_id, said=said))
+    progress = follow(airflow.api, spec.name, run.run_id, watch.display, said=said, notices=notices)
     return summed_up(
         airflow,
         progress,

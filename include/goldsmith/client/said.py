@@ -13,14 +13,11 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-import httpx
-
 from goldsmith.engine.build_state import WARNINGS_KEY, BuildState
-from goldsmith.errors import ApiRefused, GoldsmithError
+from goldsmith.errors import GoldsmithError
 from goldsmith.plan.graph import nodes_by_task
 from goldsmith.plan.model import Plan, PlannedNode
 from goldsmith.rest import RestClient, TaskInstance
-from goldsmith.rest.transport import quoted, run_path
 from goldsmith.results.history import by_node
 from goldsmith.results.record import FAILED, GOOD, NodeResult
 
@@ -145,7 +142,10 @@ class SaidByDbt:
 
     def _load(self, build: str, *, since: datetime | None = None) -> BuildState | None:
         try:
-            return BuildState.load(_Store(self.api, self.plan.pipeline, self.run_id, build, since=since))
+            store = _Store(
+                api=self.api, dag_id=self.plan.pipeline, run_id=self.run_id, task_id=build, since=since
+            )
+            return BuildState.load(store)
         except (GoldsmithError, KeyError, TypeError):  # it is not worth an error
             return None
 
@@ -156,23 +156,17 @@ def in_dbts_words(lasts: Iterable[NodeResult]) -> str:
     return "\n".join(f"{one.unique_id}: {one.message or one.status}" for one in failed)
 
 
+@dataclass(frozen=True, kw_only=True)
 class _Store:
     """The state store of a task, over the REST API; without what was kept before a moment, and a clear since."""
 
-    def __init__(
-        self, api: RestClient, dag_id: str, run_id: str, task_id: str, *, since: datetime | None
-    ) -> None:
-        self._api = api
-        self._since = since
-        self._path = f"{run_path(dag_id, run_id)}/taskInstances/{quoted(task_id)}/state-store"
+    api: RestClient
+    dag_id: str
+    run_id: str
+    task_id: str
+    since: datetime | None
 
     def get(self, key: str, default: Any = None) -> Any:
         """The value of a key."""
-        try:
-            found = self._api.send("GET", f"{self._path}/{quoted(key)}")
-        except ApiRefused as error:
-            if error.status == httpx.codes.NOT_FOUND:
-                return default
-            raise
-        is_old = self._since is not None and datetime.fromisoformat(found["updated_at"]) < self._since
-        return default if is_old else found["value"]
+        found = self.api.kept_by_task(self.dag_id, self.run_id, self.task_id, key, since=self.since)
+        return default if found is None else found

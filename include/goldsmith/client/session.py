@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from goldsmith.client.airflow import Airflow
-from goldsmith.client.follow import Display
+from goldsmith.client.display import Display
 from goldsmith.errors import GoldsmithError
 from goldsmith.rest import Run
 from goldsmith.stack.part import PartStatus
@@ -43,10 +43,22 @@ def ending_with(airflow: Airflow, console: Console, watch: Watch, *, down: bool)
         if airflow.stack and (airflow.was_started or down):
             _stop(airflow, airflow.stack, console, watch)
         else:
-            console.print(f"No longer watching; the run goes on in Airflow: {airflow.url}")
+            _say_how_to_stop(airflow, console, watch.run)
         raise
     finally:
         airflow.api.close()
+
+
+def _say_how_to_stop(airflow: Airflow, console: Console, run: Run | None) -> None:
+    console.print(
+        f"No longer watching; the run goes on in Airflow: {airflow.url}", highlight=False, soft_wrap=True
+    )
+    if run:
+        console.print(
+            f"Stop it with: goldsmith cancel '{run.run_id}' --pipeline {run.dag_id}",
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def _stop(airflow: Airflow, stack: Stack, console: Console, watch: Watch) -> None:

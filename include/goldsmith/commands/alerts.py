@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from goldsmith.commands.arguments import OfPipeline
+from goldsmith.commands.console import console_of
 from goldsmith.settings import settings
 
 group = typer.Typer(
@@ -37,8 +37,8 @@ def explain(
 
     here = settings()
     spec, _ = choose_pipeline(here, pipeline)
-    refresh_manifest(spec, here, reporter(Console(stderr=True)))
-    Console().print(explained(spec, here, node), highlight=False)
+    refresh_manifest(spec, here, reporter(console_of(stderr=True)))
+    console_of().print(explained(spec, here, node), highlight=False)
 
 
 @group.command("test", epilog="Example: goldsmith alerts test on_call")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import Annotated, Any
 
 import typer
@@ -13,8 +14,9 @@ from goldsmith.spec.run import RunOptions
 
 OnePipeline = Annotated[str | None, typer.Argument(help="Name of the pipeline; needed if there are several.")]
 AnyPipeline = Annotated[str | None, typer.Argument(help="Name of the pipeline; default is all.")]
+PIPELINE = "--pipeline"
 OfPipeline = Annotated[
-    str | None, typer.Option("--pipeline", help="Name of the pipeline; needed if there are several.")
+    str | None, typer.Option(PIPELINE, help="Name of the pipeline; needed if several fit what is asked for.")
 ]
 OfRun = Annotated[str | None, typer.Option("--run", help="Id of the run; default is the latest.")]
 Down = Annotated[bool, typer.Option("--down", help="Stop the local stack after the run.")]
@@ -34,6 +36,9 @@ From = Annotated[str | None, typer.Option("--event-time-start", help="Start of m
 To = Annotated[str | None, typer.Option("--event-time-end", help="End of that window.")]
 Threads = Annotated[int | None, typer.Option("--threads", help="How many nodes dbt builds at once.")]
 FailFast = Annotated[bool, typer.Option("--fail-fast", help="Stop at the first node that fails.")]
+Ingest = Annotated[
+    bool, typer.Option("--ingest", help="Load all raw files, also those of sources that --select leaves out.")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Build nothing: say what would be built.")]
 
 
@@ -43,14 +48,24 @@ class RunArguments:
 
     select: list[str] | None = None
     exclude: list[str] | None = None
+    ingest: bool = False
     full_refresh: bool = False
     full_refresh_approved: bool = False
-    vars: str = ""
+    dbt_vars: str = ""
     event_time_start: str | None = None
     event_time_end: str | None = None
     threads: int | None = None
     fail_fast: bool = False
     dry_run: bool = False
+
+    @classmethod
+    def among(cls, given: Mapping[str, Any]) -> RunArguments:
+        """Those among the arguments of a command.
+
+        Args:
+            given: Name to value, of all its arguments.
+        """
+        return cls(**{one.name: given[one.name] for one in fields(cls) if one.name in given})
 
     def options(self, *, target: str) -> RunOptions:
         """The same, checked.
@@ -61,7 +76,8 @@ class RunArguments:
         Raises:
             SpecError: Something of it cannot be.
         """
-        values: dict[str, Any] = {**vars(self), "vars": _object(self.vars)}
+        values: dict[str, Any] = dict(vars(self))
+        values["vars"] = _object(values.pop("dbt_vars"))
         values |= {key: " ".join(values[key] or ()) for key in ("select", "exclude")}
         return RunOptions.parse(values, target=target)
 

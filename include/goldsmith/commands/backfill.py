@@ -6,9 +6,9 @@ from functools import partial
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from goldsmith.commands import arguments
+from goldsmith.commands.console import console_of
 from goldsmith.settings import settings
 
 
@@ -27,8 +27,9 @@ def backfill(
     every: Annotated[str, typer.Option("--every", help="Length of a window: 1d, 6h.")] = "1d",
     select: arguments.Select = None,
     exclude: arguments.Exclude = None,
+    ingest: arguments.Ingest = False,
     full_refresh: arguments.FullRefresh = False,
-    approve_full_refresh: arguments.Approved = False,
+    full_refresh_approved: arguments.Approved = False,
     dbt_vars: arguments.Vars = "",
     threads: arguments.Threads = None,
     fail_fast: arguments.FailFast = False,
@@ -36,26 +37,18 @@ def backfill(
     down: arguments.Down = False,
 ) -> None:
     """Run a pipeline for one window of time after the other, and stop at the first that fails."""
+    given = dict(locals())
     from goldsmith.client.airflow import started_airflow
     from goldsmith.client.backfill import backfilled, windows
-    from goldsmith.client.follow import display_on
+    from goldsmith.client.display import display_on
     from goldsmith.client.run import group_order, run_pipeline
     from goldsmith.client.session import Watch, ending_with, reporter
     from goldsmith.pipelines.find import choose_pipeline
     from goldsmith.pipelines.prepare import prepare_run
 
-    here, console = settings(), Console()
+    here, console = settings(), console_of()
     spec, file = choose_pipeline(here, pipeline)
-    asked = arguments.RunArguments(
-        select=select,
-        exclude=exclude,
-        full_refresh=full_refresh,
-        full_refresh_approved=approve_full_refresh,
-        vars=dbt_vars,
-        threads=threads,
-        fail_fast=fail_fast,
-        dry_run=dry_run,
-    ).options(target=spec.target or here.target)
+    asked = arguments.RunArguments.among(given).options(target=spec.target or here.target)
     todo = windows(start, end, every)
     prepare_run(spec, here, todo[0].of(asked), report := reporter(console), file=file)
     airflow = started_airflow(here, report)

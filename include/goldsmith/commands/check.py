@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from goldsmith.commands.arguments import AnyPipeline
+from goldsmith.commands.console import console_of
 from goldsmith.settings import settings
 
 
@@ -35,8 +35,8 @@ def check(
         local_stack(here).env(),
         strict=strict,
         connections=connections,
-        report=reporter(Console(stderr=True)),
+        report=reporter(console_of(stderr=True)),
         pipeline=pipeline,
     )
-    Console().print(findings_table(findings), highlight=False)
+    console_of().print(findings_table(findings), highlight=False)
     raise typer.Exit(2 if any(finding.status == FAIL for finding in findings) else 0)

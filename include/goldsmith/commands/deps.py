@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import typer
-from rich.console import Console
 
 from goldsmith.commands.arguments import AnyPipeline
+from goldsmith.commands.console import console_of
 from goldsmith.settings import settings
 
 
@@ -22,5 +22,5 @@ def deps(pipeline: AnyPipeline = None) -> None:
     failed = install_packages(settings(), pipeline, typer.echo)
     if len(failed) == 1:
         raise next(iter(failed.values()))
-    show_failed(failed, Console(stderr=True))
+    show_failed(failed, console_of(stderr=True))
     raise typer.Exit(max((error.exit_code for error in failed.values()), default=0))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import typer
-from rich.console import Console
 
+from goldsmith.commands.console import console_of
 from goldsmith.settings import settings
 
 
@@ -18,4 +18,4 @@ def down() -> None:
     from goldsmith.stack.stack import local_stack
 
     was_running = local_stack(settings()).down()
-    Console().print("Stopped." if was_running else "Nothing was running.")
+    console_of().print("Stopped." if was_running else "Nothing was running.")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from goldsmith.commands.arguments import OfPipeline
+from goldsmith.commands.arguments import PIPELINE, OfPipeline
 from goldsmith.commands.as_json import AsJson, print_json
 from goldsmith.settings import settings
 
@@ -38,10 +38,12 @@ def show(
     """Show a gate's verdict: every limit, what was measured, who decided what."""
     from goldsmith.client.airflow import running_airflow
     from goldsmith.client.gate_in_run import gate_in_run
+    from goldsmith.client.meant import either, has_layer, has_run
     from goldsmith.pipelines.find import choose_pipeline
 
     here = settings()
-    spec, _ = choose_pipeline(here, pipeline)
+    meant = either(has_layer(layer), has_run(here, run))
+    spec, _ = choose_pipeline(here, pipeline, meant=meant, option=PIPELINE)
     with running_airflow(here).api as api:
         found = gate_in_run(api, spec.name, run, layer)
         if as_json:
@@ -68,10 +70,12 @@ def reject(run: _Run, layer: _Layer, *, reason: _Reason, pipeline: OfPipeline = 
 def _answer(run: str, layer: str, *, approve: bool, reason: str, pipeline: str | None) -> None:
     from goldsmith.client.airflow import running_airflow
     from goldsmith.client.gate_in_run import gate_in_run
+    from goldsmith.client.meant import either, has_layer, has_run
     from goldsmith.pipelines.find import choose_pipeline
 
     here = settings()
-    spec, _ = choose_pipeline(here, pipeline)
+    meant = either(has_layer(layer), has_run(here, run))
+    spec, _ = choose_pipeline(here, pipeline, meant=meant, option=PIPELINE)
     with running_airflow(here).api as api:
         found = gate_in_run(api, spec.name, run, layer)
         found.answer(approve=approve, reason=reason, report=lambda line: typer.echo(line, err=True))

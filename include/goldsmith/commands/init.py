@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from goldsmith.commands.as_json import AsJson, print_json
+from goldsmith.commands.console import console_of
 from goldsmith.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -55,9 +56,9 @@ def init(
     from goldsmith.adopt.show import document, shown
     from goldsmith.client.session import reporter
 
-    console = Console(stderr=as_json)
+    console = console_of(stderr=as_json)
     asked = Asked(name=name, schedule=schedule, connection=connection)
-    found = look_and_adopt(folder, project or [], asked, reporter(Console(stderr=True)))
+    found = look_and_adopt(folder, project or [], asked, reporter(console_of(stderr=True)))
     console.print(shown(found), highlight=False)
     may_write = bool(found.changes) and not dry_run and _is_wanted(found, yes=yes)
     findings = _written(found, console) if may_write else []

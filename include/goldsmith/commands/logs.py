@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from goldsmith.commands.arguments import OfPipeline, OfRun
+from goldsmith.commands.arguments import PIPELINE, OfPipeline, OfRun
 from goldsmith.commands.as_json import AsJson, print_json
 from goldsmith.settings import Settings, settings
 
@@ -61,11 +61,12 @@ def _node_log(
     here: Settings, name: str, *, run_id: str | None, pipeline: str | None, only_task_log: bool
 ) -> NodeLog:
     from goldsmith.client.airflow import running_airflow
+    from goldsmith.client.meant import has_node
     from goldsmith.client.node_log import node_log
     from goldsmith.pipelines.find import choose_pipeline
     from goldsmith.pipelines.prepare import plan_if_here
 
-    spec, _ = choose_pipeline(here, pipeline)
+    spec, _ = choose_pipeline(here, pipeline, meant=has_node(here, name), option=PIPELINE)
     airflow = running_airflow(here)
     with airflow.api:
         plan = plan_if_here(spec, here)

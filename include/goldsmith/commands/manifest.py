@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import partial
 
 import typer
-from rich.console import Console
 
 from goldsmith.commands.arguments import AnyPipeline
+from goldsmith.commands.console import console_of
 from goldsmith.settings import settings
 
 
@@ -28,5 +28,5 @@ def manifest(pipeline: AnyPipeline = None) -> None:
         return
     found = read_pipelines(here)
     failed = {**found.errors, **make_manifests(here, found, say, wrote=typer.echo)}
-    show_failed(failed, Console(stderr=True))
+    show_failed(failed, console_of(stderr=True))
     raise typer.Exit(2 if failed else 0)

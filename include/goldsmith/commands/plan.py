@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from goldsmith.commands import arguments
 from goldsmith.commands.as_json import AsJson, print_json
+from goldsmith.commands.console import console_of
 from goldsmith.errors import ConfigurationError
 from goldsmith.settings import Settings, settings
 from goldsmith.spec.run import RunOptions
@@ -24,6 +24,7 @@ def plan(
     *,
     select: arguments.Select = None,
     exclude: arguments.Exclude = None,
+    ingest: arguments.Ingest = False,
     every: Annotated[bool, typer.Option("--all", help="Show which pipeline waits for which.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -32,7 +33,7 @@ def plan(
     With --all: the pipelines, and which waits for which. Exit code 2 if some cannot be planned, or wait for each other.
     """
     here = settings()
-    asked = arguments.RunArguments(select=select, exclude=exclude).options(target="")
+    asked = arguments.RunArguments(select=select, exclude=exclude, ingest=ingest).options(target="")
     if every and (pipeline or asked.is_selective):
         raise ConfigurationError("--all shows all pipelines, as they are.", hint="goldsmith plan --all")
     if every:
@@ -51,7 +52,7 @@ def _one(here: Settings, pipeline: str | None, asked: RunOptions, *, as_json: bo
     from goldsmith.plan.show import plan_tree
 
     spec, _ = choose_pipeline(here, pipeline)
-    refresh_manifest(spec, here, reporter(Console(stderr=True)))
+    refresh_manifest(spec, here, reporter(console_of(stderr=True)))
     found = load_plan(spec, project_of(spec, here), here)
     if asked.is_selective:
         choices = chosen_nodes(spec, here, asked, found)
@@ -69,7 +70,7 @@ def _show_all(here: Settings, *, as_json: bool) -> int:
     from goldsmith.plan.network import listing
 
     found = read_pipelines(here)
-    failed = found.errors | refresh_manifests(here, found, reporter(Console(stderr=True)))
+    failed = found.errors | refresh_manifests(here, found, reporter(console_of(stderr=True)))
     network, unplanned = network_of(specs_of(found), here)
     failed = unplanned | failed  # the first error is the one to mend
     cycles = network.cycles()
@@ -78,7 +79,7 @@ def _show_all(here: Settings, *, as_json: bool) -> int:
         print_json({"pipelines": [*listing(network)], "cycles": cycles, "errors": errors})
     else:
         _show(network_trees(network), as_json=False)
-        show_failed(failed, Console())
+        show_failed(failed, console_of())
     return 2 if cycles or failed else 0
 
 
@@ -86,4 +87,4 @@ def _show(shown: Any, *, as_json: bool) -> None:
     if as_json:
         print_json(shown)
     else:
-        Console().print(shown, highlight=False)
+        console_of().print(shown, highlight=False)

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from goldsmith.commands.console import console_of
 from goldsmith.errors import ConfigurationError
 from goldsmith.settings import settings
 
@@ -42,7 +42,7 @@ def render(
     if not found.names:
         raise no_pipeline(here)
     if found.errors:
-        show_failed(found.errors, Console(stderr=True))
+        show_failed(found.errors, console_of(stderr=True))
         raise typer.Exit(2)
     specs = specs_of(found)
     written, deleted = write_static_files(specs, environment, out)

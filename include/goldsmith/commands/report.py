@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from goldsmith.commands.arguments import OfPipeline
+from goldsmith.commands.arguments import PIPELINE, OfPipeline
 from goldsmith.commands.as_json import AsJson, print_json
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.settings import settings
@@ -28,15 +28,13 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Say where the report of a run lies, or show it."""
-    from goldsmith.client.airflow import running_airflow
     from goldsmith.client.find_report import find_report
+    from goldsmith.client.meant import has_report
     from goldsmith.pipelines.find import choose_pipeline
 
     here = settings()
-    spec, _ = choose_pipeline(here, pipeline)
-    airflow = running_airflow(here)
-    with airflow.api:
-        found = find_report(airflow, spec.name, run_id)
+    spec, _ = choose_pipeline(here, pipeline, meant=has_report(here, run_id), option=PIPELINE)
+    found = find_report(here, spec.name, run_id)
     if as_json:
         print_json(found.to_dict())
     else:

@@ -6,10 +6,10 @@ from functools import partial
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from goldsmith.commands.arguments import OfPipeline, OfRun
+from goldsmith.commands.arguments import PIPELINE, OfPipeline, OfRun
 from goldsmith.commands.as_json import AsJson
+from goldsmith.commands.console import console_of
 from goldsmith.commands.watched import watched
 from goldsmith.settings import settings
 
@@ -29,12 +29,13 @@ def retry(
 ) -> None:
     """Run one node again in its run, and nothing before it. Exit code as of `run`."""
     from goldsmith.client.airflow import running_airflow
+    from goldsmith.client.meant import has_node
     from goldsmith.client.retry import retry_node
     from goldsmith.client.session import reporter
     from goldsmith.pipelines.find import choose_pipeline
 
-    here, console = settings(), Console(stderr=as_json)
-    spec, _ = choose_pipeline(here, pipeline)
+    here, console = settings(), console_of(stderr=as_json)
+    spec, _ = choose_pipeline(here, pipeline, meant=has_node(here, node), option=PIPELINE)
     airflow = running_airflow(here)
     work = partial(
         retry_node,

@@ -6,10 +6,10 @@ from functools import partial
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from goldsmith.commands import arguments
 from goldsmith.commands.as_json import AsJson
+from goldsmith.commands.console import console_of
 from goldsmith.commands.watched import watched
 from goldsmith.settings import settings
 
@@ -24,8 +24,9 @@ def run(
     *,
     select: arguments.Select = None,
     exclude: arguments.Exclude = None,
+    ingest: arguments.Ingest = False,
     full_refresh: arguments.FullRefresh = False,
-    approve_full_refresh: arguments.Approved = False,
+    full_refresh_approved: arguments.Approved = False,
     dbt_vars: arguments.Vars = "",
     event_time_start: arguments.From = None,
     event_time_end: arguments.To = None,
@@ -37,27 +38,17 @@ def run(
     down: arguments.Down = False,
 ) -> None:
     """Start what is needed, run a pipeline and show its progress. Exit code: 0 success, 1 the run failed."""
+    given = dict(locals())
     from goldsmith.client.airflow import started_airflow
     from goldsmith.client.run import resume_run, run_pipeline
     from goldsmith.client.session import reporter
     from goldsmith.pipelines.find import choose_pipeline
     from goldsmith.pipelines.prepare import prepare_run
 
-    here, console = settings(), Console(stderr=as_json)
+    here, console = settings(), console_of(stderr=as_json)
     report = reporter(console)
     spec, file = choose_pipeline(here, pipeline)
-    asked = arguments.RunArguments(
-        select=select,
-        exclude=exclude,
-        full_refresh=full_refresh,
-        full_refresh_approved=approve_full_refresh,
-        vars=dbt_vars,
-        event_time_start=event_time_start,
-        event_time_end=event_time_end,
-        threads=threads,
-        fail_fast=fail_fast,
-        dry_run=dry_run,
-    ).options(target=spec.target or here.target)
+    asked = arguments.RunArguments.among(given).options(target=spec.target or here.target)
     prepare_run(spec, here, asked, report, file=file)
     airflow = started_airflow(here, report)
     start = resume_run if failed else partial(run_pipeline, file=file)

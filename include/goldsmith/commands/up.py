@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from goldsmith.commands.console import console_of
 from goldsmith.settings import settings
 
 
@@ -28,7 +28,7 @@ def up(
     from goldsmith.stack.stack import local_stack
     from goldsmith.stack.warehouse import start_warehouse
 
-    here, console = settings(), Console()
+    here, console = settings(), console_of()
     if warehouse:
         report = reporter(console)
         stack = local_stack(here, report)
@@ -38,7 +38,7 @@ def up(
         return
     found = find_pipelines(here)
     failed = refresh_manifests(here, found, reporter(console))
-    show_failed({**found.errors, **failed}, Console(stderr=True))
+    show_failed({**found.errors, **failed}, console_of(stderr=True))
     stack = local_stack(here, reporter(console))
     if not stack.up():
         console.print("The local stack is already running.")

@@ -25,14 +25,15 @@ def watched(
     down: bool,
 ) -> int:
     """Let a run go to its end before the user's eyes; give the exit code."""
-    from goldsmith.client.follow import display_on
+    from goldsmith.client.display import display_on
     from goldsmith.client.run import group_order
     from goldsmith.client.session import Watch, ending_with
 
     watch = Watch(display=display_on(console, group_order(spec)))
     with ending_with(airflow, console, watch, down=down):
         done = work(watch=watch)
-        done.print_on(console)
+    # Last, so that why a run is red stands next to the prompt.
+    done.print_on(console)
     if as_json:
         print_json(done.to_dict())
     return 0 if done.is_success else 1

@@ -71,7 +71,7 @@ def render(
     wanted = asked.task_id
     with _dag(plan, spec, here, engine, is_for_task=wanted is not None) as dag:
         if wanted is None or wanted.startswith("ingest."):
-            _ingest(spec, engine.site)
+            _ingest(spec, engine)
         part = plan.part(wanted) if wanted else plan
         add_elementary_tables(part, spec, engine.site, wanted)
         weights = _weights(part, spec, engine, here) if wanted is None else {}
@@ -118,7 +118,8 @@ def _dag(plan: Plan, spec: Pipeline, here: Settings, engine: Engine, *, is_for_t
     return dag
 
 
-def _ingest(spec: Pipeline, site: Site) -> None:
+def _ingest(spec: Pipeline, engine: Engine) -> None:
+    site = engine.site
     if spec.ingest:
         from goldsmith.ingest.task_group import ingest_group
 
@@ -128,6 +129,7 @@ def _ingest(spec: Pipeline, site: Site) -> None:
             task_timeout=spec.task_timeout,
             run_timeout=spec.run_timeout,
             target=site.target.target,
+            is_loaded=engine.builds.is_loaded if engine.builds else None,
             **alert_now(spec, site),
         )
 
@@ -152,6 +154,7 @@ def _engine(spec: Pipeline, project: DbtProject, here: Settings, load_plan: Call
         run_timeout=spec.run_timeout,
         gates=spec.gates,
         freshness=spec.freshness,
+        ingested=tuple(one.source for one in spec.ingest),
         compared_with=here.root / spec.state_manifest if spec.state_manifest else None,
         window=spec.window,
         lasted=ReportStore(here.results_path, spec.name).last_seconds,

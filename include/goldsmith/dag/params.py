@@ -21,9 +21,12 @@ def run_params() -> dict[str, Param]:
             "Empty: everything. Tasks of what is not selected are skipped.",
         ),
         "exclude": _text(_WHAT, "Exclude", "What to leave out of it, in the same way."),
-        "dry_run": _switch(
-            _WHAT, "Dry run", "Build nothing: the log of the first build says what would be built."
+        "ingest": _switch(
+            _WHAT,
+            "Load all files",
+            "Load all raw files, also those of sources that the selection leaves out.",
         ),
+        "dry_run": _switch(_WHAT, "Dry run", "Build nothing: the tab report says what would be built."),
         "full_refresh": _switch(_HOW, "Full refresh", "Build incremental models and load seeds anew."),
         "full_refresh_approved": _switch(
             _HOW, "Full refresh approved", "Needed for that where the target is prod."

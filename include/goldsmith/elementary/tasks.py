@@ -19,6 +19,7 @@ from airflow.sdk.exceptions import AirflowSkipException, AirflowTaskTimeout
 from goldsmith.dbt.packages import packages_dir
 from goldsmith.elementary.edr import PROFILE, Edr, edr_executable
 from goldsmith.elementary.setup import package_version
+from goldsmith.engine.left_behind import saying_why
 from goldsmith.engine.site import Site
 from goldsmith.engine.task_dbt import warehouse_for
 from goldsmith.errors import EnvironmentProblem
@@ -29,8 +30,8 @@ from goldsmith.settings import settings
 from goldsmith.spec.report import Elementary
 
 NOT_INSTALLED = (
-    "No Elementary report: its dbt package is not in the project's manifest. goldsmith deps installs what packages.yml "
-    "lists; then: goldsmith manifest"
+    "No Elementary report: Elementary's dbt package is not in the project's manifest. goldsmith deps installs what "
+    "packages.yml lists; then: goldsmith manifest"
 )
 RESULTS = "model.elementary.dbt_run_results"
 _ALL = "package:elementary"
@@ -140,6 +141,10 @@ class ElementaryReportTask(AroundRun):
             AirflowSkipException: The package is not installed.
             GoldsmithError: There is no report.
         """
+        with saying_why(context):
+            return self._execute(context)
+
+    def _execute(self, context: Context) -> dict[str, Any]:
         if not self.site.graph.plan.elementary:
             self.log.info("%s", NOT_INSTALLED)
             raise AirflowSkipException(NOT_INSTALLED)

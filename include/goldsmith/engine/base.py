@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from airflow.sdk import BaseOperator
+from airflow.sdk import BaseOperator, Context
 
 from goldsmith.engine.site import Site
 from goldsmith.plan.model import PlannedBuild, PlannedNode
@@ -12,6 +12,14 @@ from goldsmith.plan.model import PlannedBuild, PlannedNode
 
 class Builds(Protocol):
     """Makes the tasks that build many nodes at once, whose own tasks then only show them."""
+
+    def is_loaded(self, context: Context, source: str) -> bool:
+        """Whether a run, by its parameters, loads the raw file of a source.
+
+        Args:
+            context: Of the ingest's first task.
+            source: As `schema.table`.
+        """
 
     def build_task(self, build: PlannedBuild, **airflow: Any) -> BaseOperator:
         """Make the task that builds a layer.

@@ -15,6 +15,8 @@ KEY = "build"
 _BEGUN = "begun"
 REASON_KEY = "reason"
 """XCom of a build or a comparison that failed: why."""
+CHOICES_KEY = "choices"
+"""XCom of a dry run's first build: what a run would do with each node."""
 WARNINGS_KEY = "warnings"
 """XCom of a build: what dbt warned of that is about no node."""
 _PART = 60_000  # characters; the store takes 64 KiB a value

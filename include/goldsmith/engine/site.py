@@ -29,6 +29,7 @@ class Site:
         run_timeout: The run's time limit.
         gates: Layer to what its gate lets through, of those that have limits.
         freshness: What a stale source does: `block`, `warn` or `skip`.
+        ingested: What the pipeline loads from raw files, as `schema.table`.
         compared_with: The manifest that `state:` in a run's selection means.
         window: Length of time that each run by the clock covers.
         lasted: Gives unique id to how long dbt took for a node the last time, in seconds.
@@ -42,6 +43,7 @@ class Site:
     run_timeout: timedelta
     gates: Mapping[str, Gate] = field(default_factory=dict)
     freshness: str = "block"
+    ingested: tuple[str, ...] = ()
     compared_with: Path | None = None
     window: timedelta | None = None
     lasted: Callable[[], Mapping[str, float]] = dict

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -12,11 +13,33 @@ from goldsmith.wording import some
 
 APPROVE, REJECT = "Approve", "Reject"
 REASON = "reason"
-_NAMED = 30  # tasks
+ASKED_KEY = "asked"
+"""Key in the state store of a gate's task: which try asked, about which verdict, and until when it waits."""
+_NAMED = 8  # tasks
+_LETTERS = 160  # of a message
 _CHOICE = (
     f"**{APPROVE}**: the next layer builds without what failed and what reads it, and the run may end green. "
     f"**{REJECT}**: nothing below is built. A reason is needed for both."
 )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FailedTask:
+    """A task that failed itself, for the person who is asked."""
+
+    task_id: str
+    message: str
+    """What dbt says of it; empty if nothing is kept."""
+    url: str
+    """Its page in Airflow; empty if the address is not known."""
+
+    def line(self) -> str:
+        """One line of Markdown."""
+        name = f"[`{self.task_id}`]({self.url})" if self.url else f"`{self.task_id}`"
+        said = " ".join(self.message.split())
+        short = said if len(said) <= _LETTERS else f"{said[: _LETTERS - 1]}…"
+        # As code: what a database says may look like markup.
+        return f"{name}: `{short.replace('`', chr(39))}`" if short else name
 
 
 def subject_of(verdict: Verdict, pipeline: str) -> str:
@@ -24,25 +47,27 @@ def subject_of(verdict: Verdict, pipeline: str) -> str:
     return f"{pipeline}: let {verdict.layer} pass, although its gate blocks?"
 
 
-def body_of(verdict: Verdict) -> str:
-    """What has to be known for an answer, as Markdown."""
-    rows = [
-        f"| {one.rule} | {one.shown} | {one.allowed} |"
-        for one in verdict.rules
-        if one.outcome == VERDICT_BLOCK
+def body_of(verdict: Verdict, failed: Sequence[FailedTask]) -> str:
+    """What has to be known for an answer, as Markdown; short, so that the buttons below it are seen at once.
+
+    Args:
+        verdict: The verdict.
+        failed: The tasks of the layer that failed themselves.
+    """
+    shown = {one.task_id for one in failed}
+    held = len([task for task in verdict.stopped_by if task not in shown])
+    limits = [
+        f"`{one.rule}` {one.shown}, {one.allowed}" for one in verdict.rules if one.outcome == VERDICT_BLOCK
     ]
-    tasks = [f"- `{task}`: {state}" for task, state in sorted(verdict.stopped_by.items())]
-    return "\n".join(
-        [
-            "| what blocks | measured | limit |",
-            "|---|---|---|",
-            *rows,
-            "",
-            some(tasks, _NAMED, between="\n"),
-            "",
-            _CHOICE,
-        ]
-    )
+    parts = [
+        some([f"- {one.line()}" for one in failed], _NAMED, between="\n"),
+        f"Not green besides: {held} task{'s' * (held > 1)} of {verdict.layer}, held back or not run."
+        if held
+        else "",
+        f"What blocks: {'; '.join(limits)}.",
+        _CHOICE,
+    ]
+    return "\n\n".join(filter(None, parts))
 
 
 def override_of(

@@ -7,7 +7,7 @@ Connections are looked up when a task runs, so no secret reaches the DAG, its re
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from datetime import timedelta
 from functools import partial
@@ -16,7 +16,7 @@ from typing import Any
 from uuid import uuid4
 
 from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule, TaskGroup, get_current_context, task
-from airflow.sdk.exceptions import AirflowRuntimeError
+from airflow.sdk.exceptions import AirflowRuntimeError, AirflowSkipException
 
 from goldsmith.errors import EnvironmentProblem, GoldsmithError, IngestBlocked, WarehouseRefused
 from goldsmith.ingest.chunks import split
@@ -32,6 +32,20 @@ from goldsmith.spec.ingest import Ingest
 
 RETRIES = 3
 """Tries after the first, for a warehouse that is away for a moment; a faulty file is not tried again."""
+_RETRIES: dict[str, Any] = {
+    "retries": RETRIES,
+    "retry_delay": timedelta(seconds=10),
+    "retry_exponential_backoff": True,
+    "max_retry_delay": timedelta(minutes=5),
+    "retry_policy": ExceptionRetryPolicy(
+        rules=[
+            RetryRule(exception=IngestBlocked, action=RetryAction.DEFAULT),
+            RetryRule(exception=WarehouseRefused, action=RetryAction.FAIL),
+            RetryRule(exception=EnvironmentProblem, action=RetryAction.DEFAULT),
+            RetryRule(exception=GoldsmithError, action=RetryAction.FAIL),
+        ]
+    ),
+}
 
 
 def ingest_group(
@@ -44,85 +58,91 @@ def ingest_group(
     task_timeout: timedelta = timedelta(minutes=30),
     run_timeout: timedelta = timedelta(hours=2),
     target: str = "",
+    is_loaded: Callable[[Any, str], bool] | None = None,
     on_failure_callback: Any = None,
 ) -> Mapping[str, Any]:
     """Add the task group of a pipeline's ingests to the current DAG.
 
     Args:
-        ingests: The files and their tables.
+        ingests: Files and their tables.
         connection: Airflow connection of the warehouse, a PostgreSQL.
         root: The folder relative paths start from; by default the repository's, found when a task runs.
         parallel: Most chunks of a file loaded at once, and most connections of a merge.
         group_id: Name of the group.
         task_timeout: The limit of each task, from its start.
         run_timeout: The run's limit, from its start; a task takes no more than what is left of it.
-        target: dbt target of a pipeline, whose runs have parameters; those are checked before anything is loaded, and
-            nothing is in a dry run.
+        target: dbt target of a pipeline; its runs have parameters, which are checked before anything is loaded.
+        is_loaded: Whether a run loads a source; given Airflow's context and the source. None: it does.
         on_failure_callback: Airflow's, of each task.
 
     Returns:
         For every source the task after which its table holds the file.
     """
-    settled = _settled(task_timeout, run_timeout, target)
-    if on_failure_callback is not None:
-        settled["on_failure_callback"] = on_failure_callback
+    hook = partial(before, own=task_timeout, run_timeout=run_timeout, target=target)
+    settled = {**_RETRIES, "execution_timeout": task_timeout, "pre_execute": hook}
+    settled |= {"on_failure_callback": on_failure_callback} if on_failure_callback else {}
     with TaskGroup(group_id=group_id, tooltip="Raw files into tables"):
         return {
-            ingest.source: _ingest_tasks(
-                ingest, connection=connection, root=root, parallel=parallel, settled=settled
+            one.source: _ingest_tasks(
+                one,
+                connection=connection,
+                root=root,
+                parallel=parallel,
+                settled=settled,
+                first={**settled, "pre_execute": partial(hook, source=one.source, is_loaded=is_loaded)},
             )
-            for ingest in ingests
+            for one in ingests
         }
 
 
-def _settled(task_timeout: timedelta, run_timeout: timedelta, target: str) -> dict[str, Any]:
-    """Retries and time limits, which all tasks of an ingest have in common."""
-    return {
-        "retries": RETRIES,
-        "retry_delay": timedelta(seconds=10),
-        "retry_exponential_backoff": True,
-        "max_retry_delay": timedelta(minutes=5),
-        "retry_policy": ExceptionRetryPolicy(
-            rules=[
-                RetryRule(exception=IngestBlocked, action=RetryAction.DEFAULT),
-                RetryRule(exception=WarehouseRefused, action=RetryAction.FAIL),
-                RetryRule(exception=EnvironmentProblem, action=RetryAction.DEFAULT),
-                RetryRule(exception=GoldsmithError, action=RetryAction.FAIL),
-            ]
-        ),
-        "execution_timeout": task_timeout,
-        "pre_execute": partial(before, own=task_timeout, run_timeout=run_timeout, target=target),
-    }
-
-
-def before(context: Any, *, own: timedelta, run_timeout: timedelta, target: str) -> None:
+def before(
+    context: Any,
+    *,
+    own: timedelta,
+    run_timeout: timedelta,
+    target: str,
+    source: str = "",
+    is_loaded: Callable[[Any, str], bool] | None = None,
+) -> None:
     """Cut the time limit of a task that is about to start to what is left of the run's, and heed its parameters.
 
     Args:
         context: What Airflow gives the task.
         own: The task's own limit.
         run_timeout: The run's limit, from its start.
-        target: dbt target of the pipeline; empty where there is none.
+        target: dbt target of the pipeline; empty if there is none.
+        source: What the task loads, as `schema.table`.
+        is_loaded: Whether the run loads it; None: it does.
 
     Raises:
         AirflowFailException: Nothing is left, or the parameters cannot be done.
-        AirflowSkipException: It is a dry run.
+        AirflowSkipException: It is a dry run, or the selection leaves the source out.
     """
     if target:
         run_options(context, target=target)
         skip_dry_run(context)
+    if is_loaded and not is_loaded(context, source):
+        raise AirflowSkipException(
+            f"The run's selection leaves the source {source} out. The parameter `ingest` loads it all the same."
+        )
     started = context["dag_run"].start_date
     # Airflow reads the limit off this object once the hook is done.
     context["ti"].task.execution_timeout = bounded(own, run_started=started, run_timeout=run_timeout)
 
 
 def _ingest_tasks(
-    ingest: Ingest, *, connection: str, root: str, parallel: int, settled: Mapping[str, Any]
+    ingest: Ingest,
+    *,
+    connection: str,
+    root: str,
+    parallel: int,
+    settled: Mapping[str, Any],
+    first: Mapping[str, Any],
 ) -> Any:
     values = ingest.model_dump(mode="json")
     common: dict[str, Any] = {"ingest": values, "connection": connection}
     with TaskGroup(group_id=ingest.table_name, tooltip=f"{ingest.file} into {ingest.source}"):
-        chunks = task(task_id="split", doc_md=_SPLIT_DOC, **settled)(split_task)(root=root, **common)
+        chunks = task(task_id="split", doc_md=_SPLIT_DOC, **first)(split_task)(root=root, **common)
         loaded = (
             task(
                 task_id="load",

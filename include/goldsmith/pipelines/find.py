@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -18,21 +18,29 @@ from goldsmith.errors import ConfigurationError, EnvironmentProblem, GoldsmithEr
 from goldsmith.settings import Settings
 from goldsmith.spec.pipeline import Pipeline
 from goldsmith.stack.stack import local_stack
-from goldsmith.wording import did_you_mean
+from goldsmith.wording import did_you_mean, some
 
 
-def choose_pipeline(here: Settings, name: str | None) -> tuple[Pipeline, Path]:
-    """The pipeline of a name, or the only one; with the DAG file that builds it.
+def choose_pipeline(
+    here: Settings, name: str | None, *, meant: Callable[[Pipeline], bool] | None = None, option: str = ""
+) -> tuple[Pipeline, Path]:
+    """The pipeline of a name, or the only one, or the only one that is meant; with the DAG file that builds it.
+
+    Args:
+        here: Settings of this process.
+        name: Its name; None if nobody wrote one.
+        meant: Whether a pipeline has what was asked for.
+        option: The option that names a pipeline; empty if it is the command's argument.
 
     Raises:
         ConfigurationError: There is none of that name, more than one to choose from, or it cannot be used.
     """
     found = read_pipelines(here)
     if name is None and len(found.names) > 1:
-        raise ConfigurationError(
-            f"There are {len(found.names)} pipelines: {', '.join(found.names)}.",
-            hint=f"Name one: goldsmith run {found.names[0]}",
-        )
+        fitting = [one for one, (spec, _) in found.pipelines.items() if meant and meant(spec)]
+        if len(fitting) != 1:
+            raise _ask_which(found.names, fitting, option)
+        name = fitting[0]
     chosen = name or found.names[0]
     if chosen in found.pipelines:
         return found.pipelines[chosen]
@@ -40,6 +48,15 @@ def choose_pipeline(here: Settings, name: str | None) -> tuple[Pipeline, Path]:
         raise broken.error
     raise ConfigurationError(
         f"No pipeline is called {chosen!r}. {did_you_mean(chosen, found.names)}{_unread(found)}"
+    )
+
+
+def _ask_which(names: Sequence[str], fitting: Sequence[str], option: str) -> ConfigurationError:
+    several = f" {some(fitting)} have what is asked for." if fitting else ""
+    first = [*fitting, *names][0]
+    return ConfigurationError(
+        f"There are {len(names)} pipelines: {some(names)}.{several}",
+        hint=f"Name one: {option} {first}" if option else f"Name one: goldsmith run {first}",
     )
 
 

@@ -78,6 +78,7 @@ def chosen_nodes(spec: Pipeline, here: Settings, asked: RunOptions, plan: Plan) 
             asked,
             target=spec.target or here.target,
             compared_with=here.root / spec.state_manifest if spec.state_manifest else None,
+            sources=[one.source for one in spec.ingest],
             lasted=ReportStore(results, spec.name).last_seconds(),
             variables=spec.vars,
             profile=profile,

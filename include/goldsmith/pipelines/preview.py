@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from goldsmith.dbt.parse import variable_arguments
 from goldsmith.dbt.profile_for_commands import DbtProfile
 from goldsmith.dbt.project import DbtProject
 from goldsmith.errors import ConfigurationError, SelectionError
+from goldsmith.plan.chosen_sources import chosen_sources
 from goldsmith.plan.chosen_tasks import chosen_tasks
 from goldsmith.plan.model import Plan
 from goldsmith.plan.preview import Choice, explained
@@ -42,6 +43,7 @@ def choose_nodes(
     *,
     target: str,
     compared_with: Path | None,
+    sources: Sequence[str],
     lasted: Mapping[str, float],
     profile: DbtProfile,
     variables: Mapping[str, Any] | None = None,
@@ -54,6 +56,7 @@ def choose_nodes(
         options: What is asked of the run.
         target: dbt target.
         compared_with: The manifest that `state:` means.
+        sources: What the pipeline loads, as `schema.table`.
         lasted: Unique id to seconds of the last time.
         profile: How dbt finds its profile.
         variables: dbt variables of the pipeline; those of the run go before them.
@@ -71,8 +74,11 @@ def choose_nodes(
     manifest = manifest_to_compare(compared_with) if any("state:" in term for term in terms) else None
     around = ["--target", target, *variable_arguments({**(variables or {}), **options.vars})]
     found = _listed(project, options, [*around, *profile.arguments], manifest, profile.env)
-    tasks = chosen_tasks(plan, found.unique_ids, unmatched=found.unmatched, terms=terms)
-    return explained(plan, tasks, found.unique_ids, lasted=lasted)
+    loads = chosen_sources(sources, options, found.unique_ids)
+    tasks = chosen_tasks(
+        plan, found.unique_ids, unmatched=found.unmatched, terms=terms, loads=any(loads.values())
+    )
+    return explained(plan, tasks, found.unique_ids, lasted=lasted, loads=loads)
 
 
 def _listed(

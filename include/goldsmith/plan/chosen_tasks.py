@@ -14,7 +14,12 @@ _NAME = re.compile(r"^(?:\d*[+@]|@)?(?P<name>[\w.*-]+)(?:\+\d*)?$")
 
 
 def chosen_tasks(
-    plan: Plan, unique_ids: Collection[str], *, unmatched: Iterable[str], terms: Sequence[str]
+    plan: Plan,
+    unique_ids: Collection[str],
+    *,
+    unmatched: Iterable[str],
+    terms: Sequence[str],
+    loads: bool = False,
 ) -> frozenset[str]:
     """The ids of the tasks that a selection means: those with a node that dbt has chosen.
 
@@ -23,6 +28,7 @@ def chosen_tasks(
         unique_ids: What dbt has chosen, in the whole project.
         unmatched: Terms that match nothing.
         terms: Those of the selection, and of what is left out of it.
+        loads: Whether the run loads raw files, so that it may well build nothing.
 
     Raises:
         SelectionError: A term matches nothing, or nothing of the pipeline is chosen; names what is meant most likely.
@@ -35,7 +41,7 @@ def chosen_tasks(
             hint=_nearest(missing, plan) or "goldsmith plan lists the nodes of the pipeline.",
         )
     found = frozenset(node.task_id for node in plan.nodes if node.unique_id in unique_ids)
-    if not found:
+    if not found and not loads:
         outside = (
             f" dbt knows {len(unique_ids)} such nodes, none of which the pipeline runs." if unique_ids else ""
         )

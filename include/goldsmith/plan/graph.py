@@ -110,6 +110,10 @@ class PlanGraph:
         """All nodes' tasks that wait for one of these, not through a gate or a build."""
         return _reach(task_ids, self._children)
 
+    def behind(self, task_ids: Iterable[str]) -> set[str]:
+        """Ids of all nodes' tasks, gates and builds that wait for one of these, in whatever way."""
+        return _reach(task_ids, self._all_children)
+
     def held_back(self, task_ids: Iterable[str]) -> set[str]:
         """All nodes' tasks that do not run if these fail, or do not run themselves."""
         return _reach(
@@ -126,11 +130,18 @@ class PlanGraph:
     @cached_property
     def _children(self) -> Mapping[str, list[str]]:
         between = {gate.task_id for gate in self.plan.gates} | {build.task_id for build in self.plan.builds}
+        return {
+            before: [one for one in after if one in self.tasks]
+            for before, after in self._all_children.items()
+            if before not in between
+        }
+
+    @cached_property
+    def _all_children(self) -> Mapping[str, list[str]]:
         children: dict[str, list[str]] = defaultdict(list)
-        for task_id, upstream in self.upstream.items():
+        for task_id, upstream in self.parents.items():
             for before in upstream:
-                if before not in between:
-                    children[before].append(task_id)
+                children[before].append(task_id)
         return children
 
 

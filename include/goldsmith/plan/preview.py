@@ -13,14 +13,20 @@ from rich.text import Text
 from goldsmith.plan.model import Plan, PlannedNode
 
 RUN, SKIP = "run", "skip"
+INGEST = "ingest"
 _SKIPPED_SHOWN = 40
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Choice:
-    """A node, and what a run would do with it."""
+    """A node or an ingest, and what a run would do with it."""
 
-    node: PlannedNode
+    task_id: str
+    unique_id: str
+    """dbt's; of an ingest, its source as `schema.table`."""
+    kind: str
+    """dbt's resource type, or `ingest`."""
+    layer: str
     action: str
     """`run` or `skip`."""
     why: str
@@ -34,6 +40,7 @@ def explained(
     chosen: Collection[str],
     *,
     lasted: Mapping[str, float],
+    loads: Mapping[str, bool] | None = None,
 ) -> list[Choice]:
     """Say of each node of a plan what a run does with it.
 
@@ -42,6 +49,7 @@ def explained(
         tasks: Ids of the tasks that run.
         chosen: Unique ids that dbt has chosen.
         lasted: Unique id to seconds of the last time.
+        loads: Source to whether the run loads its raw file.
     """
 
     def why(node: PlannedNode) -> str:
@@ -49,14 +57,32 @@ def explained(
             return "selected"
         return "shares a task with what is selected" if node.task_id in tasks else "not selected"
 
-    return [
+    return _loaded(loads or {}) + [
         Choice(
-            node=node,
+            task_id=node.task_id,
+            unique_id=node.unique_id,
+            kind=node.kind.replace("_", " "),
+            layer=node.layer,
             action=RUN if node.task_id in tasks else SKIP,
             why=why(node),
             seconds=lasted.get(node.unique_id),
         )
         for node in plan.nodes
+    ]
+
+
+def _loaded(loads: Mapping[str, bool]) -> list[Choice]:
+    return [
+        Choice(
+            task_id=f"{INGEST}.{source.rpartition('.')[2]}",
+            unique_id=source,
+            kind=INGEST,
+            layer=INGEST,
+            action=RUN if is_loaded else SKIP,
+            why="its source is selected" if is_loaded else "its source is not selected (--ingest loads it)",
+            seconds=None,
+        )
+        for source, is_loaded in loads.items()
     ]
 
 
@@ -72,10 +98,9 @@ def choices_table(choices: Iterable[Choice]) -> Table:
     table.add_column("last time", justify="right")
     for one in (*runs, *skips[:_SKIPPED_SHOWN]):
         seconds = "" if one.seconds is None else f"{one.seconds:.1f} s"
-        kind = one.node.kind.replace("_", " ")
         style = "" if one.action == RUN else "dim"
-        table.add_row(Text(one.node.task_id), kind, one.action, Text(one.why), seconds, style=style)
-    if more := Counter(one.node.layer for one in skips[_SKIPPED_SHOWN:]):
+        table.add_row(Text(one.task_id), one.kind, one.action, Text(one.why), seconds, style=style)
+    if more := Counter(one.layer for one in skips[_SKIPPED_SHOWN:]):
         layers = ", ".join(f"{number} in {layer}" for layer, number in more.items())
         table.add_row(f"and {more.total()} more: {layers}", "", SKIP, "", "", style="dim")
     known = [one.seconds for one in runs if one.seconds is not None]
@@ -90,12 +115,18 @@ def choices_listing(plan: Plan, choices: Iterable[Choice]) -> dict[str, Any]:
         "pipeline": plan.pipeline,
         "nodes": [
             {
-                "unique_id": one.node.unique_id,
-                "task_id": one.node.task_id,
+                "unique_id": one.unique_id,
+                "task_id": one.task_id,
                 "action": one.action,
                 "why": one.why,
                 "seconds": one.seconds,
             }
             for one in choices
+            if one.kind != INGEST
+        ],
+        "ingest": [
+            {"source": one.unique_id, "task_id": one.task_id, "action": one.action, "why": one.why}
+            for one in choices
+            if one.kind == INGEST
         ],
     }

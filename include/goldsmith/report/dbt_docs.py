@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow.sdk import Context
 
+from goldsmith.engine.left_behind import saying_why
 from goldsmith.engine.site import Site
 from goldsmith.report.around import AroundRun
 from goldsmith.report.dbt_command import DbtCommand
@@ -35,6 +36,10 @@ class DbtDocsTask(AroundRun):
         Raises:
             EnvironmentProblem: dbt failed, or the page cannot be kept.
         """
+        with saying_why(context):
+            return self._execute(context)
+
+    def _execute(self, context: Context) -> dict[str, str]:
         run_id = context["run_id"]
         store = ReportStore(self.site.results_path, self.dag_id)
 

@@ -5,6 +5,7 @@
 <path>/<dag_id>/<run_id>/dbt_docs.html      dbt's documentation, where the spec wants it
 <path>/<dag_id>/<run_id>/summary.gz         what the next run is compared with
 <path>/<dag_id>/~reports/runs               the runs with a report, newest last; no run's folder begins with a tilde
+<path>/<dag_id>/~reports/dry_runs           the dry runs with a page, one a line, newest last
 <path>/<dag_id>/~reports/elementary_*       what Elementary's tables hold already
 """
 
@@ -23,6 +24,7 @@ PAGE, ELEMENTARY, DOCS = "report.html", "elementary.html", "dbt_docs.html"
 FILES = (PAGE, ELEMENTARY, DOCS)
 _LIST = ("~reports", "runs")
 _END_OF_TIME = "9999"
+_DRY_RUNS, _DRY_KEPT = "dry_runs", 20
 _LOOKED_AT = 20  # reports, for how long a node takes
 
 
@@ -69,7 +71,7 @@ class ReportStore:
 
     def earlier(self, run_id: str, started: str) -> Iterator[Summary]:
         """Runs that began earlier, the latest first."""
-        for other, began in reversed(self._runs()):
+        for other, began in reversed(self.runs()):
             if other != run_id and began < started:
                 content = self._files.read(self._folder(other), SUMMARY)
                 with suppress(ValueError):  # of another Goldsmith, or damaged: the one before has to do
@@ -84,13 +86,21 @@ class ReportStore:
             keep: Of how many runs the reports are kept.
         """
         self._files.write(self._folder(summary.run_id), {SUMMARY: summary.pack()})
-        others = [one for one in self._runs() if one[0] != summary.run_id]
+        others = [one for one in self.runs() if one[0] != summary.run_id]
         runs = sorted([*others, (summary.run_id, summary.started)], key=lambda one: one[1])
         for run_id, _ in runs[:-keep]:
             for name in (*FILES, SUMMARY):
                 self._files.delete(self._folder(run_id), name)
         content = json.dumps(runs[-keep:]).encode()
         self._files.write((self._dag, _LIST[0]), {_LIST[1]: content})
+
+    def add_dry_run(self, run_id: str, page: bytes) -> None:
+        """Keep the page of a dry run, and delete those of all but the last ones; no run is compared with them."""
+        self.write(run_id, {PAGE: page})
+        others = [one for one in self.noted(_DRY_RUNS).split("\n") if one and one != run_id]
+        for one in others[: -(_DRY_KEPT - 1)]:
+            self.delete(one, PAGE)
+        self.note(_DRY_RUNS, "\n".join([*others[-(_DRY_KEPT - 1) :], run_id]))
 
     def note(self, name: str, text: str) -> None:
         """Keep a word of the pipeline's, for later runs."""
@@ -101,7 +111,7 @@ class ReportStore:
         content = self._files.read((self._dag, _LIST[0]), name)
         return (content or b"").decode(errors="replace")
 
-    def _runs(self) -> list[tuple[str, str]]:
+    def runs(self) -> list[tuple[str, str]]:
         """The ids of runs with a report, and when they started; oldest first."""
         content = self._files.read((self._dag, _LIST[0]), _LIST[1])
         try:

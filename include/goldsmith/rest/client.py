@@ -175,6 +175,31 @@ class RestClient(Marking, Questions):
                 return None
             raise
 
+    def kept_by_task(
+        self, dag_id: str, run_id: str, task_id: str, key: str, *, since: datetime | None = None
+    ) -> Any:
+        """A value in the state store of a task.
+
+        Args:
+            dag_id: The DAG.
+            run_id: Its run.
+            task_id: The task.
+            key: The value's.
+            since: None for what was kept before that.
+
+        Returns:
+            The value; None if there is none.
+        """
+        path = f"{run_path(dag_id, run_id)}/taskInstances/{quoted(task_id)}/state-store/{quoted(key)}"
+        try:
+            found = self.send("GET", path)
+        except ApiRefused as error:
+            if error.status == httpx.codes.NOT_FOUND:
+                return None
+            raise
+        is_old = since is not None and datetime.fromisoformat(found["updated_at"]) < since
+        return None if is_old else found["value"]
+
     def reports(self, dag_id: str, run_id: str) -> dict[str, Any]:
         """Where the reports of a run lie: the `path` of its page, and the `files` there are, by name.
 

@@ -11,10 +11,12 @@ from typing import Any
 import httpx
 
 from goldsmith.errors import ApiRefused
-from goldsmith.rest.records import OthersMarks
+from goldsmith.rest.records import OthersMarks, Run
 from goldsmith.rest.transport import Query, Transport, quoted, run_path
 
 NOTE_LENGTH = 1000  # Airflow's limit
+FAILED_NOTE = "Failed: "
+"""Begin of the paragraph in the note on a run that says why it is red."""
 _LOOKS = 4
 _MARK_EVENTS = ("patch_task_instance", "patch_task_group_instances")
 _NO_SUCH = "goldsmith-asks-whether-it-may"
@@ -97,18 +99,25 @@ class Marking(Transport):
         path = f"{run_path(dag_id, run_id)}/taskInstances/{quoted(task_id)}"
         self.send("PATCH", path, body={"note": _cut(text)})
 
-    def note_on_run(self, dag_id: str, run_id: str, text: str) -> None:
-        """Add a line to the note on a run, above what stands there already; cut as a task's.
+    def note_on_run(self, dag_id: str, run_id: str, text: str, *, replacing: str = "") -> None:
+        """Add a paragraph to the note on a run, above what stands there already; cut as a task's.
 
-        Airflow replaces notes whole, so whoever adds a line at the same moment may take this one away: it looks again.
+        Airflow replaces notes whole, so whoever adds one at the same moment may take this one away: it looks again.
+
+        Args:
+            dag_id: The DAG.
+            run_id: Its run.
+            text: What is added; empty for nothing.
+            replacing: Paragraphs that begin with this are taken away, if it is not empty.
         """
         path = run_path(dag_id, run_id)
         for _ in range(_LOOKS):
             before = self.send("GET", path).get("note") or ""
-            if text in before:
+            note = _with_paragraph(before, text, replacing)
+            if note == before:
                 return
             try:
-                self.send("PATCH", path, body={"note": _cut(f"{text}\n\n{before}".strip())})
+                self.send("PATCH", path, body={"note": _cut(note)})
             except ApiRefused as error:
                 if error.status != httpx.codes.CONFLICT:  # both have made the first note
                     raise
@@ -123,6 +132,28 @@ class Marking(Transport):
             EnvironmentProblem: No answer.
         """
         self.mark_done(dag_id, _NO_SUCH, {})
+
+    def cancel_run(self, dag_id: str, run_id: str) -> None:
+        """Set a run to failed: Airflow ends its running tasks and skips the others, and teardowns still run."""
+        self.send("PATCH", run_path(dag_id, run_id), body={"state": "failed"})
+
+    def cancelled_by(self, run: Run) -> str:
+        """Who has set a run to failed since it started or was cleared; empty for nobody, or if that is not known."""
+        query: dict[str, Query] = {
+            "dag_id": run.dag_id,
+            "run_id": run.run_id,
+            "included_events": ("patch_dag_run",),
+            "order_by": "-id",
+            "limit": 10,
+        }
+        if run.started:
+            query["after"] = run.started.isoformat()
+        try:
+            found = self.send("GET", "/api/v2/eventLogs", query=query)["event_logs"]
+        except ApiRefused:  # this login may not read Airflow's audit log
+            return ""
+        by = (str(one.get("owner") or "somebody") for one in found if _sets_to_failed(one.get("extra")))
+        return next(by, "")
 
     def marks_by_others(self, dag_id: str, run_id: str) -> OthersMarks:
         """Who set tasks of a run to a state, besides this login; from Airflow's audit log.
@@ -152,5 +183,16 @@ class Marking(Transport):
         return OthersMarks(tasks=tasks, groups=groups)
 
 
+def _with_paragraph(note: str, text: str, replacing: str) -> str:
+    parts = [one for one in note.split("\n\n") if one and not (replacing and one.startswith(replacing))]
+    kept = "\n\n".join(parts)
+    return kept if text in kept else f"{text}\n\n{kept}".strip()
+
+
 def _cut(text: str) -> str:
     return text if len(text) <= NOTE_LENGTH else f"{text[: NOTE_LENGTH - 1]}…"
+
+
+def _sets_to_failed(request: str | None) -> bool:
+    found = json.loads(request or "{}")
+    return isinstance(found, dict) and found.get("state") == "failed"

@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Any
 
 FINISHED_RUNS = frozenset({"success", "failed"})
+ASKING = frozenset({"awaiting_input", "deferred"})
+"""States of a task that has asked a person and waits for the answer."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,6 +58,11 @@ class TaskInstance:
     ended: datetime | None
 
     @property
+    def is_asking(self) -> bool:
+        """Whether it may wait for a person; a task that polls is deferred too."""
+        return self.state in ASKING
+
+    @property
     def key(self) -> tuple[str, int]:
         """What identifies it within its run."""
         return self.task_id, self.map_index
@@ -82,6 +89,8 @@ class LogLine:
     level: str
     text: str
     error: str
+    reason: str = ""
+    """Why the task skipped itself, in the line that says so."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -156,4 +165,5 @@ def read_log_line(found: Any) -> LogLine:
         level=str(found.get("level") or ""),
         text=str(found.get("event", "")),
         error="\n".join(f"{one.get('exc_type', '')}: {one.get('exc_value', '')}" for one in details),
+        reason=str(found.get("reason") or ""),
     )

@@ -69,6 +69,8 @@ class RunOptions(SpecModel):
     """Build incremental models anew, and load seeds anew."""
     full_refresh_approved: bool = False
     """Needed for `full_refresh` where the target is `prod`."""
+    ingest: bool = False
+    """Load all raw files, also those of sources that the selection leaves out."""
     vars: dict[str, Any] = Field(default_factory=dict)
     """dbt variables."""
     event_time_start: Moment = None

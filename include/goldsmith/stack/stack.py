@@ -196,12 +196,17 @@ class Stack:
         name = Record.read(self.state).supervisor
         return name if name and name.find() else None
 
+    def _choose_port(self) -> None:
+        if (found := free_port(self.port)) != self.port:
+            self._report(f"Port {self.port} is in use: Airflow gets port {found}")
+        self.state.remember(port=found)
+
     def _start(self) -> None:
         self._check_dags_dir()
         if self.needs.server:
             self._report("Starting PostgreSQL")
             self.server.start()
-        self.state.remember(port=free_port(self.port))
+        self._choose_port()
         self._write_files()
         env = self.env()
         migrate(self.state, env, server=self.server if self.needs.metadata else None, report=self._report)

@@ -73,29 +73,22 @@ _PAGES = Pages("goldsmith.view")
 CONTENT_SECURITY_POLICY = f"{_PAGES.policy}; frame-ancestors 'self'"
 
 
-def missing_report(dag_id: str, run_id: str, *, state: str | None, path: str) -> str:
+def missing_report(dag_id: str, run_id: str, *, why: str, said: str = "") -> str:
     """There is no report of a run.
 
     Args:
         dag_id: The DAG.
         run_id: The run.
-        state: The run's state; none where Airflow knows no such run.
-        path: What was looked at.
+        why: The reason; empty if Airflow knows no such run.
+        said: The same in the words of the task that makes the report.
     """
-    return _no_report(dag_id, run_id, state=state, path=path, error=None)
+    return _no_report(dag_id, run_id, why=why, said=said, error=None)
 
 
 def failed_report(error: GoldsmithError, dag_id: str, run_id: str) -> str:
     """What is kept of a report cannot be read."""
-    return _no_report(dag_id, run_id, state="", path="", error=error)
+    return _no_report(dag_id, run_id, why="", said="", error=error)
 
 
 def _no_report(dag_id: str, run_id: str, **values: object) -> str:
-    reasons = (
-        "It is made by the run's last task, and that has not ended yet.",
-        "The DAG is none of Goldsmith's, or its pipeline has `report: null`.",
-        "The task that makes it failed: see its log.",
-        _NOT_SHARED,
-        "It was deleted: reports of old runs are not kept for ever (`report.keep`).",
-    )
-    return _PAGES.render("no_report.html", dag_id=dag_id, run_id=run_id, reasons=reasons, **values)
+    return _PAGES.render("no_report.html", dag_id=dag_id, run_id=run_id, **values)

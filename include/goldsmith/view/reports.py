@@ -18,6 +18,7 @@ from goldsmith.report.store import FILES, PAGE, ReportStore
 from goldsmith.settings import settings
 from goldsmith.view.page import CONTENT_SECURITY_POLICY as OWN_POLICY
 from goldsmith.view.page import failed_report, missing_report
+from goldsmith.view.why_missing import why_missing
 
 # A report of another tool is a program in the page. The browser runs it as if it came from nowhere, so that it has
 # neither the login nor anything else of Airflow's page, and lets it load nothing.
@@ -49,14 +50,15 @@ def report_file(dag_id: str, run_id: str, file: str, session: SessionDep) -> HTM
     """Show a report of a run."""
     state = _state(dag_id, run_id, session)
     if state is None or file not in FILES:
-        return _page(missing_report(dag_id, run_id, state=state, path=""), status.HTTP_404_NOT_FOUND)
+        return _page(missing_report(dag_id, run_id, why=""), status.HTTP_404_NOT_FOUND)
     store = ReportStore(settings().results_path, dag_id)
     try:
         content = store.read(run_id, file)
     except EnvironmentProblem as error:
         return _page(failed_report(error, dag_id, run_id), status.HTTP_503_SERVICE_UNAVAILABLE)
     if content is None:
-        return _page(missing_report(dag_id, run_id, state=state, path=store.location(run_id, file)))
+        why = why_missing(file, dag_id, run_id, session, path=store.location(run_id, file))
+        return _page(missing_report(dag_id, run_id, why=why.text, said=why.said))
     if file == PAGE:
         return HTMLResponse(content, headers=_headers(CONTENT_SECURITY_POLICY))
     return HTMLResponse(content.replace(_HEAD, _HEAD + _STORAGE, 1), headers=_headers(_FOREIGN))

@@ -11,7 +11,7 @@ from tests.unit.client.test_said import PLAN, node
 
 from goldsmith.client.node_log import node_log
 from goldsmith.client.retry import _task_of
-from goldsmith.rest import TaskInstance
+from goldsmith.rest import Run, TaskInstance
 from goldsmith.results.record import NodeResult
 
 TASK = "bronze.orders.run"
@@ -26,6 +26,10 @@ class Airflow:
         self.api = self
         kept = [result(unique_id=one.unique_id, task_id=TASK) for one in NODES[:2]]
         self.records = [one.to_dict() for one in kept]
+
+    def run(self, dag_id: str, run_id: str) -> Run:
+        """The run."""
+        return Run(dag_id=dag_id, run_id=run_id, state="failed", run_type="manual", started=None, ended=None)
 
     def task_instances(self, *_: str) -> list[TaskInstance]:
         """The task."""

@@ -4,9 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 from rich.console import Console
 
-from goldsmith.client.follow import LineDisplay, _merged, progress_table
+from goldsmith.client.display import LineDisplay, progress_table
+from goldsmith.client.ended import message_in
+from goldsmith.client.follow import _merged
+from goldsmith.client.node_counts import count_nodes
 from goldsmith.client.progress import Progress, Tally
-from goldsmith.client.summary import count_nodes, message_in
 from goldsmith.rest import LogLine, Run, TaskInstance
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -53,7 +55,7 @@ TASKS = (
 def test_tasks_are_counted_by_layer_in_the_order_of_the_pipeline() -> None:
     """Each task counts once, in its outermost group, and groups without a place come last."""
     assert progress(*TASKS).tallies(["bronze", "silver", "gold"]) == [
-        Tally(group="bronze", total=2, done=2, skipped=1, seconds=5.0),
+        Tally(group="bronze", total=2, done=1, skipped=1, seconds=5.0),
         Tally(group="silver", total=2, retrying=1, failed=1, seconds=30.0),
         Tally(group="gold", total=1, not_reached=1),
         Tally(group="other", total=1),
@@ -67,10 +69,39 @@ def test_lines_say_only_what_changed() -> None:
         display.show(progress(*TASKS))
         display.show(progress(*TASKS))
     assert captured.get().splitlines() == [
-        "1:40 bronze: 2/2 done",
+        "1:40 bronze: 1/2 done, 1 skipped",
         "1:40 silver: 0/2 done, 1 waiting for a retry, 1 failed",
         "1:40 gold: 0/1 done, 1 not run",
     ]
+
+
+def test_the_time_of_a_group_is_how_long_something_of_it_ran() -> None:
+    """A retry by a person an hour later does not make the layer take an hour."""
+    tasks = [
+        task("silver.a.run", "success", start=0, end=10),
+        task("silver.b.run", "success", start=5, end=15),
+        task("silver.c.run", "success", start=3600, end=3620),
+    ]
+    assert progress(*tasks).total().seconds == 35.0
+
+
+def test_a_narrow_terminal_gets_fewer_columns_and_no_cut_word() -> None:
+    """What failed and what did not run are shown at any width."""
+    running = progress(*TASKS, state="running")
+    shown = {}
+    for width in (120, 60, 50, 40):
+        console = Console(width=width)
+        with console.capture() as captured:
+            console.print(progress_table(running, ["bronze"], width=width))
+        shown[width] = captured.get().splitlines()
+        assert len({len(line) for line in shown[width]}) == 1
+    heads = {width: " ".join(lines[0].split()) for width, lines in shown.items()}
+    assert heads == {
+        120: "layer total done running retry failed not run skipped time",
+        60: "layer total done running failed not run skipped time",
+        50: "layer total done running failed not run",
+        40: "layer done running failed not run",
+    }
 
 
 def test_an_expanded_task_replaces_its_placeholder() -> None:
@@ -95,7 +126,7 @@ def test_the_final_table_and_counts_hold_what_a_person_asks_for() -> None:
         task("silver.gate", "failed"),
     ]
     with console.capture() as captured:
-        console.print(progress_table(progress(*tasks), ["silver", "gold"]))
+        console.print(progress_table(progress(*tasks), ["silver", "gold"], width=120))
     assert captured.get().splitlines()[0].split() == [
         "layer",
         "total",

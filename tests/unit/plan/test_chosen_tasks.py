@@ -33,6 +33,7 @@ def test_a_task_is_chosen_with_any_of_its_nodes(plan: Plan) -> None:
     task = {node.unique_id: node.task_id for node in plan.nodes}
     assert task["orders"] == task["t_orders"]
     assert chosen_tasks(plan, {"t_orders", "elsewhere"}, unmatched=(), terms=()) == {task["orders"]}
+    assert chosen_tasks(plan, {"elsewhere"}, unmatched=(), terms=(), loads=True) == frozenset()
     assert chosen_tasks(plan, set(task), unmatched=("gone",), terms=("a",)) == set(task.values())
 
 

@@ -21,7 +21,7 @@ def test_each_node_is_explained(nodes: MakeNodes, selected: Select) -> None:
     plan = compile_plan(Pipeline(name="shop", tasks="model"), selected(graph))
     tasks = {node.task_id for node in plan.nodes if node.unique_id == "a"}
     found = explained(plan, tasks, {"a"}, lasted={"a": 1.25, "b": 9.0})
-    assert {one.node.unique_id: (one.action, one.why, one.seconds) for one in found} == {
+    assert {one.unique_id: (one.action, one.why, one.seconds) for one in found} == {
         "a": ("run", "selected", 1.25),
         "t_a": ("run", "shares a task with what is selected", None),
         "b": ("skip", "not selected", 9.0),
@@ -37,6 +37,33 @@ def test_each_node_is_explained(nodes: MakeNodes, selected: Select) -> None:
         "silver.c.run model skip not selected",
     ]
     assert lines[-1] == "2 run, 2 are skipped 1.2 s"
+
+
+def test_what_is_loaded_comes_first(nodes: MakeNodes, selected: Select) -> None:
+    """With the option that loads a file all the same."""
+    plan = compile_plan(Pipeline(name="shop"), selected(nodes(a="bronze/")))
+    found = explained(plan, (), (), lasted={}, loads={"lake.orders": True, "lake.items": False})
+    listing = choices_listing(plan, found)
+    assert [one["unique_id"] for one in listing["nodes"]] == ["a"]
+    assert listing["ingest"] == [
+        {
+            "source": "lake.orders",
+            "task_id": "ingest.orders",
+            "action": "run",
+            "why": "its source is selected",
+        },
+        {
+            "source": "lake.items",
+            "task_id": "ingest.items",
+            "action": "skip",
+            "why": "its source is not selected (--ingest loads it)",
+        },
+    ]
+    text = io.StringIO()
+    Console(file=text, width=120).print(choices_table(found))
+    first = " ".join(text.getvalue().splitlines()[1].split())
+    assert first == "ingest.orders ingest run its source is selected"
+    assert "1 run, 2 are skipped" in text.getvalue()
 
 
 def test_of_many_that_are_skipped_the_first_stand_in_the_table(nodes: MakeNodes, selected: Select) -> None:

@@ -14,19 +14,30 @@ from airflow.sdk import Context, Param
 from airflow.sdk.exceptions import AirflowFailException, TaskAwaitingInput
 from airflow.sdk.execution_time.hitl import upsert_hitl_detail
 
+from goldsmith.airflow_pages import RESULT_TAB, task_url
 from goldsmith.engine.access import airflow_api
 from goldsmith.engine.build_state import StateStore
 from goldsmith.engine.gate.task import GateTask
 from goldsmith.engine.packed import pack, unpack
 from goldsmith.errors import GoldsmithError
 from goldsmith.gate_rules.base import VERDICT_BLOCK
-from goldsmith.gates.question import APPROVE, REASON, REJECT, body_of, override_of, subject_of, unanswered
+from goldsmith.gates.question import (
+    APPROVE,
+    ASKED_KEY,
+    REASON,
+    REJECT,
+    FailedTask,
+    body_of,
+    override_of,
+    subject_of,
+    unanswered,
+)
 from goldsmith.gates.verdict import Override, Verdict
 from goldsmith.parameters import is_dry
 from goldsmith.rest.questions import Question
 from goldsmith.run_limit import bounded
+from goldsmith.settings import airflow_url
 
-_KEY = "asked"
 _RESUMES = "execute_complete"
 
 
@@ -63,7 +74,7 @@ class AskingGateTask(GateTask):
         store = cast("StateStore", context["task_state_store"])
         ti = context["ti"]
         kept = {"max_tries": ti.max_tries, "try": ti.try_number, "verdict": pack(verdict.to_dict())}
-        store.set(_KEY, kept | {"waits": str(self._time(context) or "")})
+        store.set(ASKED_KEY, kept | self._limit(context))
         if self.on_ask is not None:
             self.on_ask(context["run_id"], verdict)
         return self._ask(verdict, context)
@@ -75,7 +86,7 @@ class AskingGateTask(GateTask):
             TaskAwaitingInput: The answer has no reason, so it asks again.
             AirflowFailException: The layer was rejected, or nobody answered in time.
         """
-        kept = cast("StateStore", context["task_state_store"]).get(_KEY)
+        kept = cast("StateStore", context["task_state_store"]).get(ASKED_KEY)
         verdict = Verdict.from_dict(unpack(kept["verdict"]))
         if "error" in event:
             waited = f"no answer within {kept.get('waits') or self.limits.ask_timeout}"
@@ -101,6 +112,11 @@ class AskingGateTask(GateTask):
             return None
         return timedelta(seconds=round(time.total_seconds()))
 
+    def _limit(self, context: Context) -> dict[str, str]:
+        """How long it waits, and until when, as ISO 8601; for people who look at it from outside."""
+        time = self._time(context) or timedelta()
+        return {"waits": str(time), "until": (datetime.now(UTC) + time).isoformat(timespec="seconds")}
+
     def _too_late(self, verdict: Verdict, context: Context) -> dict[str, object]:
         why = f"nobody was asked: the run's time limit of {self.site.run_timeout} is over"
         return self.conclude(verdict.decided(unanswered(datetime.now(UTC), why)), context)
@@ -114,11 +130,32 @@ class AskingGateTask(GateTask):
             ti_id=context["ti"].id,
             options=[APPROVE, REJECT],
             subject=subject_of(verdict, self.site.target.dag_id),
-            body=body_of(verdict),
+            body=body_of(verdict, self._failed(verdict, context["run_id"])),
             params={REASON: reason.serialize()},
         )
         self._say_how(context, time)
         raise TaskAwaitingInput(method_name=_RESUMES, timeout=time)
+
+    def _failed(self, verdict: Verdict, run_id: str) -> list[FailedTask]:
+        """The tasks of the nodes that failed, with what dbt says of them."""
+        graph = self.site.graph
+        failed = [
+            node
+            for task in graph.tasks
+            for node in graph.tasks[task]
+            if node.unique_id in set(verdict.failed)
+        ]
+        lasts = self.site.results.last(run_id, failed)
+        said = {node.task_id: last.message for node in failed if (last := lasts.get(node.unique_id))}
+        url, dag_id = airflow_url(), self.site.target.dag_id
+        return [
+            FailedTask(
+                task_id=task_id,
+                message=said.get(task_id, ""),
+                url=task_url(url, dag_id, run_id, task_id, tab=RESULT_TAB) if url else "",
+            )
+            for task_id in dict.fromkeys(node.task_id for node in failed)
+        ]
 
     def _say_how(self, context: Context, time: timedelta) -> None:
         dag_id, run_id = self.site.target.dag_id, context["run_id"]
@@ -134,7 +171,7 @@ class AskingGateTask(GateTask):
     def _given_before(self, context: Context) -> tuple[Verdict, Override] | None:
         """What an earlier try has asked and the answer to it; a clear makes both void."""
         ti = context["ti"]
-        kept = cast("StateStore", context["task_state_store"]).get(_KEY)
+        kept = cast("StateStore", context["task_state_store"]).get(ASKED_KEY)
         if not kept or kept["max_tries"] != ti.max_tries or kept["try"] >= ti.try_number:
             return None
         try:

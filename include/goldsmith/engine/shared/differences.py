@@ -9,6 +9,10 @@ from goldsmith.kinds import RELATIONS
 from goldsmith.plan.model import PlannedNode
 from goldsmith.results.record import FAILED, GOOD
 
+ONLY_FAILED = "tasks failed or were held back"
+ONLY_BEFORE = "what is before it failed"
+"""How a comparison says that it is red for what others have said, and has found no difference."""
+
 _EXPECTED = {
     "table": "table",
     "incremental": "table",

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from airflow.sdk import BaseOperator
+from airflow.sdk import BaseOperator, Context
 
 from goldsmith.engine.own_arguments import own_arguments
 from goldsmith.engine.shared.build import BuildTask
+from goldsmith.engine.shared.left_out import is_loaded
 from goldsmith.engine.shared.node_task import NodeTask
 from goldsmith.engine.shared.reconcile import ReconcileTask
 from goldsmith.engine.site import Site
@@ -29,6 +30,10 @@ class SharedEngine:
     def builds(self) -> SharedEngine:
         """It makes the builds itself."""
         return self
+
+    def is_loaded(self, context: Context, source: str) -> bool:
+        """Whether a run, by its parameters, loads the raw file of a source."""
+        return is_loaded(self.site, context, source)
 
     def node_task(self, nodes: tuple[PlannedNode, ...], **airflow: Any) -> BaseOperator:
         """Make the task that shows what the build did with its nodes, and that builds them again."""

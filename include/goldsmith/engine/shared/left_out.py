@@ -10,6 +10,7 @@ import contextlib
 import io
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
 
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowFailException
@@ -24,6 +25,7 @@ from goldsmith.dbt.listing import (
     selection_arguments,
 )
 from goldsmith.engine.access import airflow_api
+from goldsmith.engine.build_state import CHOICES_KEY
 from goldsmith.engine.dbt.workspace import Workspace
 from goldsmith.engine.packed import pack, unpack
 from goldsmith.engine.shared.marks import Marker, MarksApi
@@ -31,6 +33,7 @@ from goldsmith.engine.site import Site
 from goldsmith.engine.task_dbt import dbt_workspace
 from goldsmith.errors import EnvironmentProblem, SelectionError
 from goldsmith.parameters import run_options
+from goldsmith.plan.chosen_sources import chosen_sources, needs_dbt
 from goldsmith.plan.chosen_tasks import chosen_tasks
 from goldsmith.plan.preview import Choice, choices_table, explained
 from goldsmith.spec.run import RunOptions
@@ -38,6 +41,7 @@ from goldsmith.spec.run import RunOptions
 log = logging.getLogger(__name__)
 
 CHOSEN_KEY = "chosen"
+SOURCES_KEY = "chosen_sources"
 _SHOWN = 200
 _WIDTH = 160  # characters
 _RUNS = 20
@@ -86,8 +90,8 @@ def choose(
         raise AirflowFailException(str(error)) from error
     log.info("%d of %d tasks are chosen; the others are skipped", len(chosen), len(site.graph.tasks))
     if options.dry_run:
-        choices = explained(site.graph.plan, chosen, unique_ids, lasted=site.lasted())
-        log.info("A dry run: nothing is built. It would build:\n%s", _shown(choices))
+        loads = chosen_sources(site.ingested, options, unique_ids)
+        _say_dry(explained(site.graph.plan, chosen, unique_ids, lasted=site.lasted(), loads=loads), context)
         chosen = frozenset()
     elif len(chosen) <= _SHOWN:
         log.info("%s", ", ".join(sorted(chosen)))
@@ -96,6 +100,36 @@ def choose(
         with contextlib.closing(Marker(site.graph, context["run_id"], connect=connect)) as marker:
             _skip(marker, chosen)
     return chosen
+
+
+def is_loaded(site: Site, context: Context, source: str) -> bool:
+    """Whether a run loads the raw file of a source; of the ingests that start together, each may have to ask dbt.
+
+    Args:
+        site: Where the run is.
+        context: Of the ingest's first task.
+        source: As `schema.table`.
+
+    Raises:
+        AirflowFailException: The selection means nothing.
+        EnvironmentProblem: dbt could not be asked.
+    """
+    options = options_of(context, site)
+    if not needs_dbt(options):
+        return chosen_sources([source], options, ())[source]
+    first = [f"ingest.{one.rpartition('.')[2]}.split" for one in site.ingested]
+    left = next(filter(None, context["ti"].xcom_pull(task_ids=first, key=SOURCES_KEY)), None)
+    if left is None:
+        try:
+            found = _listing(site, context, options, context["ti"].task_id)
+        except SelectionError as error:
+            raise AirflowFailException(str(error)) from error
+        loads = chosen_sources(site.ingested, options, found.unique_ids)
+        left = sorted(one for one, is_wanted in loads.items() if is_wanted)
+        context["ti"].xcom_push(
+            key=SOURCES_KEY, value=[*left, ""]
+        )  # never empty: it is known that there are none
+    return source in left
 
 
 def left_by_first(site: Site, context: Context) -> frozenset[str] | None:
@@ -108,18 +142,26 @@ def _asked(
     site: Site, context: Context, options: RunOptions, task_id: str
 ) -> tuple[frozenset[str], frozenset[str]]:
     """The ids of the tasks, and the unique ids that dbt has chosen."""
-    plan = site.graph.plan
     if not options.select and not options.exclude:
         return frozenset(site.graph.tasks), frozenset(site.graph.task_of)
+    plan, terms = site.graph.plan, (*options.select, *options.exclude)
+    found = _listing(site, context, options, task_id)
+    loads = chosen_sources(site.ingested, options, found.unique_ids)
+    tasks = chosen_tasks(
+        plan, found.unique_ids, unmatched=found.unmatched, terms=terms, loads=any(loads.values())
+    )
+    return tasks, found.unique_ids
+
+
+def _listing(site: Site, context: Context, options: RunOptions, task_id: str) -> Listing:
+    """What dbt says of a run's selection."""
     terms = (*options.select, *options.exclude)
     with dbt_workspace(site, context["run_id"], task_id, options) as space:
         if any("result:" in term for term in terms):
             space.write_results(_results_before(site, context))
         if any("state:" in term for term in terms):
             space.copy_manifest(manifest_to_compare(site.compared_with))
-        found = _listed(space, options)
-    tasks = chosen_tasks(plan, found.unique_ids, unmatched=found.unmatched, terms=terms)
-    return tasks, found.unique_ids
+        return _listed(space, options)
 
 
 def _listed(space: Workspace, options: RunOptions) -> Listing:
@@ -175,6 +217,12 @@ def _results_before(site: Site, context: Context) -> dict[str, str]:
 def _skip(marker: Marker, chosen: frozenset[str]) -> None:
     """Show the tasks of all other nodes, of all layers, as skipped; those that have a state keep it."""
     marker.skip([task for task in marker.graph.tasks if task not in chosen])
+
+
+def _say_dry(choices: Sequence[Choice], context: Context) -> None:
+    """Say what a run would do: in the log, and for the page of the dry run."""
+    log.info("A dry run: nothing is built. It would build:\n%s", _shown(choices))
+    context["ti"].xcom_push(key=CHOICES_KEY, value=pack([asdict(one) for one in choices]))
 
 
 def _shown(choices: Iterable[Choice]) -> str:

@@ -20,7 +20,7 @@ from goldsmith.engine.gate.tolerance import tolerated_in_run
 from goldsmith.engine.left_behind import left_by, saying_why
 from goldsmith.engine.missing import refuse_unknown
 from goldsmith.engine.shared.agreement import AGREED, said_about, with_kinds
-from goldsmith.engine.shared.differences import Difference, differences
+from goldsmith.engine.shared.differences import ONLY_BEFORE, ONLY_FAILED, Difference, differences
 from goldsmith.engine.shared.left_out import left_by_first, options_of
 from goldsmith.engine.shared.unkept import relations_of, without_details
 from goldsmith.engine.site import Site
@@ -191,13 +191,13 @@ class ReconcileTask(BaseOperator):
         failed = sorted(red - tolerated)
         if failed:
             raise AirflowFailException(
-                f"{len(failed)} tasks failed or were held back: {some(failed, _SHOWN)}. No other "
+                f"{len(failed)} {ONLY_FAILED}: {some(failed, _SHOWN)}. No other "
                 "differences found. Fix the cause, then clear the failed tasks and their downstream tasks."
             )
         if (
             states.get(self.build_id) == "upstream_failed"
         ):  # it and the gate before it were cleared without the nodes
-            raise AirflowFailException(f"{self.build_id} is upstream_failed: what is before it failed.")
+            raise AirflowFailException(f"{self.build_id} is upstream_failed: {ONLY_BEFORE}.")
 
     def _name(self, one: Difference) -> str:
         """The task, and where it has several nodes, which of them."""
