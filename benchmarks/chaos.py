@@ -16,7 +16,7 @@ import sys
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -24,11 +24,13 @@ from typing import Any
 import psutil
 from proving import Ground, Span, built_again, ground
 
-from goldsmith.rest import Run
+from goldsmith.client.ended import failure_message
+from goldsmith.rest import Run, TaskInstance
 from goldsmith.rest.transport import run_path
 
 SLACK = 0.5  # seconds: half a turn of the build's loop
 _LIMIT = 300.0
+_REACHED = 300.0  # seconds; on a busy machine dbt alone may take two minutes to begin
 _HIT_WITHIN = 15.0
 _ORPHANED_AFTER = 10.0  # seconds
 _PACE = (0.3, 1.5)
@@ -252,7 +254,14 @@ def attempt(here: Ground, trial: Trial, *, slack: float = SLACK) -> None:
 def _disturb(here: Ground, run: Run, trial: Trial, choose: random.Random) -> None:
     """Wait for the moment: a number of committed builds, of which dbt is just about to tell, and a little more."""
     committed, later = choose.randint(0, len(here.models)), choose.uniform(0, 2.5)
-    here.until(lambda: committed == 0 or len(here.built(run)) >= committed, limit=120, pause=0.05)
+    try:
+        here.until(lambda: committed == 0 or len(here.built(run)) >= committed, limit=_REACHED, pause=0.05)
+    except TimeoutError as error:
+        states = Counter(task.state for task in here.tasks(run).values())
+        raise TimeoutError(
+            f"the fault was not reached within {_REACHED} s: {len(here.built(run))} of {committed} models are built, "
+            f"the run is {here.api.run(run.dag_id, run.run_id).state}, its tasks: {dict(states)}"
+        ) from error
     time.sleep(later)
     trial.moment = f"{committed} built, {later:.1f} s later"
     began = datetime.now(UTC)
@@ -288,7 +297,17 @@ def _judge(here: Ground, run: Run, trial: Trial, tested: dict[str, int], slack: 
         trial.problem = f"the run ended {trial.state}: " + ", ".join(
             f"{task.task_id} {task.state}" for task in tasks.values() if task.state not in ("success", None)
         )
+        trial.problem += "".join(f"\n    {why}" for why in _whys(here, run, tasks.values()))
     trial.duplicates = [one.model for one in built_again(built, trial.faults, slack=slack)]
+
+
+def _whys(here: Ground, run: Run, tasks: Iterable[TaskInstance]) -> list[str]:
+    """Why its tasks failed, in the words of their logs."""
+    return [
+        f"{task.task_id}, try {task.try_number}: {failure_message(here.api, run.dag_id, run.run_id, task)[:600]}"
+        for task in tasks
+        if task.state == "failed"
+    ]
 
 
 def _orphans(here: Ground, run: Run) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 import tempfile
 import threading
@@ -26,6 +27,8 @@ from tests.full.fault_project import (
 )
 
 from goldsmith.client.parsed import wait_until_parsed
+from goldsmith.dbt.parse import make_manifest
+from goldsmith.dbt.project import find_project
 from goldsmith.rest import Login, RestClient, Run
 from goldsmith.rest.transport import run_path
 from goldsmith.stack.stack import Stack
@@ -59,7 +62,7 @@ class Plot:
     here: Any
     """A `proving.Ground`, which finds, kills and asks."""
     switches: Path
-    _files: dict[Path, str] = field(default_factory=dict)
+    _files: dict[Path, str | None] = field(default_factory=dict)
 
     @property
     def project(self) -> Path:
@@ -84,7 +87,10 @@ class Plot:
             self.sql(f"drop schema if exists {schema} cascade")
             self.sql(f"alter sequence faults.seen_{schema} restart")
         for file, text in self._files.items():
-            file.write_text(text)
+            if text is None:
+                file.unlink(missing_ok=True)
+            else:
+                file.write_text(text)
         self._files.clear()
 
     def switch(self, *, env: Mapping[str, str] | None = None, code: str = "") -> None:
@@ -101,13 +107,19 @@ class Plot:
         self.sql("delete from faults.control where key = %s", key)
 
     def edit(self, name: str, text: str | None) -> None:
-        """Change a file of the project, or delete it, without parsing anew; `reset` brings it back."""
+        """Make, change or delete a file of the project without parsing anew; `reset` undoes it."""
         file = self.project / name
-        self._files.setdefault(file, file.read_text())
+        self._files.setdefault(file, file.read_text() if file.exists() else None)
         if text is None:
             file.unlink()
         else:
             file.write_text(text)
+
+    def parse(self) -> None:
+        """Make a new manifest of the project as it is now."""
+        manifest = self.project / "target" / "manifest.json"
+        self._files.setdefault(manifest, manifest.read_text())
+        make_manifest(find_project(self.project), target="prod", env=os.environ)
 
     def mark(self, run: Run, task_id: str, state: str, *, by_tasks: bool = True) -> None:
         """Set a task's state with the login of the tasks, or as the administrator does."""

@@ -118,6 +118,12 @@ def _replace_manifest(plot: Plot, _: Run) -> None:
     plot.edit("target/manifest.json", "{}")
 
 
+def _deploy(plot: Plot, _: Run) -> None:
+    """Another version of the project comes, with its manifest: a layer that is still to be built has one model more."""
+    plot.edit("models/silver/added.sql", "select id from {{ ref('orders') }}")
+    plot.parse()
+
+
 def _break_and_clear(plot: Plot, run: Run) -> None:
     plot.set(f"{run.dag_id}.broken_orders")
     plot.clear(run, "bronze.orders.run")
@@ -296,6 +302,14 @@ FAULTS: tuple[Fault, ...] = (
         name="the manifest is replaced during the run",
         keys=_HOLD,
         act=_replace_manifest,
+        is_for_both=True,
+        shared=COMPLETE,
+        isolated=COMPLETE,
+    ),
+    Fault(
+        name="another version of the project is deployed during the run",
+        keys=_HOLD,
+        act=_deploy,
         is_for_both=True,
         shared=COMPLETE,
         isolated=COMPLETE,

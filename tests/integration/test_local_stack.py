@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -30,7 +31,9 @@ from goldsmith.client.parsed import wait_until_parsed
 from goldsmith.client.session import Watch, _other_runs, ending_with
 from goldsmith.errors import ConfigurationError, EnvironmentProblem
 from goldsmith.rest import Run
+from goldsmith.stack import interruption
 from goldsmith.stack.component import COMPONENTS
+from goldsmith.stack.interruption import refuse_interrupted
 from goldsmith.stack.ports import free_port
 from goldsmith.stack.processes import of_stack
 from goldsmith.stack.record import Record
@@ -169,12 +172,21 @@ def test_a_run_is_followed_reported_and_healed(stack: Stack, repository: Path) -
 
 
 def test_down_leaves_nothing_also_with_a_task_at_work(stack: Stack, repository: Path) -> None:
-    """`down` ends the components, the task that runs, and PostgreSQL, within seconds."""
-    start_long_task(stack, repository)
+    """`down` ends the components, the task that runs, and PostgreSQL, within seconds; who follows a run is told."""
+    run = start_long_task(stack, repository)
     record = Record.read(stack.state)
+    told: list[tuple[float, str]] = []
+    watching = threading.Thread(target=watch_until_told, args=(stack, run, told))
+    watching.start()
     began = time.monotonic()
     assert stack.down()
     assert time.monotonic() - began < 30
+    watching.join(timeout=10)
+    [(moment, text)] = told
+    assert moment - began < 4
+    assert text.startswith(
+        "The local stack was stopped, and the run with it.\nTo start it again: goldsmith up."
+    )
     assert list(of_stack(stack.state.path, record.sessions)) == []
     assert not stack.server.is_running()
     assert {part.state for part in stack.status()} == {"stopped"}
@@ -190,6 +202,28 @@ def test_a_killed_supervisor_leaves_nothing_that_down_does_not_end(stack: Stack,
     assert stack.down()
     assert list(of_stack(stack.state.path, record.sessions)) == []
     assert not stack.server.is_running()
+
+
+def watch_until_told(stack: Stack, run: Run, told: list[tuple[float, str]]) -> None:
+    """Follow a run as `goldsmith run` does, and note when it was told that there is nothing to follow any more."""
+    airflow = Airflow(api=stack.api(), url=stack.url, stack=stack)
+    display = display_on(Console(file=StringIO()), ())
+    try:
+        follow(airflow.api, run.dag_id, run.run_id, display, check=airflow.check)
+    except EnvironmentProblem as error:
+        told.append((time.monotonic(), str(error)))
+
+
+def test_a_full_disk_is_told_with_how_much_is_missing(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While there is space, nothing is said."""
+    refuse_interrupted(stack)
+    free = shutil.disk_usage(stack.state.path).free
+    monkeypatch.setattr(interruption, "LEAST_FREE", free + 2**40)
+    monkeypatch.setattr(interruption, "WANTED_FREE", free + 2**41)
+    with pytest.raises(
+        EnvironmentProblem, match=r"The disk is full: \d+ MB are free at .* 20971\d\d MB are missing"
+    ):
+        refuse_interrupted(stack)
 
 
 def start_long_task(stack: Stack, repository: Path) -> Run:

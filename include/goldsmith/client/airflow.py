@@ -9,6 +9,7 @@ from goldsmith.airflow_pages import task_url
 from goldsmith.errors import EnvironmentProblem
 from goldsmith.rest import Login, RestClient, TaskInstance
 from goldsmith.settings import Settings
+from goldsmith.stack.interruption import refuse_interrupted
 from goldsmith.stack.stack import Stack, local_stack
 
 
@@ -23,6 +24,15 @@ class Airflow:
     """None where the user named it."""
     was_started: bool = False
     """Whether this command started it."""
+
+    def check(self) -> None:
+        """Raise if it is the local stack and does not work any more.
+
+        Raises:
+            EnvironmentProblem: It was stopped, has died, or a disk is full.
+        """
+        if self.stack is not None:
+            refuse_interrupted(self.stack)
 
     def task_url(self, dag_id: str, run_id: str, task: TaskInstance) -> str:
         """The page of a task in a run, with its log."""

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from goldsmith.client.progress import NOT_REACHED, group_of
-from goldsmith.dbt.error_class import shared_reason
+from goldsmith.dbt.error_class import common_reason
 from goldsmith.engine.shared.differences import ONLY_BEFORE, ONLY_FAILED
 from goldsmith.gate_rules.base import VERDICT_BLOCK
 from goldsmith.gates.verdict import NOT_RUN, Verdict
 from goldsmith.plan.graph import PlanGraph
 from goldsmith.plan.model import Plan
 from goldsmith.rest import TaskInstance
-
-_DATABASE = "Database Error"
-_PLACE = re.compile(r"^\s*(LINE \d+:.*|\^|compiled code at .*)$")
-"""Lines of a database's error that differ from node to node although the error is the same."""
-_NAMES_SOMETHING = re.compile(r"[\"'`][^\"'`]+[\"'`]")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -129,20 +123,8 @@ def _began_after_a_failed_build(tasks: Sequence[TaskInstance], plan: Plan) -> se
 
 
 def _reason(failure: Failure) -> str:
-    """What failures of one cause have in common.
-
-    A right that many nodes lack; or an error of the warehouse that names something, such as a column that does not
-    exist. `division by zero` names nothing: two nodes may well have two causes for it.
-    """
     message = failure.message.removeprefix(f"{failure.unique_id}: ")
-    if reason := shared_reason(message):
-        return reason
-    _, found, error = message.partition(_DATABASE)
-    lines = [line.strip() for line in error.splitlines()[1:] if not _PLACE.match(line)]
-    said = "\n".join(filter(None, lines))
-    if found and _NAMES_SOMETHING.search(said):
-        return said
-    return f"{failure.task_id} {failure.map_index}"
+    return common_reason(message) or f"{failure.task_id} {failure.map_index}"
 
 
 def _by_group(task_ids: Iterable[str], plan: Plan | None) -> dict[str, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -35,6 +35,7 @@ def follow(
     *,
     said: SaidByDbt | None = None,
     notices: Iterable[Notices] = (),
+    check: Callable[[], None] = lambda: None,
 ) -> Progress:
     """Watch a run until it has ended.
 
@@ -45,20 +46,22 @@ def follow(
         display: Shows the progress.
         said: What dbt says while it builds; without it a node counts as done when Airflow says so.
         notices: What is told while the run goes on.
+        check: Called before each look at the run; raises if there is no use in looking.
 
     Raises:
-        EnvironmentProblem: Airflow has not answered for a while.
+        EnvironmentProblem: Airflow has not answered for a while, or `check` says why it cannot.
     """
-    seen = _Seen(api=api, dag_id=dag_id, run_id=run_id)
-    last_answer = time.monotonic()
+    seen, last_answer = _Seen(api=api, dag_id=dag_id, run_id=run_id), time.monotonic()
     with display:
         while True:
             began = time.monotonic()
+            check()
             try:
                 progress = seen.now()
             except EnvironmentProblem:
                 if time.monotonic() - last_answer > PATIENCE:
                     raise
+                began = time.monotonic()  # it spent no time of the API server
             else:
                 last_answer = time.monotonic()
                 if progress.run.is_finished:
@@ -66,7 +69,7 @@ def follow(
                     return progress
                 for notice in notices:
                     display.say(notice.lines(progress))
-                display.show(replace(progress, tasks=said.over(progress.tasks)) if said else progress)
+                display.show(progress if said is None else replace(progress, tasks=said.over(progress.tasks)))
             # A big run takes long to ask for: do not spend the API server's time on watching.
             time.sleep(max(POLL_EVERY, 3 * (time.monotonic() - began)))
 

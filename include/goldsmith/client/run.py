@@ -122,7 +122,9 @@ def followed(airflow: Airflow, run: Run, spec: Pipeline, here: Settings, watch: 
     notices: list[Notices] = [QueuedRun(api=airflow.api)]
     if said:
         notices.append(AskingGates(api=airflow.api, pipeline=spec.name, run_id=run.run_id, said=said))
-    progress = follow(airflow.api, spec.name, run.run_id, watch.display, said=said, notices=notices)
+    progress = follow(
+        airflow.api, spec.name, run.run_id, watch.display, said=said, notices=notices, check=airflow.check
+    )
     return summed_up(
         airflow,
         progress,

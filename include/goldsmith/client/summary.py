@@ -128,7 +128,8 @@ class RunSummary:
 
     def _print_alerts(self, console: Console) -> None:
         if self.alerts:
-            _print(console, f"{self.alerts['sent']} alert messages sent")
+            sent = self.alerts["sent"]
+            _print(console, f"{sent} alert message{'s' * (sent != 1)} sent")
             for lost in self.alerts["not_sent"]:
                 _print(console, f"An alert was not sent to {lost}", style="yellow")
 

@@ -222,6 +222,30 @@ ABOUT_THE_WAREHOUSE = frozenset(
 _OF_A_NODE = re.compile(r" in \w+ \S+ \(.*\)$|^\s*(compiled code at |LINE \d+: |\^).*$", re.MULTILINE)
 
 
+_DATABASE = "Database Error"
+_PLACE = re.compile(r"^\s*(LINE \d+:.*|\^|compiled code at .*)$")
+"""Lines of a database's error that differ from node to node although the error is the same."""
+_NAMES_SOMETHING = re.compile(r"[\"'`][^\"'`]+[\"'`]")
+
+
+def common_reason(message: str) -> str:
+    """What failures of one cause have in common; empty if the reason is the node's own.
+
+    That is a right that many nodes lack; or an error of the warehouse that names something, such as a column that does
+    not exist. `division by zero` names nothing: two nodes may well have two causes for it.
+
+    Args:
+        message: What dbt said about a node.
+    """
+    if reason := shared_reason(message):
+        return reason
+    _, found, error = message.partition(_DATABASE)
+    said = "\n".join(
+        line.strip() for line in error.splitlines()[1:] if line.strip() and not _PLACE.match(line)
+    )
+    return said if found and _NAMES_SOMETHING.search(said) else ""
+
+
 def shared_reason(message: str) -> str:
     """What dbt said about a node, without what is the node's own; empty if the reason is the node's own.
 

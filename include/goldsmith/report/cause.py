@@ -9,12 +9,11 @@ from goldsmith.report.facts import NODE_BAD, NODE_HELD, NodeFacts, RunFacts
 _LETTERS = 400  # of a message
 
 
-def cause_of(run: RunFacts, plan: Plan) -> str:
+def cause_of(run: RunFacts) -> str:
     """What failed and why, of the failure that holds back most; empty for a run that is not red.
 
     Args:
         run: The run.
-        plan: Its plan.
     """
     if not run.is_red:
         return ""
@@ -22,7 +21,7 @@ def cause_of(run: RunFacts, plan: Plan) -> str:
     held = sum(one.condition == NODE_HELD for one in run.nodes)
     behind = f"; {held} nodes are held back" if held else ""
     if failed:
-        first = _first(failed, plan)
+        first = _first(failed, run.plan)
         more = f", and {len(failed) - 1} more" if len(failed) > 1 else ""
         return f"{first.node.task_id}{more}{behind}\n{_short(first.record.message if first.record else '')}".strip()
     for layer in run.layers:

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from goldsmith.gate_rules.base import VERDICT_BLOCK, VERDICT_PASS, RuleResult
 from goldsmith.gates.verdict import Verdict, decision_text
@@ -97,18 +97,20 @@ class LayerFacts:
 
     @property
     def seconds(self) -> float:
-        """From the first start to the last end."""
-        spans = [span for node in self.nodes for span in spans_of(node)]
-        if not spans:
-            return 0.0
-        return (max(end for _, end, _ in spans) - min(start for start, _, _ in spans)).total_seconds()
+        """How long dbt was at one of its nodes; without the time between a failure and its retry by a person."""
+        spans = sorted((start, end) for node in self.nodes for start, end, _ in spans_of(node))
+        seconds, until = 0.0, datetime.min.replace(tzinfo=UTC)
+        for start, end in spans:
+            seconds += max((end - max(start, until)).total_seconds(), 0.0)
+            until = max(until, end)
+        return seconds
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunFacts:
     """A run, as it was when its report was made."""
 
-    pipeline: str
+    plan: Plan
     run_id: str
     started: datetime | None
     made: datetime
@@ -120,6 +122,22 @@ class RunFacts:
     """Why builds and comparisons failed, by the ids of their tasks."""
     warned: tuple[str, ...] = ()
     """What dbt warned of that is about no node."""
+
+    @property
+    def pipeline(self) -> str:
+        """The pipeline's name."""
+        return self.plan.pipeline
+
+    @property
+    def outcome(self) -> str:
+        """How it ended, in words, with what was let pass and what did not run."""
+        counts = self.counts
+        tolerated = sum(node.is_tolerated and node.condition == NODE_BAD for node in self.nodes)
+        not_run = counts[NODE_HELD] + counts[NODE_IDLE]
+        parts = ["failed" if self.is_red else "success"]
+        parts += [f"{tolerated} tolerated"] if tolerated else []
+        parts += [f"{not_run} not run"] if not_run else []
+        return ", ".join(parts)
 
     @property
     def nodes(self) -> tuple[NodeFacts, ...]:
@@ -169,7 +187,7 @@ def run_facts(
     if any(node.condition in (NODE_BAD, NODE_HELD) for node in nodes):
         known |= {build.reconcile_id for build in plan.builds}
     return RunFacts(
-        pipeline=plan.pipeline,
+        plan=plan,
         run_id=run_id,
         started=started,
         made=made,

@@ -7,6 +7,7 @@ red run green, nor a green one red.
 from __future__ import annotations
 
 from collections import Counter
+from itertools import islice
 from typing import Any
 
 from airflow.sdk import Context
@@ -27,6 +28,7 @@ from goldsmith.report.dry_run import dry_run_page
 from goldsmith.report.facts import RunFacts
 from goldsmith.report.pace import renew_pace
 from goldsmith.report.page import counted, report_page
+from goldsmith.report.past import RUNS, Past
 from goldsmith.report.run import facts_of_run
 from goldsmith.report.store import PAGE, ReportStore
 from goldsmith.report.summary import Summary, changes_since
@@ -90,7 +92,7 @@ class ReportTask(AroundRun):
 
     def _note_why(self, run: RunFacts) -> None:
         """Say on the run why it is red; no more if it was red before and a retry has helped."""
-        cause = cause_of(run, self.site.graph.plan)
+        cause = cause_of(run)
         link = report_url(airflow_url(), self.dag_id, run.run_id)
         self._note(run.run_id, f"{FAILED_NOTE}{cause}\n{link}" if cause else "")
 
@@ -103,10 +105,11 @@ class ReportTask(AroundRun):
 
     def _write_page(self, run: RunFacts, store: ReportStore) -> None:
         summary = Summary.of(run)
-        before = store.before(run.run_id, summary.started)
+        earlier = list(islice(store.earlier(run.run_id, summary.started), RUNS - 1))
         page = report_page(
             run,
-            changes=changes_since(before, summary) if before else None,
+            changes=changes_since(earlier[0], summary) if earlier else None,
+            past=Past(summary, earlier),
             airflow_url=airflow_url(),
             dbt=self.site.graph.plan.dbt_version,
         )

@@ -22,6 +22,8 @@ class Record:
     starts: dict[str, int]
     sessions: tuple[ProcessName, ...] = ()
     """Every process that was a component, also those that have ended."""
+    is_ending: bool = False
+    """Whether the supervisor is ending them."""
 
     @classmethod
     def read(cls, state: StateDir) -> Record:
@@ -34,6 +36,7 @@ class Record:
             components={name: _name(one) for name, one in found["components"].items()},
             starts=found["starts"],
             sessions=tuple(ProcessName(**one) for one in found["sessions"]),
+            is_ending=found.get("is_ending", False),
         )
 
     def write(self, state: StateDir) -> None:

@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -105,8 +106,9 @@ class Supervisor:
             return set(HEALTH_NAMES)
         return {"api-server"} | {name for name, key in HEALTH_NAMES.items() if found[key].is_healthy}
 
-    def _record(self) -> None:
+    def _record(self, *, is_ending: bool = False) -> None:
         Record(
+            is_ending=is_ending,
             supervisor=ProcessName.of(os.getpid()),
             components={one.name: one.leader if one.process else None for one in self.components},
             starts={one.name: one.starts for one in self.components},
@@ -116,6 +118,8 @@ class Supervisor:
     def _end(self) -> None:
         """End everything: the API server last, so that ending tasks can still report to it."""
         _logger.info("ending")
+        with suppress(OSError):  # a full disk; whoever follows a run sees that as well
+            self._record(is_ending=True)
         last = {one.pid for one in self.sessions if one == self.components[0].leader}
         end_all([one for one in of_stack(self.state.path, self.sessions) if one.pid not in last], grace=GRACE)
         end_all(of_stack(self.state.path, self.sessions), grace=GRACE)

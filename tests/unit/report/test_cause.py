@@ -47,8 +47,8 @@ def facts(plan: Plan, verdicts: dict[str, Verdict] | None = None, **states: str)
 def test_the_failure_behind_which_most_tasks_wait_is_named(plan: Plan) -> None:
     """With how many others failed, and how many nodes are held back."""
     run = facts(plan, lone="failed", orders="failed", revenue="upstream_failed")
-    assert cause_of(run, plan) == "silver.orders, and 1 more; 1 nodes are held back"
-    assert cause_of(replace(run, is_red=False), plan) == ""
+    assert cause_of(run) == "silver.orders, and 1 more; 1 nodes are held back"
+    assert cause_of(replace(run, is_red=False)) == ""
 
 
 def test_what_failed_beside_the_nodes_is_named_with_its_reason(plan: Plan) -> None:
@@ -57,9 +57,9 @@ def test_what_failed_beside_the_nodes_is_named_with_its_reason(plan: Plan) -> No
     blocks = Verdict(
         layer="silver", verdict="block", rules=(rule,), counts={}, stopped_by={"silver.orders": "failed"}
     )
-    assert cause_of(facts(plan, {"silver.gate": blocks}), plan) == "the gate after silver blocks"
+    assert cause_of(facts(plan, {"silver.gate": blocks})) == "the gate after silver blocks"
     run = replace(
         facts(plan), red_tasks=("silver.build", "ingest.x.load"), reasons={"silver.build": "no\n\ndisk"}
     )
-    assert cause_of(run, plan) == "silver.build, and 1 more\nno\ndisk"
-    assert cause_of(replace(run, red_tasks=()), plan) == "no node failed"
+    assert cause_of(run) == "silver.build, and 1 more\nno\ndisk"
+    assert cause_of(replace(run, red_tasks=())) == "no node failed"
