@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from typing import Any
 import hypothesis
 import pytest
 
+from goldsmith import masking
 from goldsmith.dbt.parse import make_manifest
 from goldsmith.dbt.project import DbtProject, find_project
 from goldsmith.results.record import NodeResult
@@ -37,6 +39,17 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [key for key in os.environ if key.startswith(("GOLDSMITH_", "WAREHOUSE_", "AIRFLOW_CONN_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("DBT_SEND_ANONYMOUS_USAGE_STATS", "false")
+
+
+@pytest.fixture(autouse=True)
+def _forgotten_secrets() -> Iterator[None]:
+    """Let no test know the secrets of another one, which would be masked in what it reads."""
+    yield
+    if masking._known:
+        masking._known.clear()
+        masking._pattern = None
+        if "airflow.sdk._shared.secrets_masker" in sys.modules:
+            sys.modules["airflow.sdk._shared.secrets_masker"].reset_secrets_masker()
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from goldsmith.errors import GoldsmithError, UnusableConnection
+from goldsmith.masking import hide, hide_connection
 from goldsmith.read_dotenv import dotenv_of
 from goldsmith.settings import Settings
 from goldsmith.spec.pipeline import Pipeline
@@ -113,7 +114,7 @@ class ProfileFile:
         dotenv = dotenv_of(Path(self.project)) if self.project else {}
         given = {**dotenv, **os.environ, **from_airflow}
         found = {key: self._rendered(key, value, given) for key, value in written.items()}
-        _hide(found)
+        hide(str(found[key]) for key in _SECRETS & found.keys())
         return Output(written=written, rendered=found, given=from_airflow)
 
     def output(self) -> dict[str, Any]:
@@ -236,7 +237,7 @@ def airflow_connection(conn_id: str) -> Any:
     from airflow.sdk import BaseHook
 
     file = ProfileFile.of(conn_id)
-    return file.connection() if file else BaseHook.get_connection(conn_id)
+    return file.connection() if file else hide_connection(BaseHook.get_connection(conn_id))
 
 
 def named(conn_id: str) -> str:
@@ -277,14 +278,6 @@ def place_of(conn_id: str, field: str, *keys: str) -> str:
     return f"the environment variable {variable}" if variable else f"`{key}` of the {file}"
 
 
-def _hide(output: Mapping[str, Any]) -> None:
-    """Let Airflow's logs show no secret of an output, as they show none of a connection."""
-    from airflow.sdk.log import mask_secret
-
-    for key in _SECRETS & output.keys():
-        mask_secret(str(output[key]))
-
-
 def _text(found: Mapping[str, Any], *names: str) -> str | None:
     return next((str(found[name]) for name in names if found.get(name) not in (None, "")), None)
 
@@ -293,7 +286,7 @@ def _field_of(where: str) -> str:
     from airflow.sdk import BaseHook
 
     conn_id, _, name = where.partition(".")
-    connection = BaseHook.get_connection(conn_id)
+    connection = hide_connection(BaseHook.get_connection(conn_id))
     value = getattr(connection, name) if name in _FIELDS else connection.extra_dejson.get(name)
     if value in (None, ""):
         raise UnusableConnection(

@@ -14,6 +14,9 @@ GOLDSMITH_DBT                 the dbt command, if it is installed into  that of 
                               another environment than Airflow          environment
 GOLDSMITH_EDR                 Elementary's command `edr`, where it is   that of this
                               installed into another environment        environment
+GOLDSMITH_SECRET_ENV          names of environment variables, with      none
+                              commas between, whose values are
+                              masked; `*` stands for any letters
 GOLDSMITH_SCHEDULE            `off`: pipelines run by hand only          on
 GOLDSMITH_AIRFLOW_URL         a running Airflow to use, not our own     none
 GOLDSMITH_AIRFLOW_USER        login there                               admin
@@ -27,7 +30,9 @@ import getpass
 import os
 import re
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from goldsmith.errors import ProjectError
@@ -123,6 +128,18 @@ def settings(root: Path | None = None) -> Settings:
         embedded=os.environ.get("GOLDSMITH_EMBEDDED"),
         may_write_prod=os.environ.get("GOLDSMITH_ALLOW_PROD") == "yes",
     )
+
+
+def secret_values(env: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """The values of the variables that hold secrets: dbt's own `DBT_ENV_SECRET_*`, and what GOLDSMITH_SECRET_ENV names.
+
+    Args:
+        env: An environment; default is that of this process, which always says which variables they are.
+    """
+    found = os.environ if env is None else env
+    named = os.environ.get("GOLDSMITH_SECRET_ENV", "").replace(",", " ").split()
+    patterns = ("DBT_ENV_SECRET_*", *named)
+    return tuple(value for name, value in found.items() if any(fnmatchcase(name, one) for one in patterns))
 
 
 def airflow_url() -> str:

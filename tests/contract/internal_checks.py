@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -72,6 +74,21 @@ def task_dict() -> str:
     second.upstream_task_ids.add("first")
     first.downstream_task_ids.add("second")
     return "" if dag.get_task("second").upstream_list == [first] else "the ids in a task are not its edges"
+
+
+def log_processors() -> str:
+    """A logger has the list that is configured, and so has the formatter of what other libraries log."""
+    code = (
+        "import io, logging, structlog\n"
+        "from airflow.sdk.log import configure_logging\n"
+        "configure_logging(json_output=True, output=io.BytesIO(), sending_to_supervisor=True)\n"
+        "one = structlog.get_config()['processors']\n"
+        "two = [handler.formatter for handler in logging.getLogger().handlers]\n"
+        "print(structlog.get_logger('x').bind()._processors is one is structlog.get_config()['processors'])\n"
+        "print(any(isinstance(each, structlog.stdlib.ProcessorFormatter) for each in two))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    return "" if done.stdout.split()[-2:] == ["True", "True"] else f"{done.stdout}{done.stderr[-500:]}"
 
 
 def in_source(module: str, text: str) -> Callable[[], str]:

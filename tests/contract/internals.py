@@ -9,6 +9,7 @@ from tests.contract.internal_checks import (
     dbt_results,
     in_source,
     lengths,
+    log_processors,
     note_length,
     read_afterwards,
     stored_length,
@@ -289,6 +290,12 @@ INTERNALS = (
         what="`_AIRFLOW_PROCESS_CONTEXT` tells a process that Airflow started for DAG files or a task",
         files=("settings.py",),
         check=in_source("airflow.sdk.execution_time.supervisor", "_AIRFLOW_PROCESS_CONTEXT"),
+    ),
+    Internal(
+        what="the log processors of a task's process are lists that its loggers share: one more masks before the last",
+        files=("masking.py",),
+        names={"structlog:get_config": (), "structlog.stdlib:ProcessorFormatter.__init__": ("processors",)},
+        check=log_processors,
     ),
     Internal(
         what="`_AIRFLOW__AS_LIBRARY` lets a process import Airflow without what it prepares for tasks",

@@ -338,3 +338,21 @@ def test_a_receiver_that_is_slow_or_absent_is_given_up(
     assert deliver(alerts, "hook", "r", [failed]).error == "127.0.0.1 does not answer: ConnectError"
     monkeypatch.delenv("AIRFLOW_CONN_CHAN")
     assert "Airflow has no connection 'chan'" in deliver(alerts, "hook", "r", [failed]).error
+
+
+def test_what_a_service_repeats_of_a_request_is_masked(
+    service: Receiver, connection: Callable[..., str], failed: Event, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Headers, the token, the address: in the error, which becomes the task's return value, and in the log."""
+    extra = {"headers": {"X-Api-Key": "key-of-planted", "X-Quoted": 'a "planted" one'}}
+    service.echoes, service.answers = True, [403]
+    channel = connection(
+        host=f"{service.url}/in?code=planted-code", password="planted-token", extra=json.dumps(extra)
+    )
+    alerts = Alerts.model_validate({"channels": {"hook": {"type": "webhook", "connection": channel}}})
+    done = deliver(alerts, "hook", "r", [failed])
+    assert "answers 403" in done.error
+    assert service.requests[0].headers["X-Api-Key"] == "key-of-planted"
+    for text in (done.error, caplog.text):
+        assert "***" in text
+        assert "planted" not in text

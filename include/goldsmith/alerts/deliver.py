@@ -19,6 +19,7 @@ from goldsmith.alerts.channels import sender
 from goldsmith.alerts.event import Event
 from goldsmith.alerts.message import Message
 from goldsmith.errors import GoldsmithError, MayPass
+from goldsmith.masking import masked
 from goldsmith.spec.alerts import LOG, Alerts, Channel
 
 log = logging.getLogger(__name__)
@@ -89,18 +90,17 @@ def tried(patience: float = LONGEST) -> Retrying:
 
 
 def _not_sent(name: str, message: Message, why: str) -> Delivery:
+    why = masked(why)
     log.error("An alert could not be sent to %s: %s\nIt was: %s", name, why, message.text)
     return Delivery(channel=name, route=message.route, events=message.events, error=why)
 
 
 def _masked(message: Message) -> Message:
-    """Without the secrets that Airflow knows."""
-    from airflow.sdk.log import redact  # type: ignore[attr-defined]  # public, but re-exported silently
+    """Without the secrets that are known. Kind and subject are what a channel knows an event by."""
 
     def mask(event: Event) -> Event:
-        rows = event.rows
-        if rows is not None:
-            rows = replace(rows, rows=tuple(tuple(str(redact(cell)) for cell in row) for row in rows.rows))
-        return replace(event, title=str(redact(event.title)), message=str(redact(event.message)), rows=rows)
+        rows = event.rows and replace(event.rows, rows=masked(event.rows.rows))
+        texts = {name: masked(getattr(event, name)) for name in ("title", "message", "command", "links")}
+        return replace(event, **texts, rows=rows)
 
     return replace(message, events=tuple(mask(event) for event in message.events))

@@ -22,6 +22,7 @@ from goldsmith.dbt.environment import dbt_environment
 from goldsmith.dbt.executable import dbt_executable
 from goldsmith.dbt.hosts import HostedDbt
 from goldsmith.inside_dbt.dbt_fork import end_with
+from goldsmith.masking import hide_environment
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ class DbtProcess:
         adapter: str = "",
     ) -> None:
         whole = dbt_environment(cwd, more=env)
+        hide_environment(whole)  # the file `.env` is in it
         executable = dbt_executable(dbt)
         try:
             self._child: _Child = HostedDbt(executable, arguments, cwd=cwd, env=whole, adapter=adapter)

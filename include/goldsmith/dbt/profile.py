@@ -25,6 +25,7 @@ from cosmos.profiles import (
 )
 
 from goldsmith.errors import UnusableConnection
+from goldsmith.masking import hide_connection
 from goldsmith.profile_file import OPTIONS_VARIABLE, ProfileFile, place_of, session_option
 from goldsmith.wording import did_you_mean
 
@@ -55,7 +56,7 @@ def profile_mapping(conn_id: str, profile_args: dict[str, Any]) -> BaseProfileMa
     Raises:
         UnusableConnection: The connection is of a type, or lacks a field, that dbt cannot use.
     """
-    connection = BaseHook.get_connection(conn_id)
+    connection = hide_connection(BaseHook.get_connection(conn_id))
     if connection.conn_type == "postgres":
         moved = {"search_path"} if _search_path(profile_args) else set()
         kept = {key: value for key, value in profile_args.items() if key not in moved}

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from goldsmith.errors import ApiRefused, ConfigurationError, GoldsmithError, NoApiAccess
+from goldsmith.masking import hide_connection
 from goldsmith.rest import Login, RestClient
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def airflow_api() -> RestClient:
     from airflow.sdk.exceptions import AirflowException
 
     try:
-        connection = BaseHook.get_connection(CONNECTION)
+        connection = hide_connection(BaseHook.get_connection(CONNECTION))
     except AirflowException as error:
         # Also where the API server, which is asked for it, is away.
         raise NoApiAccess(f"Airflow has no connection {CONNECTION!r} for this task.", hint=_HINT) from error

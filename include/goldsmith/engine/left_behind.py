@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from airflow.sdk import Context
-from airflow.sdk.log import redact  # type: ignore[attr-defined]  # public, but re-exported silently
 
 from goldsmith.engine.build_state import REASON_KEY, XCOM_KEY, BuildState
+from goldsmith.masking import masked
 
 REASON_LENGTH = 4000
 """Characters of a text that is left for people."""
@@ -21,7 +21,7 @@ def saying_why(context: Context) -> Iterator[None]:
         yield
     except Exception as error:
         if str(error):
-            context["ti"].xcom_push(key=REASON_KEY, value=str(redact(str(error)))[:REASON_LENGTH])
+            context["ti"].xcom_push(key=REASON_KEY, value=masked(str(error))[:REASON_LENGTH])
         raise
 
 

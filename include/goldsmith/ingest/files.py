@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from goldsmith.errors import EnvironmentProblem, IngestError
 from goldsmith.extras import need_storage
 from goldsmith.ingest.source import changed
+from goldsmith.masking import hide_connection
 from goldsmith.spec.ingest import Ingest
 from goldsmith.wording import some
 
@@ -161,7 +162,7 @@ def _check_connection(url: str, conn_id: str) -> None:
     from airflow.sdk.exceptions import AirflowException
 
     try:
-        BaseHook.get_connection(conn_id)
+        hide_connection(BaseHook.get_connection(conn_id))
     except AirflowException as error:
         raise EnvironmentProblem(
             f"{url}: Airflow has no connection {conn_id!r}.",

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from goldsmith.errors import EnvironmentProblem, UnreadableResult
+from goldsmith.masking import masked
 from goldsmith.results.files import LocalFiles
 from goldsmith.results.names import file_name, folder_name, task_of
 from goldsmith.results.objects import ObjectFiles, is_object_storage
@@ -62,7 +62,7 @@ class ResultStore:
     def write(self, dag_id: str, run_id: str, results: Iterable[NodeResult], *, append: bool) -> None:
         """Keep results; each goes to the file of its `task_id`.
 
-        Secrets that Airflow's masker knows in this process are masked.
+        Secrets that are known in this process are masked.
 
         Args:
             dag_id: The pipeline.
@@ -72,9 +72,9 @@ class ResultStore:
                 one with them takes the place. A damaged file is replaced: what it held is lost anyway, and a build
                 must not fail for it.
         """
-        masked, by_task = _masker(), dict[str, list[dict[str, Any]]]()
+        by_task = dict[str, list[dict[str, Any]]]()
         for result in results:
-            by_task.setdefault(result.task_id, []).append(masked(result.to_dict()))
+            by_task.setdefault(result.task_id, []).append(_masked(result.to_dict()))
         folder = _folder(dag_id, run_id)
         if append:
             for task_id, records in by_task.items():
@@ -184,13 +184,5 @@ def _whole(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [one for one in records if one.get(_ROWS) or json.dumps(one) not in bare] if bare else records
 
 
-def _masker() -> Callable[[dict[str, Any]], dict[str, Any]]:
-    """Replace the secrets that Airflow has met in this process; outside Airflow it has met none."""
-    if "airflow.sdk.log" not in sys.modules:
-        return lambda record: record
-    from airflow.sdk.log import redact  # type: ignore[attr-defined]  # public, but re-exported silently
-
-    def masked(record: Mapping[str, Any]) -> dict[str, Any]:
-        return {key: redact(value) if value and key in _TEXTS else value for key, value in record.items()}
-
-    return masked
+def _masked(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: masked(value) if value and key in _TEXTS else value for key, value in record.items()}

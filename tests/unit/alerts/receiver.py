@@ -23,11 +23,15 @@ class Request:
 
 @dataclass
 class Receiver:
-    """Answers each request with the next of `answers`, then with 200, `reply` and after `delay` seconds."""
+    """Answers each request with the next of `answers`, then with 200, `reply` and after `delay` seconds.
+
+    If it `echoes`, the reply is what it was asked for: path and headers.
+    """
 
     answers: list[int] = field(default_factory=list)
     reply: str = "ok"
     delay: float = 0.0
+    echoes: bool = False
     requests: list[Request] = field(default_factory=list)
 
     def __enter__(self) -> Self:
@@ -42,7 +46,8 @@ class Receiver:
                     body = text
                 receiver.requests.append(Request(self.path, dict(self.headers), body))
                 time.sleep(receiver.delay)
-                reply = receiver.reply.encode()
+                asked = json.dumps({"path": self.path, **dict(self.headers)})
+                reply = (asked if receiver.echoes else receiver.reply).encode()
                 self.send_response(receiver.answers.pop(0) if receiver.answers else 200)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(reply)))

@@ -9,6 +9,7 @@ import httpx
 from airflow.sdk import BaseHook, Connection
 
 from goldsmith.errors import ConfigurationError, EnvironmentProblem, MayPass
+from goldsmith.masking import hide_address, hide_connection, masked
 
 TIMEOUT = 10.0
 """Seconds for each step of a request."""
@@ -25,12 +26,16 @@ def connection_of(conn_id: str) -> Connection:
     from airflow.sdk.exceptions import AirflowException
 
     try:
-        return BaseHook.get_connection(conn_id)
+        found = hide_connection(BaseHook.get_connection(conn_id), names=frozenset())
     except AirflowException as error:
         raise ConfigurationError(
             f"Airflow has no connection {conn_id!r}, which a channel of the alerts names.",
             hint=f"airflow connections add {conn_id} ... ; docs/alerts.md says what it holds.",
         ) from error
+    for address in (found.host or "", found.password or ""):
+        if "://" in address:
+            hide_address(address)
+    return found
 
 
 def address_of(connection: Connection, *, default: str = "") -> str:
@@ -63,18 +68,16 @@ def secret_address_of(connection: Connection) -> str:
 
 
 def without_secrets(text: str, url: str) -> str:
-    """What a service says, without the parts of its address that may be secret, and what Airflow knows to be.
+    """What a service says, without the parts of its address that may be secret, and what is known to be.
 
     Services repeat what they were asked for.
     """
-    from airflow.sdk.log import redact  # type: ignore[attr-defined]  # public, but re-exported silently
-
     parts = httpx.URL(url)
     asked = [url, parts.raw_path.decode(), parts.path, parts.query.decode(), parts.password]
     asked += [*parts.path.split("/"), *parts.params.values()]
     for secret in sorted({part for part in asked if len(part) >= _SECRET}, key=len, reverse=True):
         text = text.replace(secret, "***")
-    return str(redact(text))
+    return masked(text)
 
 
 def post(url: str, body: Any, *, headers: Mapping[str, str] | None = None) -> None:

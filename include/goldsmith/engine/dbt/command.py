@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from goldsmith.dbt.events import EventReader, Finished
 from goldsmith.engine.dbt.workspace import Workspace
 from goldsmith.errors import EnvironmentProblem
+from goldsmith.masking import masked
 from goldsmith.results.record import FAILED
 
 PATIENCE = 3.0
@@ -65,7 +66,7 @@ class WorkspaceCommand:
         if code != 0:
             failed = [f"{one.unique_id}: {one.message}" for one in self.finished if one.status in FAILED]
             errors = [*failed, *self.reader.errors] or [text for _, text in self.reader.said]
-            said = "\n".join(errors[-_SAID:])
+            said = masked("\n".join(errors[-_SAID:]))
             raise EnvironmentProblem(f"`dbt {self._verb}` ended with code {code}.\n{said}")
 
     def stop(self) -> None:

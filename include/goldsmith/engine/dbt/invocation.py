@@ -18,6 +18,7 @@ from goldsmith.engine.dbt.retried import NOT_ANEW, RETRY
 from goldsmith.engine.dbt.timeouts import NodeTimeouts
 from goldsmith.engine.dbt.workspace import Workspace
 from goldsmith.errors import DbtStopped, GoldsmithError
+from goldsmith.masking import masked
 from goldsmith.plan.model import PlannedNode
 from goldsmith.results.microbatch import Microbatches, named, ranges, window
 from goldsmith.results.record import GOOD, SKIPPED, NodeResult
@@ -173,7 +174,7 @@ class Invocations:
         for level, line in reader.said:
             log.log(_LEVELS.get(level, logging.INFO), "%s", line)
         log.info("%s", reader.pace.line())
-        self.warned |= {line: None for level, line in reader.said if level == "warn"}
+        self.warned |= {masked(line): None for level, line in reader.said if level == "warn"}
 
     def _note_begun(self, reader: EventReader) -> None:
         """Tell of microbatch models as soon as dbt begins with them."""
@@ -203,9 +204,9 @@ class Invocations:
                 left = {}
             if not left:
                 if code != 1 or reader.failed_hooks or not has_failed:
-                    self.failures.append(_beside_nodes(shown, code, reader))
+                    self.failures.append(masked(_beside_nodes(shown, code, reader)))
                 return
-        said = "\n".join((reader.errors or [text for _, text in reader.said])[-_SAID:])
+        said = masked("\n".join((reader.errors or [text for _, text in reader.said])[-_SAID:]))
         if not self._is_stopped and not has_failed and (known := self.explain("\n".join(reader.errors))):
             known.message = f"{known.message.rstrip('.')}. {shown} did not reach {len(left)} of them."
             raise known
@@ -225,12 +226,13 @@ class Invocations:
 
     def _result(self, node: PlannedNode, one: Finished, verb: tuple[str, ...]) -> NodeResult:
         query = self.space.compiled_sql(node, one.path, batches=one.batches)
+        message = one.message if one.status in GOOD else self._explained(node, one.message, query)
         return NodeResult(
             unique_id=node.unique_id,
             task_id=node.task_id,
             kind=node.kind,
             status=one.status,
-            message=one.message if one.status in GOOD else self._explained(node, one.message, query),
+            message=masked(message),
             invocation_id=one.invocation_id,
             command=by_hand(node, verb, one.batches, target=self.space.target.target),
             built_by=self.built_by,
@@ -241,8 +243,8 @@ class Invocations:
             failures=one.failures,
             relation=one.relation,
             materialized=one.materialized,
-            lines=one.lines,
-            compiled_sql=query,
+            lines=masked(one.lines),
+            compiled_sql=masked(query),
             batches=one.batches,
         )
 

@@ -27,6 +27,7 @@ from goldsmith.engine.dbt.retried import (
     settings_to_retry,
     variables_to_retry,
 )
+from goldsmith.masking import hide_variables
 from goldsmith.plan.model import PlannedNode
 from goldsmith.profile_file import OPTIONS_VARIABLE, ProfileFile
 from goldsmith.results.microbatch import Microbatches
@@ -330,6 +331,7 @@ def workspace(
     Raises:
         ConfigurationError: dbt cannot use the connection.
     """
+    hide_variables({**target.variables, **options.vars})
     with (
         tempfile.TemporaryDirectory(prefix="goldsmith-") as folder,
         target.profile().ensure_profile() as (profile, secrets),

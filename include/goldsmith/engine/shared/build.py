@@ -13,7 +13,6 @@ from typing import Any, cast
 
 from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowFailException
-from airflow.sdk.log import redact  # type: ignore[attr-defined]  # public, but re-exported silently
 
 from goldsmith.engine.access import airflow_api
 from goldsmith.engine.batch import Batch
@@ -91,7 +90,7 @@ class BuildTask(BaseOperator):
                 return self._execute(context)
             finally:
                 if self._dbt is not None and self._dbt.warned:
-                    warned = [str(redact(line))[:REASON_LENGTH] for line in self._dbt.warned]
+                    warned = [line[:REASON_LENGTH] for line in self._dbt.warned]
                     context["ti"].xcom_push(key=WARNINGS_KEY, value=warned[:_WARNINGS])
 
     def _execute(self, context: Context) -> dict[str, int]:
