@@ -45,6 +45,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def _forgotten_secrets() -> Iterator[None]:
     """Let no test know the secrets of another one, which would be masked in what it reads."""
     yield
+    masking._read_environment.cache_clear()
     if masking._known:
         masking._known.clear()
         masking._pattern = None

@@ -18,7 +18,9 @@ from goldsmith.engine.dbt.invocation import Invocations
 from goldsmith.engine.dbt.timeouts import NodeTimeouts
 from goldsmith.engine.dbt.workspace import workspace
 from goldsmith.errors import DbtStopped
+from goldsmith.masking import masked
 from goldsmith.plan.model import PlannedNode
+from goldsmith.results.record import NodeResult
 from goldsmith.spec.run import RunOptions
 from goldsmith.stack.postgres import EmbeddedPostgres
 
@@ -26,11 +28,15 @@ pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("warehouse_connec
 
 GOOD, BAD, WARNS = "model.flagged.good", "model.flagged.bad", "test.flagged.warns"
 SLOW = tuple(f"model.flagged.slow_{number}" for number in range(3))
+LEAKS = "model.flagged.leaks"
 FINE = {GOOD: "success", WARNS: "warn"}
 BREAKS = "select * from there_is_no_such_table"
 FILES = {
     "models/good.sql": "select 1 as id",
     "models/bad.sql": "select 1 / 0 as id",
+    "models/leaks.sql": (
+        "select '{{ env_var('PARTNER_KEY', 'none') }}'::int as id, '{{ var('api_token', 'none') }}' as token"
+    ),
     **{f"models/{name.split('.')[-1]}.sql": "select 1 as id, pg_sleep(60)::text as slept" for name in SLOW},
     "tests/warns.sql": "{{ config(severity='warn') }} select * from {{ ref('good') }}",
 }
@@ -79,14 +85,19 @@ Build = Callable[..., tuple[dict[str, str], Invocations]]
 def planned(unique_id: str) -> PlannedNode:
     """A node as a plan has it, as far as a dbt command asks."""
     kind, _, name = unique_id.split(".")
-    return planned_node(unique_id, kind=kind, name=name, layer="", task_id=name, select="", materialized="")
+    file = "models/leaks.sql" if unique_id == LEAKS else ""
+    return planned_node(
+        unique_id, kind=kind, name=name, layer="", task_id=name, select="", materialized="", file=file
+    )
 
 
 @pytest.fixture
 def build(tmp_path: Path) -> Build:
     """Run `dbt build` for some nodes of a project with these settings; the status of each, and the commands."""
 
-    def run(unique_ids: Iterable[str], **project: object) -> tuple[dict[str, str], Invocations]:
+    def run(
+        unique_ids: Iterable[str], kept: list[NodeResult] | None = None, **project: object
+    ) -> tuple[dict[str, str], Invocations]:
         for name, text in FILES.items():
             (tmp_path / name).parent.mkdir(exist_ok=True)
             (tmp_path / name).write_text(text)
@@ -100,11 +111,16 @@ def build(tmp_path: Path) -> Build:
             profile_args={"schema": "flagged", "threads": 4},
         )
         statuses: dict[str, str] = {}
+
+        def take(found: list[NodeResult]) -> None:
+            statuses.update({one.unique_id: one.status for one in found})
+            (kept if kept is not None else []).extend(found)
+
         with workspace(target, session="flagged", env={}, options=RunOptions()) as space:
             dbt = Invocations(
                 space=space,
                 built_by="build",
-                on_turn=lambda found: statuses.update({one.unique_id: one.status for one in found}),
+                on_turn=take,
                 check=lambda *, is_last=False: None,  # noqa: ARG005 - the protocol's
                 timeouts=NodeTimeouts(cancel=lambda *_: 0, tell=lambda *_: None),
             )
@@ -254,3 +270,20 @@ def test_a_hook_that_fails_before_nodes_that_are_built_all_the_same_is_a_failure
     [failure] = dbt.failures
     assert "operation.flagged.flagged-on-run-start-0" in failure
     assert 'relation "there_is_no_such_table" does not exist' in failure
+
+
+def test_values_of_the_environment_that_a_model_renders_are_masked(
+    build: Build, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """In dbt's message and the compiled SQL; of the process's environment, and of the project's `.env`."""
+    monkeypatch.setenv("GOLDSMITH_SECRET_ENV", "PARTNER_*")
+    monkeypatch.setenv("PARTNER_KEY", "planted-partner")
+    (tmp_path / ".env").write_text("PARTNER_TOKEN=planted-dotenv\n")
+    kept: list[NodeResult] = []
+    build([LEAKS], kept)
+    [one] = kept
+    assert one.status == "error"
+    assert 'invalid input syntax for type integer: "***"' in one.message
+    assert "select '***'::int as id, 'none' as token" in one.compiled_sql
+    assert "planted" not in json.dumps(one.to_dict())
+    assert masked("planted-dotenv") == "***"
