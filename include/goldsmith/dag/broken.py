@@ -9,6 +9,7 @@ from airflow.sdk import DAG, BaseOperator, Context, get_parsing_context
 
 from goldsmith.dag.schedule import schedule_of
 from goldsmith.errors import GoldsmithError
+from goldsmith.plan.markdown import block
 from goldsmith.spec.pipeline import Pipeline
 
 TASK = "broken_pipeline"
@@ -52,7 +53,7 @@ def broken_dag(name: str, error: GoldsmithError, spec: Pipeline | None, *, is_sc
     with DAG(
         dag_id=name,
         description=" ".join(f"Cannot be used: {error.message}".split())[:_LONGEST_DESCRIPTION],
-        doc_md=f"**This pipeline cannot be used.**\n\n```\n{text}\n```\n\n`goldsmith check` tests it again.",
+        doc_md=f"**This pipeline cannot be used.**\n\n{block(text)}\n\n`goldsmith check` tests it again.",
         schedule=schedule_of(spec) if spec and is_scheduled else None,
         start_date=datetime.combine(spec.start_date, time(), UTC) if spec else None,
         catchup=False,
@@ -65,6 +66,6 @@ def broken_dag(name: str, error: GoldsmithError, spec: Pipeline | None, *, is_sc
             task_display_name=" ".join(error.message.split())[:_LONGEST_NAME],
             error=error,
             retries=0,
-            doc_md=f"```\n{text}\n```",
+            doc_md=block(text),
         )
     return dag

@@ -6,6 +6,7 @@ from collections import Counter
 
 from goldsmith.airflow_pages import dag_url
 from goldsmith.kinds import TEST_KINDS
+from goldsmith.plan.markdown import code, link, plain, prose
 from goldsmith.plan.model import Plan, PlannedGate
 from goldsmith.settings import airflow_url
 from goldsmith.spec.pipeline import Pipeline
@@ -19,7 +20,7 @@ _HEADS = ("models", "seeds", "snapshots", "functions", "tests", "unit tests", "f
 def pipeline_docs(plan: Plan, spec: Pipeline) -> str:
     """Description, counts by layer, exposures and what to do when something is red."""
     parts = [
-        spec.description.strip(),
+        prose(spec.description),
         _counts(plan),
         _unknown_line(plan),
         _tasks_line(plan),
@@ -37,8 +38,12 @@ def pipeline_docs(plan: Plan, spec: Pipeline) -> str:
     if plan.exposures:
         parts.append("**Who uses it**\n\n" + "\n".join(f"- {line}" for line in plan.exposures))
     parts.append(
-        f"dbt project `{plan.project_name}`, dbt {plan.dbt_version}, "
-        + (f"profile in `{spec.profile.file}`." if spec.profile.file else f"connection `{spec.connection}`.")
+        f"dbt project {code(plan.project_name)}, dbt {plan.dbt_version}, "
+        + (
+            f"profile in {code(spec.profile.file)}."
+            if spec.profile.file
+            else f"connection {code(spec.connection)}."
+        )
     )
     return "\n\n".join(part for part in parts if part)
 
@@ -49,7 +54,7 @@ def _links(spec: Pipeline) -> str:
     links = {"runs": f"{page}/runs", "tasks": f"{page}/tasks"} if page else {}
     if spec.alerts and (to := spec.alerts.runbook_of(node="", owner=spec.owner, pipeline=spec.name)):
         links["runbook"] = to
-    return "**Links**: " + ", ".join(f"[{text}]({to})" for text, to in links.items()) if links else ""
+    return "**Links**: " + ", ".join(link(text, to) for text, to in links.items()) if links else ""
 
 
 def gate_docs(gate: PlannedGate) -> str:
@@ -96,7 +101,7 @@ def _gate_line(plan: Plan, spec: Pipeline) -> str:
     limited = [gate for gate in plan.gates if gate.limits]
     but = ", or within its limits" if limited else ""
     line = f"Layers build in order: {chain}. A gate after each lets the next start when all its tasks are green{but}."
-    rows = [f"| {gate.layer} | {'<br>'.join(gate.limits)} |" for gate in limited]
+    rows = [f"| {gate.layer} | {'; '.join(gate.limits)} |" for gate in limited]
     return "\n".join([line, "", "| gate after | limits |", "|---|---|", *rows]) if rows else line
 
 
@@ -120,7 +125,7 @@ def _owners(plan: Plan) -> str:
     counts = Counter(node.owner for node in plan.nodes if node.kind not in TEST_KINDS)
     if len(counts) < 2:  # the DAG's page names the one anyway
         return ""
-    named = ", ".join(f"{owner} ({number})" for owner, number in counts.most_common(_OWNERS))
+    named = ", ".join(f"{plain(owner)} ({number})" for owner, number in counts.most_common(_OWNERS))
     return f"**Owners** of nodes: {named}{', and others' if len(counts) > _OWNERS else ''}."
 
 

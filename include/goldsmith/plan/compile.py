@@ -15,6 +15,7 @@ from goldsmith.plan.docs import nodes_docs
 from goldsmith.plan.edges import topological_order
 from goldsmith.plan.groups import Place, place_tasks
 from goldsmith.plan.layers import assign_layers
+from goldsmith.plan.markdown import link, plain
 from goldsmith.plan.model import Plan, PlannedBuild, PlannedGate
 from goldsmith.plan.names import TaskName, name_tasks
 from goldsmith.plan.planned import WorkedOut
@@ -163,6 +164,5 @@ def _check_deadlines(pipeline: Pipeline, executable: Mapping[str, Node]) -> None
 
 def _exposure_line(exposure: Node, nodes: Mapping[str, Node]) -> str:
     reads = ", ".join(nodes[parent].name for parent in exposure.parents if parent in nodes)
-    owner = f" ({exposure.owner})" if exposure.owner else ""
-    name = f"[{exposure.name}]({exposure.url})" if exposure.url else exposure.name
-    return f"**{name}**{owner}: {reads}"
+    owner = f" ({plain(exposure.owner)})" if exposure.owner else ""
+    return f"**{link(exposure.name, exposure.url)}**{owner}: {reads}"

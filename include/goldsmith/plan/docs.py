@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from goldsmith.dbt.node import Column, Node
 from goldsmith.kinds import TEST_KINDS
 from goldsmith.plan.by_hand import Selection
+from goldsmith.plan.markdown import code, plain, prose
 from goldsmith.plan.model import dbt_command_line
 from goldsmith.wording import some
 
@@ -47,20 +48,20 @@ def _node_docs(
     """Description, facts, the command that does the same on a laptop, and columns."""
     verb = "source freshness" if node.kind == "source" else "build"
     facts = {
-        "dbt node": f"`{node.unique_id}`",
-        "relation": f"`{node.relation}`" if node.relation and node.kind != "test" else "",
+        "dbt node": code(node.unique_id),
+        "relation": code(node.relation) if node.relation and node.kind != "test" else "",
         "materialized": node.materialized if node.kind in ("model", "snapshot") else "",
         "severity": node.severity,
-        "owner": node.owner,
-        "tags": ", ".join(node.tags),
-        "file": f"`{node.file}`",
-        "reads": some(reads, _NAMED),
-        "read by": some(readers, _NAMED),
-        "tests": some(tests, _NAMED),
-        "on a laptop": f"`{dbt_command_line(verb, select.text, more=select.more)}`",
+        "owner": plain(node.owner),
+        "tags": plain(", ".join(node.tags)),
+        "file": code(node.file),
+        "reads": some([*map(plain, reads)], _NAMED),
+        "read by": some([*map(plain, readers)], _NAMED),
+        "tests": some([*map(plain, tests)], _NAMED),
+        "on a laptop": code(dbt_command_line(verb, select.text, more=select.more)),
     }
     parts = [
-        node.description.strip(),
+        prose(node.description),
         "\n".join(f"- {key}: {value}" for key, value in facts.items() if value),
     ]
     if node.columns:
@@ -71,5 +72,5 @@ def _node_docs(
 
 
 def _row(column: Column) -> str:
-    description = " ".join(column.description.split()).replace("|", "\\|")
-    return f"| {column.name} | {column.type} | {description} |"
+    description = prose(" ".join(column.description.split())).replace("|", "\\|")
+    return f"| {plain(column.name)} | {plain(column.type)} | {description} |"
