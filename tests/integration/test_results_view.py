@@ -164,6 +164,39 @@ def test_what_is_not_there_is_told(kept: Kept, task_id: str, run_id: str, status
         assert document.json()["records"] == []
 
 
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "task/{dag}/{run}/a"),
+        ("GET", "results/{dag}/{run}/a"),
+        ("GET", "report/{dag}/{run}/report.html"),
+        ("GET", "reports/{dag}/{run}"),
+        ("POST", "marks/{dag}/{run}"),
+        ("POST", "assets/{dag}/{run}/a"),
+    ],
+)
+def test_every_answer_has_the_headers_of_a_page_and_nul_leads_nowhere(
+    kept: Kept, method: str, path: str
+) -> None:
+    """Without a login, of what is not there, and of ids that no database can hold."""
+    with kept.stack.api() as api:
+        token = {"Authorization": f"Bearer {api._bearer()}"}
+    with httpx.Client(base_url=f"{kept.stack.url}/goldsmith/", trust_env=False) as client:
+        run_id, missing = quote(kept.run_id, safe=""), path.format(dag="shop", run="none")
+        for address, login, status in (
+            (missing, {}, {401}),
+            (missing, token, {200, 404, 422}),
+            (path.format(dag="shop", run="a%00b"), token, {404}),
+            (path.format(dag="sh%00p", run=run_id), token, {404}),
+        ):
+            answer = client.request(method, address, headers=login, json={"tasks": [], "uris": []})
+            assert answer.status_code in status, (address, answer.text)
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            assert answer.headers["referrer-policy"] == "no-referrer"
+            assert answer.headers["cache-control"] == "no-store"
+            assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+
+
 def test_goldsmith_logs_prints_what_dbt_said(kept: Kept) -> None:
     """By name, unique id or task id; here and through a named Airflow; as text and as JSON."""
     for name in ("orders", "model.shop.orders", NODE):
@@ -300,7 +333,13 @@ def test_who_may_not_edit_tasks_may_not_mark(kept: Kept) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [{}, {"tasks": [{"task_id": "a", "started": "yesterday"}]}, {"tasks": [{"task_id": "a"}] * 1001}]
+    "body",
+    [
+        {},
+        {"tasks": [{"task_id": "a", "started": "yesterday"}]},
+        {"tasks": [{"task_id": "a"}] * 1001},
+        {"tasks": [{"task_id": "a\x00b"}]},
+    ],
 )
 def test_a_mark_that_makes_no_sense_is_refused(kept: Kept, body: dict[str, object]) -> None:
     """Before anything is looked up."""

@@ -18,15 +18,10 @@ from goldsmith.errors import GoldsmithError
 from goldsmith.results.store import ResultStore
 from goldsmith.settings import settings
 from goldsmith.view import assets, marks, reports
+from goldsmith.view.guard import POLICY, Guarded
 from goldsmith.view.page import CONTENT_SECURITY_POLICY, Shown, failed_page, missing_page, result_page
 
-HEADERS = {
-    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",  # rows of the warehouse are nothing for a cache
-}
-
+_HEADERS = {POLICY: CONTENT_SECURITY_POLICY}
 _EARLIER_RUNS = 10
 
 router = APIRouter(dependencies=[Depends(requires_access_dag("GET", DagAccessEntity.TASK_LOGS))])
@@ -37,12 +32,12 @@ def task_page(dag_id: str, run_id: str, task_id: str, session: SessionDep) -> HT
     """Show what dbt said about a task's node."""
     found = _task(dag_id, run_id, task_id, session)
     if found is None:
-        return HTMLResponse(missing_page(dag_id, run_id, task_id), status.HTTP_404_NOT_FOUND, HEADERS)
+        return HTMLResponse(missing_page(dag_id, run_id, task_id), status.HTTP_404_NOT_FOUND, _HEADERS)
     try:
         shown = _with_earlier_runs(_shown(found), session)
     except GoldsmithError as error:
-        return HTMLResponse(failed_page(error, found), status.HTTP_503_SERVICE_UNAVAILABLE, HEADERS)
-    return HTMLResponse(result_page(shown), headers=HEADERS)
+        return HTMLResponse(failed_page(error, found), status.HTTP_503_SERVICE_UNAVAILABLE, _HEADERS)
+    return HTMLResponse(result_page(shown), headers=_HEADERS)
 
 
 @router.get("/results/{dag_id}/{run_id}/{task_id}")
@@ -64,7 +59,7 @@ def task_results(dag_id: str, run_id: str, task_id: str, session: SessionDep) ->
         "path": shown.path,
         "records": [record.to_dict() for record in shown.records],
     }
-    return JSONResponse(document, headers=HEADERS)
+    return JSONResponse(document)
 
 
 app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)  # its own pages would be open to everybody
@@ -72,6 +67,7 @@ app.include_router(router)
 app.include_router(reports.router)
 app.include_router(marks.router)
 app.include_router(assets.router)
+guarded = Guarded(app)
 
 
 def _task(dag_id: str, run_id: str, task_id: str, session: SessionDep) -> Shown | None:

@@ -26,6 +26,8 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 from sqlalchemy import Row, insert, select
 
+from goldsmith.view.guard import Id
+
 MOST = 1000
 """Assets in one request."""
 
@@ -35,7 +37,7 @@ router = APIRouter(dependencies=[Depends(requires_access_dag("PUT", DagAccessEnt
 class UpdatedAssets(BaseModel):
     """The body of a request."""
 
-    uris: Annotated[list[str], Field(max_length=MOST)]
+    uris: Annotated[list[Id], Field(max_length=MOST)]
 
 
 @router.post("/assets/{dag_id}/{run_id}/{task_id}")

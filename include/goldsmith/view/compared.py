@@ -15,16 +15,18 @@ from airflow.utils.state import TaskInstanceState
 from pydantic import BaseModel, Field
 from sqlalchemy import func, select
 
+from goldsmith.view.guard import Id
+
 
 class DoneComparison(BaseModel):
     """A comparison that found no difference."""
 
-    task_id: str
-    build: str
+    task_id: Id
+    build: Id
     """Id of the build's task, which has compared."""
     try_number: int
     """Its try."""
-    green: Annotated[list[str], Field(min_length=1)]
+    green: Annotated[list[Id], Field(min_length=1)]
     """Ids of the tasks that have to be green."""
     started: datetime
     ended: datetime

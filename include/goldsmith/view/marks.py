@@ -28,6 +28,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy import select, update
 
 from goldsmith.view.compared import DoneComparison, comparison_to_set
+from goldsmith.view.guard import Id
 from goldsmith.view.pass_gate import DoneGate, is_set, set_gate
 
 EVENT = "goldsmith_marks"
@@ -42,7 +43,7 @@ router = APIRouter(dependencies=[Depends(requires_access_dag("PUT", DagAccessEnt
 class DoneTask(BaseModel):
     """A task whose node dbt has finished well, and when; or one that the run leaves out, or that dbt says failed."""
 
-    task_id: str
+    task_id: Id
     state: Literal["success", "skipped", "failed"] = "success"
     started: datetime | None = None
     ended: datetime | None = None

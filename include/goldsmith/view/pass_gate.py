@@ -19,6 +19,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy import func, select
 
 from goldsmith.view.assets import note_updates, plain_assets
+from goldsmith.view.guard import Id
 
 _HARMLESS = (TaskInstanceState.SUCCESS, TaskInstanceState.SKIPPED)
 
@@ -26,12 +27,12 @@ _HARMLESS = (TaskInstanceState.SUCCESS, TaskInstanceState.SKIPPED)
 class DoneGate(BaseModel):
     """A gate that passes."""
 
-    task_id: str
-    judged: Annotated[list[str], Field(min_length=1)]
+    task_id: Id
+    judged: Annotated[list[Id], Field(min_length=1)]
     """Ids of the tasks that it judges, and of those that it waits for."""
     verdict: Any
     """Its return value, as a task sends it: serialised already."""
-    assets: list[str] = []
+    assets: list[Id] = []
     """URIs of the assets that it updates."""
     memory: dict[Literal["assets"], Any] = {}
     """What its task state store has to hold then."""

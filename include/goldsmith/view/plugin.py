@@ -24,9 +24,9 @@ async def application(
     send: Callable[[_Message], Awaitable[None]],
 ) -> None:
     """Answer a request: an ASGI application, which is what Airflow mounts."""
-    from goldsmith.view.app import app
+    from goldsmith.view.app import guarded
 
-    await app(scope, receive, send)
+    await guarded(scope, receive, send)
 
 
 class GoldsmithPlugin(AirflowPlugin):

@@ -16,6 +16,7 @@ from goldsmith.errors import EnvironmentProblem
 from goldsmith.report.page import CONTENT_SECURITY_POLICY
 from goldsmith.report.store import FILES, PAGE, ReportStore
 from goldsmith.settings import settings
+from goldsmith.view.guard import POLICY
 from goldsmith.view.page import CONTENT_SECURITY_POLICY as OWN_POLICY
 from goldsmith.view.page import failed_report, missing_report
 from goldsmith.view.why_missing import why_missing
@@ -60,8 +61,8 @@ def report_file(dag_id: str, run_id: str, file: str, session: SessionDep) -> HTM
         why = why_missing(file, dag_id, run_id, session, path=store.location(run_id, file))
         return _page(missing_report(dag_id, run_id, why=why.text, said=why.said))
     if file == PAGE:
-        return HTMLResponse(content, headers=_headers(CONTENT_SECURITY_POLICY))
-    return HTMLResponse(content.replace(_HEAD, _HEAD + _STORAGE, 1), headers=_headers(_FOREIGN))
+        return HTMLResponse(content, headers={POLICY: CONTENT_SECURITY_POLICY})
+    return HTMLResponse(content.replace(_HEAD, _HEAD + _STORAGE, 1), headers={POLICY: _FOREIGN})
 
 
 @router.get("/reports/{dag_id}/{run_id}")
@@ -75,7 +76,7 @@ def reports(dag_id: str, run_id: str, session: SessionDep) -> JSONResponse:
     except EnvironmentProblem as error:
         raise HTTPException(status.HTTP_503_SERVICE_UNAVAILABLE, str(error)) from error
     document: dict[str, Any] = {"path": store.location(run_id), "files": found}
-    return JSONResponse(document, headers=_headers(OWN_POLICY))
+    return JSONResponse(document)
 
 
 def _state(dag_id: str, run_id: str, session: SessionDep) -> str | None:
@@ -87,13 +88,4 @@ def _state(dag_id: str, run_id: str, session: SessionDep) -> str | None:
 
 
 def _page(text: str, code: int = status.HTTP_200_OK) -> HTMLResponse:
-    return HTMLResponse(text, code, _headers(OWN_POLICY))
-
-
-def _headers(policy: str) -> dict[str, str]:
-    return {
-        "Content-Security-Policy": policy,
-        "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "no-referrer",
-        "Cache-Control": "no-store",
-    }
+    return HTMLResponse(text, code, {POLICY: OWN_POLICY})

@@ -55,7 +55,7 @@ def test_descriptions_in_a_browser_run_nothing_and_lead_nowhere(nodes: MakeNodes
     from playwright.sync_api import sync_playwright
 
     shown = MarkdownIt("commonmark", {"html": True}).enable("table")
-    shown.validateLink = lambda _: True  # type: ignore[method-assign]
+    shown.validateLink = lambda url: True  # type: ignore[method-assign]  # noqa: ARG005 - its name is the library's
     graph = nodes(orders="")
     with sync_playwright() as playwright:
         page = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"]).new_page()
