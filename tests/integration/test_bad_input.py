@@ -9,13 +9,16 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 from tests.builders import plan_of, planned_node
 from tests.sites import site_of
 
+from goldsmith.check.in_airflow import AirflowAnswers, _Asked
+from goldsmith.check.pipeline import Planned
+from goldsmith.dag.probe import answers
 from goldsmith.dbt.debug import ConnectionTest
 from goldsmith.dbt.profile import profile_config
 from goldsmith.engine.dbt.asking import ask_dbt
@@ -25,6 +28,7 @@ from goldsmith.errors import EnvironmentProblem, GoldsmithError, UnusableConnect
 from goldsmith.plan.model import PlannedNode
 from goldsmith.profile_file import ProfileFile
 from goldsmith.results.record import NodeResult
+from goldsmith.spec.pipeline import Pipeline
 from goldsmith.spec.run import RunOptions
 from goldsmith.stack.postgres import EmbeddedPostgres
 from goldsmith.warehouse.choose import kind_of, warehouse_of
@@ -390,3 +394,32 @@ def test_a_file_and_its_connections_are_read_once(
     with config.ensure_profile() as (_, secrets):
         assert secrets == {"VAULT": SECRET}
     assert (asked, reads) == (["poor"], [file])
+
+
+def test_a_key_of_the_extra_that_the_driver_does_not_know_is_named_before_a_run(
+    connect: Callable[..., str], project: Path
+) -> None:
+    """dbt's profile has no such key, so that dbt connects, and each run would fail."""
+    connection = connect(password="right-one", login="locked", extra={"sslmod": "prefer"})
+    assert debugged(project, connection) is None
+    rights = {"shop": {"connection": connection, "writes": [], "reads": []}}
+    asked: dict[str, object] = {"files": [], "unread": False, "connections": {}, "marks": [], "types": []}
+    said = answers({**asked, "dags_dir": str(project), "rights": rights})["rights"]["shop"]
+    text = (
+        "The extra of the Airflow connection 'poor' has the key 'sslmod', which PostgreSQL's driver does not know. "
+        "Did you mean sslmode or sslcertmode or gssencmode?"
+    )
+    assert said["text"] == text
+    assert said["hint"].startswith("Correct or delete it in `extra` of the Airflow connection 'poor'")
+    found = AirflowAnswers(
+        one={"connections": {}, "rights": {"shop": said}},
+        two={},
+        tests={"shop": _Asked(name="poor", connection=connection)},
+        marks_unknown=False,
+    )
+    shop = Planned(spec=Pipeline(name="shop"), file=project, project=cast("Any", None), plan=plan_of(nodes()))
+    [finding] = found._connection(shop)
+    assert finding.status == "fail"
+    assert finding.text == (
+        f"dbt connects with the Airflow connection 'poor', but Goldsmith cannot, so each run would fail: {text}"
+    )

@@ -109,8 +109,12 @@ class AirflowAnswers:
             yield Finding(subject=f"{name}: connection", status=FAIL, **wrong)
             return
         text = f"dbt connects with the {named(asked.connection)}"
-        yield Finding(subject=f"{name}: connection", status=OK, text=text)
         grants = self.one["rights"].get(name)
+        if isinstance(grants, dict):  # dbt's profile leaves out what it does not know of a connection
+            text += f", but Goldsmith cannot, so each run would fail: {grants['text']}"
+            yield Finding(subject=f"{name}: connection", status=FAIL, text=text, hint=grants["hint"])
+            return
+        yield Finding(subject=f"{name}: connection", status=OK, text=text)
         if grants:
             text = f"the user of the {named(asked.connection)} lacks rights that the pipeline needs"
             hint = some(grants, _GRANTS, between="\n")

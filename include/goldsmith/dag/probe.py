@@ -76,7 +76,8 @@ def answers(questions: dict[str, Any]) -> dict[str, Any]:
     Returns:
         `files`, file to what `rendered` gives; `unread`, file to text and hint; `connections`, name to text and hint of
         what is wrong; `rights`, pipeline to the statements that give those that are missing, of warehouses that can
-        tell; `marks`, DAG id to what `access_for` says; `types`, connection to its type, empty if there is none.
+        tell, or to text and hint of why Goldsmith cannot ask; `marks`, DAG id to what `access_for` says; `types`,
+        connection to its type, empty if there is none.
     """
     files = [Path(file) for file in questions["files"]]
     tests = {
@@ -101,16 +102,19 @@ def _explained(connection: str, said: str) -> GoldsmithError | None:
     return warehouse_of(connection).explained(said)
 
 
-def _missing(asked: dict[str, dict[str, Any]]) -> dict[str, list[str] | None]:
-    """The statements for rights that are missing; none for a warehouse that cannot tell, or does not answer."""
+def _missing(asked: dict[str, dict[str, Any]]) -> dict[str, list[str] | Fault | None]:
+    """The statements for rights that are missing, none for a warehouse that cannot tell; or why it cannot be asked."""
     from goldsmith.warehouse.choose import warehouse_of
 
-    found: dict[str, list[str] | None] = {}
+    found: dict[str, list[str] | Fault | None] = {}
     for pipeline, one in asked.items():
-        # What keeps a connection from being used at all is said of the connection.
+        # What keeps dbt from the warehouse too is said of the connection.
         with contextlib.suppress(Exception):
-            warehouse = warehouse_of(one["connection"])
-            found[pipeline] = warehouse.missing_grants(writes=one["writes"], reads=one["reads"])
+            try:
+                warehouse = warehouse_of(one["connection"])
+                found[pipeline] = warehouse.missing_grants(writes=one["writes"], reads=one["reads"])
+            except GoldsmithError as error:
+                found[pipeline] = _fault(error)
     return found
 
 

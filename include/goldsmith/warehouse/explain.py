@@ -22,6 +22,7 @@ ADAPTERS = (
 """Types of dbt adapters that people use, to name the nearest one."""
 _NO_ADAPTER = re.compile(r"Could not find adapter type (\w+)")
 _VARIABLE = re.compile(r"Env var required but not provided: '(\w+)'")
+_OPTION = re.compile(r'invalid connection option "([^"]+)"')
 _LONGEST = 400  # characters of what was said
 
 # Class of an error to what happened and what to do.
@@ -101,6 +102,8 @@ def explained(
         )
     if found := _NO_ADAPTER.search(said):
         return no_adapter(found[1], conn_id)
+    if found := _OPTION.search(said):
+        return _no_option(found[1], conn_id)
     kind = error_class(said)
     if kind is None or kind.name not in _WORDS:
         return None
@@ -122,6 +125,18 @@ def no_adapter(kind: str, conn_id: str) -> UnusableConnection:
     if known:
         return UnusableConnection(text, hint=f"Install the adapter beside dbt: pip install dbt-{kind}")
     return UnusableConnection(f"{text} {meant}", hint=f"Correct {place_of(conn_id, 'conn_type', 'type')}")
+
+
+def _no_option(key: str, conn_id: str) -> UnusableConnection:
+    """The error that a key in a connection's extra is none of libpq's; dbt's profile leaves it out."""
+    from psycopg.pq import Conninfo
+
+    known = [option.keyword.decode() for option in Conninfo.get_defaults()]
+    return UnusableConnection(
+        f"The extra of the {named(conn_id)} has the key {key!r}, which PostgreSQL's driver does not know. "
+        f"{did_you_mean(key, known, '')}".strip(),
+        hint=f"Correct or delete it in {place_of(conn_id, 'extra')}",
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -45,7 +45,7 @@ def asked(path: str, **how: object) -> httpx.Response:
     """The answer to a request."""
 
     async def ask() -> httpx.Response:
-        transport = httpx.ASGITransport(Guarded(app), raise_app_exceptions=False)  # type: ignore[arg-type]
+        transport = httpx.ASGITransport(Guarded(app), raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
             return await client.request("POST" if how else "GET", path, **how)  # type: ignore[arg-type]
 
