@@ -107,7 +107,7 @@ def settings(root: Path | None = None) -> Settings:
     Raises:
         ProjectError: No dbt project is where one is looked for.
     """
-    dags_dir = None if root else _airflow_dags_dir()
+    dags_dir = None if root else airflow_dags_dir()
     root = root or (dags_dir.parent if dags_dir else _root_above(Path.cwd()))
     named = os.environ.get("GOLDSMITH_DBT_PROJECT_DIR")
     state_dir = Path(os.environ.get("GOLDSMITH_STATE_DIR") or root / ".goldsmith").resolve()
@@ -154,7 +154,7 @@ def is_parse_process() -> bool:
     return os.environ.get("_AIRFLOW_PROCESS_CONTEXT") == "client"
 
 
-def _airflow_dags_dir() -> Path | None:
+def airflow_dags_dir() -> Path | None:
     """Airflow's dags folder, where this process is one of Airflow's."""
     configured = os.environ.get("AIRFLOW__CORE__DAGS_FOLDER")
     if configured:

@@ -65,3 +65,49 @@ def test_two_commands_after_the_clone_a_run_is_green(root: Path, tmp_path: Path)
     done = call("run", "shop", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads(done.stdout)["state"] == "success"
+
+
+def test_variables_that_dbt_does_not_need_are_named_and_stop_nothing(tmp_path: Path) -> None:
+    """Those of a macro that nobody calls, of a branch and of a text; what dbt does need is named with them, at once."""
+    root = write(LAYOUT.files, tmp_path / "shop")
+    (root / "macros").mkdir(exist_ok=True)
+    (root / "macros" / "grant.sql").write_text("{% macro grant() %}{{ env_var('GRANT_ROLE') }}{% endmacro %}")
+    call = partial(goldsmith, "init", "--dry-run", "--json", cwd=root, HOME=str(tmp_path), COLUMNS="200")
+    [said] = json.loads(call().stdout)["pipelines"]
+    assert said["unset_environment"] == {"GRANT_ROLE": "macros/grant.sql"}
+    (root / "models" / "staging" / "needs.sql").write_text("select '{{ env_var(\"NEEDED\") }}' as id")
+    done = call()
+    assert done.returncode == 2
+    said = json.loads(done.stdout)
+    assert "Env var required but not provided: 'NEEDED'" in said["error"]
+    assert said["error"].endswith(
+        "Environment variables that are not set: GRANT_ROLE (in macros/grant.sql), "
+        "NEEDED (in models/staging/needs.sql)."
+    )
+    assert said["hint"] == "export GRANT_ROLE=... (and so on), then again: goldsmith init"
+
+
+def test_a_connection_without_a_port_and_a_file_of_somebody_elses(tmp_path: Path) -> None:
+    """PostgreSQL's usual port is meant; a file where the spec would be is left alone: the pipeline has another name."""
+    root = write(LAYOUT.files, tmp_path / "shop")
+    foreign = root / "dags" / "pipelines" / "shop.yml"
+    foreign.parent.mkdir(parents=True)
+    foreign.write_text("stages: [build, test]\n")
+    connection = {
+        "conn_type": "postgres",
+        "host": "db.example.com",
+        "login": "dbt",
+        "password": "x",
+        "schema": "a",
+    }
+    done = goldsmith(
+        "init",
+        "--dry-run",
+        "--json",
+        cwd=root,
+        HOME=str(tmp_path),
+        AIRFLOW_CONN_WAREHOUSE=json.dumps(connection),
+    )
+    assert done.returncode == 0, done.stderr
+    [said] = json.loads(done.stdout)["pipelines"]
+    assert said["name"] == "shop_goldsmith"

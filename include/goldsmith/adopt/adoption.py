@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from goldsmith.adopt.warehouse import Warehouse, choose_warehouse
 from goldsmith.dbt import manifest as manifests
 from goldsmith.dbt.node import Node
 from goldsmith.dbt.project import DbtProject, find_project
-from goldsmith.errors import ConfigurationError, PlanError, ProjectError, SelectionError
+from goldsmith.errors import ConfigurationError, ManifestError, PlanError, ProjectError, SelectionError
 from goldsmith.kinds import RELATIONS
 from goldsmith.pipeline import load_plan, project_of
 from goldsmith.pipelines.manifests import refresh_manifest
@@ -39,7 +40,7 @@ class Asked:
     connection: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Adoption:
     """A pipeline as it would be written."""
 
@@ -54,6 +55,11 @@ class Adoption:
     """dbt variables that nobody sets, to the file that reads them."""
     cosmos: FromCosmos
     """What comes from DAGs of Cosmos."""
+
+    @cached_property
+    def unset_environment(self) -> Mapping[str, str]:
+        """Environment variables that are not set and have no default, in the same way."""
+        return unset_environment(self.project)
 
     @property
     def outside(self) -> list[str]:
@@ -75,32 +81,32 @@ def adopt(
     report: Callable[[str], None],
     taken: Collection[str] = frozenset(),
     cosmos: FromCosmos | None = None,
+    beside: Sequence[Adoption] = (),
 ) -> Adoption:
-    """Make the spec of a dbt project and its plan; the project's manifest is made if it is missing or old.
+    """Make the spec of a dbt project and its plan, and the project's manifest if it is missing or old.
 
     Args:
         folder: Of the dbt project.
         found: The folder around it.
         asked: What the command line says.
-        here: Settings of this process, for the folder.
+        here: Settings of this process.
         report: Called with a line for each step that takes time.
-        taken: Names of DAGs and of DAG files that are there already.
+        taken: Names that DAGs and DAG files have.
         cosmos: What DAGs of Cosmos that run the project say; what the command line says goes before it.
+        beside: Projects that are adopted with it.
 
     Raises:
         ConfigurationError: dbt cannot parse the project, or needs something that is not set.
     """
-    project = find_project(folder)
-    _refuse_unset(project)
-    cosmos = cosmos or FromCosmos()
+    project, cosmos = find_project(folder), cosmos or FromCosmos()
     cosmos.fit(project, found.root)
-    warehouse = choose_warehouse(project, found, asked.connection, cosmos)
-    place = {"name": _name(asked, project, taken), "project": found.shown(project.path)}
-    keys = {**place, **_times(asked, cosmos), **cosmos.keys_but(_OTHERWISE), **warehouse.keys}
+    others = [one.warehouse for one in beside]
+    warehouse = choose_warehouse(project, found, asked.connection, cosmos, others=others)
+    keys = {"name": _name(asked, project, taken), "project": found.shown(project.path)}
+    keys |= {**_times(asked, cosmos), **cosmos.keys_but(_OTHERWISE), **warehouse.keys}
     unset = unset_vars(project, keys.get("vars", ()))
     nodes, keys = _selected_nodes(keys, here, report, unset, cosmos)
-    proposal = propose(nodes, project=project.name, model_paths=project.model_paths)
-    proposal, plan, spec = _planned(keys, proposal, here, report)
+    proposal, plan, spec = _planned(keys, _proposed(nodes, project), here, report)
     return Adoption(
         spec=spec,
         keys={**keys, **_layers(proposal)},
@@ -113,6 +119,10 @@ def adopt(
     )
 
 
+def _proposed(nodes: Mapping[str, Node], project: DbtProject) -> Proposal:
+    return propose(nodes, project=project.name, model_paths=project.model_paths)
+
+
 def _times(asked: Asked, cosmos: FromCosmos) -> dict[str, Any]:
     if asked.schedule:
         return {"schedule": asked.schedule}
@@ -121,31 +131,38 @@ def _times(asked: Asked, cosmos: FromCosmos) -> dict[str, Any]:
     return {"schedule": cosmos.keys.get("schedule", _USUAL)}
 
 
-def _refuse_unset(project: DbtProject) -> None:
-    missing = unset_environment(project)
-    if missing:
-        names = ", ".join(f"{name} (in {file})" for name, file in missing.items())
-        raise ProjectError(
-            f"{project.path} reads environment variables that are not set: {names}.",
-            hint=f"export {next(iter(missing))}=... (and so on), or give env_var a default.",
-        )
-
-
 def _nodes(
     spec: Pipeline, here: Settings, report: Callable[[str], None], unset: Mapping[str, str]
 ) -> Mapping[str, Node]:
     try:
         refresh_manifest(spec, here, report, others=())
-    except ProjectError as error:
-        if not unset:
+    except (ProjectError, ManifestError) as error:
+        # dbt names the first that it misses, and may need none of those in a branch that it does not take.
+        environment = unset_environment(project_of(spec, here))
+        if not unset and not environment:
             raise
-        names = ", ".join(f"{name} (in {file})" for name, file in unset.items())
         raise ProjectError(
-            f"{error.message}\ndbt variables that nobody sets: {names}.",
-            hint="Write what is missing into `vars` of dbt_project.yml, then again: goldsmith init",
+            "\n".join(
+                [
+                    error.message,
+                    *_unset("dbt variables that nobody sets", unset),
+                    *_unset("Environment variables that are not set", environment),
+                ]
+            ),
+            hint=_set_them(environment),
         ) from error
     project = project_of(spec, here)
     return manifests.load(project.manifest_path, project.path).nodes
+
+
+def _unset(what: str, names: Mapping[str, str]) -> list[str]:
+    return [f"{what}: {', '.join(f'{name} (in {file})' for name, file in names.items())}."] if names else []
+
+
+def _set_them(environment: Mapping[str, str]) -> str:
+    if environment:
+        return f"export {next(iter(environment))}=... (and so on), then again: goldsmith init"
+    return "Write what is missing into `vars` of dbt_project.yml, then again: goldsmith init"
 
 
 def _selected_nodes(

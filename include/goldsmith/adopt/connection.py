@@ -90,6 +90,10 @@ class SameConnection:
     extra: Mapping[str, Any]
     """Keys of the output that no connection has: for `profile: {extra: ...}` in the spec."""
 
+    def is_other_than(self, one: SameConnection) -> bool:
+        """Whether both define the same variable with another meaning."""
+        return self.line.partition("=")[0] == one.line.partition("=")[0] and self.line != one.line
+
 
 def same_connection(output: Mapping[str, Any], conn_id: str) -> SameConnection | None:
     """The Airflow connection that means the same as an output; none for an adapter without one.

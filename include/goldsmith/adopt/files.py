@@ -16,6 +16,7 @@ from goldsmith.errors import EnvironmentProblem
 from goldsmith.spec.json_schema import pipeline_schema
 
 SPECS = "pipelines"
+"""Folder of specs, in the folder of DAG files."""
 FOR_EDITORS = "for editors, which complete and check specs"
 _SCHEMA = "pipeline.schema.json"
 _FIRST_LINE = f"# yaml-language-server: $schema={_SCHEMA}\n"
@@ -114,6 +115,13 @@ def requirement() -> str:
     if "vcs_info" not in origin:
         return ""
     return f"goldsmith @ {origin['vcs_info']['vcs']}+{origin['url']}@{origin['vcs_info']['commit_id']}"
+
+
+def origin() -> str:
+    """The folder that this Goldsmith was installed from; empty if it was none."""
+    found = json.loads(metadata.distribution("goldsmith").read_text("direct_url.json") or "{}")
+    url = str(found.get("url") or "")
+    return url.removeprefix("file://") if url.startswith("file://") else ""
 
 
 def missing_only(changes: Iterable[Change]) -> tuple[Change, ...]:

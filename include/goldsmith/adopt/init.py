@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +15,10 @@ from goldsmith.adopt.files import Change
 from goldsmith.adopt.look import Repository, choose_projects, look_at, taken_names
 from goldsmith.check import Finding, check_all
 from goldsmith.dag_files import DagFiles, read_dag_files
-from goldsmith.errors import GoldsmithError
+from goldsmith.errors import ConfigurationError, GoldsmithError
 from goldsmith.pipeline import project_of
-from goldsmith.settings import DBT_PROJECT, Settings, settings
+from goldsmith.settings import DAGS, DBT_PROJECT, Settings, airflow_dags_dir, settings
+from goldsmith.spec.files import read_file
 from goldsmith.stack.stack import local_stack
 from goldsmith.wording import some
 
@@ -60,18 +62,19 @@ def look_and_adopt(folder: Path, projects: list[Path], asked: Asked, report: Cal
     here = settings(found.root)
     if found.is_empty and not projects:
         return _starter(found, here)
+    chosen = choose_projects(found, projects)
+    _refuse_other_dags(found, chosen)
     there = read_dag_files(found.dags_dir) if found.dags_dir.is_dir() else DagFiles(pipelines={}, broken=())
     cosmos = read_cosmos_dags(found.dags_dir)
     adopted: list[Adoption] = []
-    known: list[str] = []
-    for path in choose_projects(found, projects):
-        if mine := _pipeline_of(path, there, here):
-            known.append(mine)
-        else:
-            taken = {*there.names, *taken_names(found.dags_dir), *(one.spec.name for one in adopted)}
-            taken |= {dag.dag_id for dag in cosmos}
-            of_cosmos = from_cosmos(cosmos, path, found.root, is_only=len(found.projects) == 1)
-            adopted.append(adopt(path, found, asked, here=here, report=report, taken=taken, cosmos=of_cosmos))
+    known = [mine for path in chosen if (mine := _pipeline_of(path, there, here))]
+    for path in [one for one in chosen if not _pipeline_of(one, there, here)]:
+        taken = {*there.names, *taken_names(found.dags_dir), *(dag.dag_id for dag in cosmos)}
+        taken |= {one.spec.name for one in adopted} | _specs_of_others(path, found.dags_dir, here)
+        of_cosmos = from_cosmos(cosmos, path, found.root, is_only=len(found.projects) == 1)
+        adopted.append(
+            adopt(path, found, asked, here=here, report=report, taken=taken, cosmos=of_cosmos, beside=adopted)
+        )
     changes = files.missing_only(_changes(found, there, adopted, known))
     names = (*known, *(one.spec.name for one in adopted))
     return Init(
@@ -85,6 +88,27 @@ def look_and_adopt(folder: Path, projects: list[Path], asked: Asked, report: Cal
     )
 
 
+def _refuse_other_dags(found: Repository, projects: Sequence[Path]) -> None:
+    """Refuse a folder whose Airflow reads its DAG files elsewhere: what is written here would never run.
+
+    Raises:
+        ConfigurationError: There is such an Airflow, or AIRFLOW__CORE__DAGS_FOLDER names another folder.
+    """
+    configured = airflow_dags_dir()
+    where = found.airflow_below
+    if configured and configured != found.dags_dir and configured.is_relative_to(found.root):
+        where = configured.parent
+    if where is None:
+        return
+    options = "".join(f" --project {os.path.relpath(path, where)}" for path in projects)
+    is_below = where == found.airflow_below
+    why = f"An Airflow is in {found.shown(where)}" if is_below else "AIRFLOW__CORE__DAGS_FOLDER is set"
+    raise ConfigurationError(
+        f"{why}: it reads DAG files in {where / DAGS}, and not in {found.dags_dir}.",
+        hint=f"goldsmith init {os.path.relpath(where, Path.cwd())}{options}",
+    )
+
+
 def _pipeline_of(path: Path, there: DagFiles, here: Settings) -> str:
     """The pipeline that runs a project already; empty if there is none."""
     for name, (spec, _) in there.pipelines.items():
@@ -94,6 +118,16 @@ def _pipeline_of(path: Path, there: DagFiles, here: Settings) -> str:
         except GoldsmithError:
             continue  # of another project, which is not there
     return ""
+
+
+def _specs_of_others(path: Path, dags_dir: Path, here: Settings) -> set[str]:
+    """Names of the files among the specs that are none, or of another project: they stay as they are."""
+    found = set()
+    for file in (dags_dir / files.SPECS).glob("*.y*ml"):
+        specs = [entry.spec for entry in read_file(file) if entry.spec]
+        is_mine = any((here.root / spec.project).resolve() == path for spec in specs if spec.project)
+        found |= set() if is_mine else {file.stem}
+    return found
 
 
 def _starter(found: Repository, here: Settings) -> Init:
@@ -150,10 +184,25 @@ def _requirements(adopted: Sequence[Adoption]) -> list[str]:
 
 def _by_hand(found: Repository, adopted: Sequence[Adoption]) -> Iterator[str]:
     if found.is_airflow and not files.requirement():
-        yield "Install Goldsmith in Airflow's image: it was installed here from a folder, which an image cannot name."
+        yield (
+            "Goldsmith was installed here from a folder, which Airflow's image cannot name. Make a wheel of it beside "
+            f"the Dockerfile: pip wheel --no-deps -w {found.root} {files.origin()}; then add the name of that file to "
+            "requirements.txt."
+        )
     for one in adopted:
+        if found.is_airflow and not one.project.path.is_relative_to(found.root):
+            yield f"{one.project.path} is outside {found.root}: Airflow's image has to have it too."
         if one.warehouse.same and "profile" in one.keys and "connection" not in one.keys:
-            yield "Where profiles.yml finds no variables, an Airflow connection means the same: docs/own-project.md."
+            yield from _variables_in_airflow(one)
+
+
+def _variables_in_airflow(one: Adoption) -> Iterator[str]:
+    names = one.warehouse.same.variables if one.warehouse.same else ()
+    if names:
+        yield (
+            f"{one.keys['profile']['file']} reads {some(names)}: set them for Airflow's workers too, or use a "
+            "connection (docs/own-project.md)."
+        )
 
 
 def _of_cosmos(found: Repository, adopted: Sequence[Adoption], dags: Sequence[CosmosDag]) -> Iterator[str]:

@@ -16,6 +16,8 @@ from goldsmith.spec.pipeline import RESERVED
 
 _NOT_IN_A_NAME = re.compile(r"[^a-z0-9]+")
 _LONGEST = 50
+_KINDS = {"fqn": "packages", "tag": "tags", "names": "loose models"}
+"""Method of a place's selection to what it is; others are folders."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,13 +71,16 @@ def _in_order(places: Mapping[str, Place], nodes: Mapping[str, Node]) -> Proposa
         for name, group in zip(_names(order), order, strict=True)
     }
     merged = [name for name, group in zip(layers, order, strict=True) if len(group) > 1]
-    return Proposal(layers=layers, gate="layer", why=_why(merged), against=against)
+    return Proposal(layers=layers, gate="layer", why=_why(before, merged), against=against)
 
 
-def _why(merged: Sequence[str]) -> str:
+def _why(places: Iterable[Place], merged: Sequence[str]) -> str:
+    """What became layers."""
+    kinds = ["seeds" if place == SEEDS else _KINDS.get(place[0], "folders") for place in places]
+    names = " and ".join(sorted(set(kinds)))
     if not merged:
-        return "folders in the order in which they read each other"
-    return f"folders that wait for each other are one layer: {', '.join(merged)}"
+        return f"{names} in the order in which they read each other"
+    return f"{names}; those that wait for each other are one layer: {', '.join(merged)}"
 
 
 def _edges(

@@ -21,6 +21,8 @@ _PASSED_OVER = frozenset(
     )
 )
 _DEEPEST = 4
+# Beside a folder of DAG files, each of them says that an Airflow reads it.
+_AIRFLOWS = ("Dockerfile", ".astro", "airflow.cfg", "docker-compose.yml", "docker-compose.yaml")
 _ASTRO = re.compile(r"^\s*FROM\s+\S*(?:astro-runtime|astronomer|astrocrpublic)", re.IGNORECASE | re.MULTILINE)
 _DAG_ID = re.compile(r"(?:\bdag_id\s*=|\bDAG\()\s*[\"']([\w.-]+)[\"']|^def (\w+)\(", re.MULTILINE)
 _AIRFLOW = re.compile(r"^\s*FROM\s+\S*airflow|^apache-airflow\b", re.IGNORECASE | re.MULTILINE)
@@ -39,6 +41,8 @@ class Repository:
     """Whether an Airflow runs the DAG files of this folder, as far as files can tell."""
     requirements: Path | None
     """The file with the packages of that Airflow's image."""
+    airflow_below: Path | None = None
+    """A folder below with an Airflow of its own, if this one has no DAG files."""
 
     @property
     def dags_dir(self) -> Path:
@@ -46,8 +50,10 @@ class Repository:
         return self.root / DAGS
 
     def shown(self, path: Path) -> str:
-        """A path below the root, as people write it."""
-        return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
+        """A path from the root, as people write it; of a folder beside the root with `..`."""
+        if path.is_relative_to(self.root.parent):
+            return os.path.relpath(path, self.root)
+        return str(path)
 
 
 def look_at(root: Path) -> Repository:
@@ -67,7 +73,23 @@ def look_at(root: Path) -> Repository:
         is_empty=not any(not path.name.startswith(".") for path in root.iterdir()),
         is_airflow=is_astro or says_airflow or (root / DAGS).is_dir(),
         requirements=requirements if is_astro or (says_airflow and requirements.is_file()) else None,
+        airflow_below=None if (root / DAGS).is_dir() else _airflow_below(root),
     )
+
+
+def _airflow_below(root: Path) -> Path | None:
+    """The first folder, one or two below, that has DAG files beside what runs an Airflow."""
+    for folder in sorted([*root.glob("*/"), *root.glob("*/*/")], key=lambda path: (len(path.parts), path)):
+        is_passed_over = any(
+            part in _PASSED_OVER or part.startswith(".") for part in folder.relative_to(root).parts
+        )
+        if (
+            not is_passed_over
+            and (folder / DAGS).is_dir()
+            and any((folder / name).exists() for name in _AIRFLOWS)
+        ):
+            return folder
+    return None
 
 
 def taken_names(dags_dir: Path) -> set[str]:

@@ -50,6 +50,9 @@ def _lines(init: Init, one: Adoption) -> Iterator[tuple[str, str, str]]:
     if one.unset:
         names = some((f"{name} ({file})" for name, file in one.unset.items()), _NAMES)
         yield "variables", f"nobody sets {names}. If runs need them, write `vars` into the spec", "yellow"
+    if one.unset_environment:
+        names = some((f"{name} ({file})" for name, file in one.unset_environment.items()), _NAMES)
+        yield "environment", f"not set: {names}. Set what runs need, here and for Airflow", "yellow"
     yield from _of_cosmos(init, one)
     if one.warehouse.same and "connection" in one.keys:
         yield "connection", f"what profiles.yml says, for Airflow:\n{one.warehouse.same.line}", ""
@@ -108,6 +111,7 @@ def document(init: Init, *, written: bool, findings: Sequence[Mapping[str, str]]
                 "against": [list(edge) for edge in one.proposal.against],
                 "outside": one.outside,
                 "unset_variables": dict(one.unset),
+                "unset_environment": dict(one.unset_environment),
                 "connection": one.warehouse.same.line if one.warehouse.same else None,
                 "cosmos": {
                     "dags": one.cosmos.shown(init.found.root),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -37,7 +37,12 @@ class Warehouse:
 
 
 def choose_warehouse(
-    project: DbtProject, found: Repository, connection: str | None, cosmos: FromCosmos
+    project: DbtProject,
+    found: Repository,
+    connection: str | None,
+    cosmos: FromCosmos,
+    *,
+    others: Iterable[Warehouse] = (),
 ) -> Warehouse:
     """Choose the warehouse of a project.
 
@@ -46,6 +51,7 @@ def choose_warehouse(
         found: The folder.
         connection: An Airflow connection to use in place of the profiles.yml.
         cosmos: What DAGs of Cosmos that run the project say.
+        others: The warehouses of other projects: a connection of theirs that means another one keeps its name.
 
     Raises:
         ProjectError: The profile needs an adapter that is not installed, or a variable that is not set.
@@ -55,26 +61,35 @@ def choose_warehouse(
     target, outputs = outputs_of(project, file)
     if cosmos.keys.get("target") in outputs:
         target = cosmos.keys["target"]
-    output = outputs.get(target, {})
-    of_cosmos = connection or cosmos.keys.get("connection")
+    output, of_cosmos = outputs.get(target, {}), connection or cosmos.keys.get("connection")
     if not outputs or not isinstance(output, Mapping):
         return _by_connection(project, connection, cosmos, adapter_of(cosmos.mapping))
     adapter = str(output.get("type", "postgres"))
     if of_cosmos is None and file.is_relative_to(found.root):
         _check(project, file, target, output)
-        return Warehouse(
-            keys=_by_file(found, file, target, outputs),
-            adapter=adapter,
-            text=f"{found.shown(file)}, target {target} ({adapter})",
-            same=same_connection(output, USUAL),
+        keys, text = (
+            _by_file(found, file, target, outputs),
+            f"{found.shown(file)}, target {target} ({adapter})",
         )
-    same = same_connection(output, of_cosmos or USUAL)
+        return Warehouse(keys=keys, adapter=adapter, text=text, same=same_connection(output, USUAL))
+    if of_cosmos is None:
+        connection = _free_connection(project, output, others)
+    same = same_connection(output, of_cosmos or connection or USUAL)
     if same is None and "connection" not in cosmos.keys:
         raise ProjectError(
             f"{file} has the adapter {adapter}, for which there is no Airflow connection.",
             hint=f"cp {file} {project.path}/ (without secrets in it), then again: goldsmith init",
         )
     return _by_connection(project, connection, cosmos, adapter, output=output, same=same)
+
+
+def _free_connection(
+    project: DbtProject, output: Mapping[str, Any], others: Iterable[Warehouse]
+) -> str | None:
+    """A name of its own for the connection of a project, if another project's has the usual one and means another."""
+    usual = same_connection(output, USUAL)
+    is_taken = usual and any(one.same and one.same.is_other_than(usual) for one in others)
+    return f"{USUAL}_{project.name.lower()}" if is_taken else None
 
 
 def adapter_of(mapping: str) -> str:

@@ -42,7 +42,8 @@ def init(
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Write without asking.")] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be written, and write nothing.")
+        bool,
+        typer.Option("--dry-run", help="Show the files, and write none of them; dbt parses the project."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -72,7 +73,7 @@ def _is_wanted(found: Init, *, yes: bool) -> bool:
         return True
     if not sys.stdin.isatty():
         raise ConfigurationError(
-            "Nobody can be asked here, so nothing is written.", hint="goldsmith init --yes"
+            "Nobody can be asked here, so nothing is written.", hint="The same command again, with --yes."
         )
     return typer.confirm(f"Write {len(found.changes)} files?", default=True, err=True)
 

@@ -43,6 +43,8 @@ class PostgresWithoutPassword(PostgresUserPasswordProfileMapping):
         return known | {"password": ""}
 
 
+_PORTS = {"postgres": 5432, "redshift": 5439}
+"""Type of an Airflow connection to the usual port: dbt refuses a profile without one, Airflow's own hooks do not."""
 _BIGQUERY = "google_cloud_platform"
 """Type of the Airflow connection."""
 # Left to libpq, which takes it from PGAPPNAME: a name in the profile would make dbt parse the project anew each time.
@@ -57,6 +59,8 @@ def profile_mapping(conn_id: str, profile_args: dict[str, Any]) -> BaseProfileMa
         UnusableConnection: The connection is of a type, or lacks a field, that dbt cannot use.
     """
     connection = hide_connection(BaseHook.get_connection(conn_id))
+    if connection.conn_type in _PORTS and not connection.port:
+        profile_args = {"port": _PORTS[connection.conn_type], **profile_args}
     if connection.conn_type == "postgres":
         moved = {"search_path"} if _search_path(profile_args) else set()
         kept = {key: value for key, value in profile_args.items() if key not in moved}

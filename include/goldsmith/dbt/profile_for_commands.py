@@ -70,7 +70,8 @@ def profile_from_connection(
             message, hint = json.loads(done.stderr.splitlines()[-1])
             raise ProjectError(message, hint=hint)
         if done.returncode != 0:
-            raise ProjectError(" ".join(done.stderr.strip().splitlines()[-2:]))
+            # What stands before it are lines of Airflow's log.
+            raise ProjectError(done.stderr.strip().splitlines()[-1])
         secrets: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
         yield DbtProfile(arguments=("--profiles-dir", folder, "--profile", profile), env={**env, **secrets})
 
@@ -88,7 +89,7 @@ def main() -> None:
             sys.stderr.write(f"\n{json.dumps([error.message, error.hint])}\n")
             sys.exit(_SAID)
         except Exception as error:  # noqa: BLE001 - Airflow has many ways to say that a connection is not defined
-            sys.exit(str(error).strip() or type(error).__name__)
+            sys.exit(f"\n{' '.join(str(error).split()) or type(error).__name__}")
     sys.stdout.write(json.dumps(secrets) + "\n")
 
 

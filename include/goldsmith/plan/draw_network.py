@@ -33,7 +33,7 @@ def network_trees(network: Network) -> Group:
 def _label(network: Network, name: str, *, others: list[str]) -> Text:
     one = network.members[name]
     text = Text(name, style="bold")
-    assets = [uri for uri in one.awaited if uri not in network.unknown(name)]
+    assets = list(one.awaited)
     starts = [one.spec.times] if one.spec.times else []
     if assets:
         starts.append(
@@ -48,7 +48,9 @@ def _label(network: Network, name: str, *, others: list[str]) -> Text:
 
 def _unknown(network: Network, uri: str) -> Text:
     meant = did_you_mean(uri, network.assets, "")
-    return Text(f"waits for {uri}, which no pipeline here updates. {meant}".strip(), style="yellow")
+    unplanned = [name for name, one in network.members.items() if one.plan is None]
+    but = f", as far as is known: {some(unplanned, _SHOWN)} cannot be planned" if unplanned else ""
+    return Text(f"waits for {uri}, which no pipeline here updates{but}. {meant}".strip(), style="yellow")
 
 
 def _circle(cycle: tuple[str, ...]) -> Text:

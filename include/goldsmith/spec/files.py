@@ -179,7 +179,7 @@ def _entry(written: _Written, chosen: Combination) -> Entry:
             if value.error:
                 raise value.error
         if chosen:
-            values = _filled(values, chosen, where)
+            values = _filled(written, values, chosen, where)
         values = {"name": usual, **values}
         if isinstance(values["name"], str):
             name = _as_id(values["name"])
@@ -189,11 +189,16 @@ def _entry(written: _Written, chosen: Combination) -> Entry:
     return Entry(name=spec.name, file=written.path, spec=spec)
 
 
-def _filled(values: Mapping[str, Any], chosen: Combination, where: str) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = filled(values, chosen)
-    except SpecError as error:
-        raise SpecError(f"{where}: {error.message}", hint=error.hint) from error
+def _filled(written: _Written, values: Mapping[str, Any], chosen: Combination, where: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        try:
+            found[str(filled(key, chosen))] = filled(value, chosen)
+        except SpecError as error:
+            at = written.place([key])
+            raise SpecError(
+                f"{where}{f', {at}' if at else ''}: {key}: {error.message}", hint=error.hint
+            ) from error
     return found
 
 

@@ -64,24 +64,24 @@ def test_several_projects_and_none_chosen(root: Path) -> None:
     assert error.hint == "dbt projects here: transform, warehouse"
 
 
-def test_variables_that_are_not_set_are_named_before_dbt_stops_at_the_first(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Those of the files, then those of the target."""
+def test_variables_of_the_target_that_are_not_set(root: Path) -> None:
+    """All of them at once, with the way around."""
     write(project("a", profiles=POSTGRES), root)
-    for name in ("one", "two"):
-        (root / "models" / f"{name}.sql").write_text(
-            f"select {{{{ env_var('MISSING_{name.upper()}') }}}} as id"
-        )
-    (root / "models" / "three.sql").write_text("select {{ env_var('THERE', 3) }} as id {# env_var('NO') #}")
-    error = refused(root)
-    assert "MISSING_ONE (in models/one.sql), MISSING_TWO (in models/two.sql)." in error.message
-    assert error.hint.startswith("export MISSING_ONE=...")
-    monkeypatch.setenv("MISSING_ONE", "1")
-    (root / ".env").write_text("MISSING_TWO=2\n")
     error = refused(root)
     assert error.message.endswith("profiles.yml needs SHOP_HOST, SHOP_USER in the environment; not set.")
     assert "goldsmith init --connection warehouse" in error.hint
+
+
+def test_a_folder_beside_the_airflow_is_no_place_for_dag_files(root: Path) -> None:
+    """The command names the folder with the Airflow, and the project from there."""
+    write(project("a", place="transform"), root)
+    (root / "airflow" / "dags").mkdir(parents=True)
+    (root / "airflow" / "Dockerfile").write_text("FROM apache/airflow:3.3.2\n")
+    error = refused(root)
+    assert error.message == (
+        f"An Airflow is in airflow: it reads DAG files in {root / 'airflow' / 'dags'}, and not in {root / 'dags'}."
+    )
+    assert error.hint.endswith("airflow --project ../transform")
 
 
 def test_an_adapter_that_is_not_installed(root: Path) -> None:
@@ -118,7 +118,7 @@ def test_nobody_can_be_asked(root: Path) -> None:
     """A program says `--yes`."""
     error = called(root).exception
     assert isinstance(error, ConfigurationError)
-    assert error.hint == "goldsmith init --yes"
+    assert error.hint == "The same command again, with --yes."
     assert not list(root.iterdir())
 
 

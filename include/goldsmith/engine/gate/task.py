@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from airflow.sdk import BaseOperator, Context
@@ -67,9 +68,10 @@ class GateTask(BaseOperator):
         run_id = context["run_id"]
         states = self.site.states(run_id)
         refuse_unknown(self.site.graph, states)
-        is_green = all(states.get(task) in HARMLESS for task in self.gate.judged)
+        gate = self._of_run(states)
+        is_green = all(states.get(task) in HARMLESS for task in gate.judged)
         case = Case(
-            gate=self.gate,
+            gate=gate,
             limits=self.limits,
             graph=self.site.graph,
             states=states,
@@ -78,6 +80,17 @@ class GateTask(BaseOperator):
             skips_stale=self.site.freshness == "skip",
         )
         return judge(case, self._measures(run_id, states))
+
+    def _of_run(self, states: States) -> PlannedGate:
+        """The gate without the tasks that the run does not have: they came into the plan after it began.
+
+        Airflow gives a state, or none, for each task that a run has.
+        """
+        late = [task for task in self.gate.judged if task not in states]
+        if not late or len(late) == len(self.gate.judged):
+            return self.gate
+        self.log.info("Not in this run, which began before they came into the project: %s", ", ".join(late))
+        return replace(self.gate, judged=tuple(task for task in self.gate.judged if task in states))
 
     def conclude(self, verdict: Verdict, context: Context) -> dict[str, object]:
         """Tell everybody, and let the next layer start or not.
