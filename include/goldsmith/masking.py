@@ -72,6 +72,10 @@ PLAIN = frozenset(
 """Keys of a connection's extra whose values are names, and stand in every relation, query and error."""
 _NO_SECRET = frozenset({"airflow", "false", "null", "none", "true"})
 
+# PostgreSQL shows a part of the line in which an error is, and a secret may be cut off at its ends.
+_EXCERPT = re.compile(r"(?<=LINE )(\d+: )(\.{3})?([^\n]*?)(\.{3})?$", re.MULTILINE)
+_PART = 4  # characters of a secret that is cut off
+
 _known: set[str] = set()
 _pattern: re.Pattern[str] | None = None
 
@@ -188,12 +192,24 @@ def _read_environment() -> None:
 
 def _without(value: Any) -> Any:
     if isinstance(value, str):
-        return _pattern.sub(_MASK, value) if _pattern else value
+        return _EXCERPT.sub(_whole_or_none, _pattern.sub(_MASK, value)) if _pattern else value
     if isinstance(value, Mapping):
         return {key: _without(one) for key, one in value.items()}
     if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
         return type(value)(_without(one) for one in value)
     return value
+
+
+def _whole_or_none(found: re.Match[str]) -> str:
+    """An excerpt without the beginning or the end of a secret at its ends."""
+    number, before, text, after = found.groups(default="")
+    for secret in _known:
+        parts = range(len(secret) - 1, _PART - 1, -1)
+        if after and (cut := next((n for n in parts if text.endswith(secret[:n])), 0)):
+            text = f"{text[:-cut]}{_MASK}"
+        if before and (cut := next((n for n in parts if text.startswith(secret[-n:])), 0)):
+            text = f"{_MASK}{text[cut:]}"
+    return f"{number}{before}{text}{after}"
 
 
 def _values(extra: Any, names: frozenset[str], key: str = "") -> Iterator[str]:

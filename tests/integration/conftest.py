@@ -13,7 +13,9 @@ import jwt
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
+from tests.integration import planted
 from tests.integration.lake import LAKES, Lake
+from tests.integration.planted import PLANTED
 from tests.integration.shared_lab import Lab
 from tests.integration.shared_project import (
     ALERTED,
@@ -31,6 +33,7 @@ from tests.integration.shared_project import (
     make_duck_project,
     make_gated_project,
     make_observed_project,
+    make_planted_project,
     make_projects,
     make_steered_project,
     spec_of,
@@ -108,7 +111,11 @@ def alerted(
         ):
             connection = {"conn_type": "http", "host": host, "password": f"secret-of-{name}"}
             environment.setenv(f"AIRFLOW_CONN_{name.upper()}", json.dumps(connection))
-        with _started(root, settings_for(root), ALERTED) as made:
+        for name, value in planted.environment(receiver.url).items():
+            environment.setenv(name, value)
+        receiver.echoes = "/echo"
+        make_planted_project(root)
+        with _started(root, settings_for(root), (*ALERTED, *PLANTED)) as made:
             yield made, receiver
 
 
@@ -160,12 +167,15 @@ def _started(
     (root / "dags").mkdir()
     write_other_dbt(root)
     for name in pipelines:
+        if name in PLANTED:
+            planted.write_pipeline(root, name, spec_of(name))
+            continue
         write_dag(root / "dags", name)
         if name in BY_FILE:
             write_profile(root, name)
     _ask_dbt([Pipeline.parse(spec_of(name)) for name in (*pipelines, *refused)], here)
     # A profiles.yml may lead anywhere: the local stack would not let its pipelines write prod.
-    by_file = {"GOLDSMITH_ALLOW_PROD": "yes"} if {*pipelines} & {*BY_FILE} else {}
+    by_file = {"GOLDSMITH_ALLOW_PROD": "yes"} if {*pipelines} & {*BY_FILE, *PLANTED} else {}
     stack = Stack(root=root, extra_env=by_file)
     try:
         stack.up()

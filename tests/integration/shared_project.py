@@ -13,6 +13,9 @@ import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from tests.integration import planted
+from tests.integration.planted import PLANTED
+
 from goldsmith.dbt.executable import dbt_executable
 from goldsmith.dbt.parse import make_manifest
 from goldsmith.dbt.project import find_project
@@ -331,6 +334,11 @@ def make_projects(root: Path) -> None:
     )
 
 
+def make_planted_project(root: Path) -> None:
+    """Write a project whose model renders secrets."""
+    _make(root / "planted_project", {"dbt_project.yml": _PROJECT, "profiles.yml": _PROFILE, **planted.FILES})
+
+
 def make_gated_project(root: Path) -> None:
     """Write the first project with a source that is stale, and models below it.
 
@@ -445,6 +453,7 @@ def spec_of(name: str) -> dict[str, object]:
             **STARTED,
             **OBSERVED,
             **ALERTED,
+            **PLANTED,
             **WATCHED,
             **MICRO,
             **DUCKS,

@@ -345,7 +345,7 @@ def test_what_a_service_repeats_of_a_request_is_masked(
 ) -> None:
     """Headers, the token, the address: in the error, which becomes the task's return value, and in the log."""
     extra = {"headers": {"X-Api-Key": "key-of-planted", "X-Quoted": 'a "planted" one'}}
-    service.echoes, service.answers = True, [403]
+    service.echoes = "/in"
     channel = connection(
         host=f"{service.url}/in?code=planted-code", password="planted-token", extra=json.dumps(extra)
     )

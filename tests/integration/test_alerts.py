@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.integration import planted
+from tests.integration.planted import PLANTED
 from tests.integration.shared_lab import Lab, Seen
 from tests.unit.alerts.receiver import Receiver
 
@@ -169,10 +173,45 @@ def test_a_gate_that_asks_is_told_at_once(alerted: Alerted) -> None:
     lab.finished(runs)
 
 
-def test_no_secret_of_a_channel_is_kept_anywhere(alerted: Alerted) -> None:
-    """Not in logs, reports or what is kept of runs."""
-    lab, _ = alerted
-    folder = lab.stack.root / ".goldsmith"
-    kept = [path for part in ("logs", "results") for path in (folder / part).rglob("*") if path.is_file()]
-    assert kept
-    assert [path for path in kept if b"secret-of-" in path.read_bytes()] == []
+def logins_in(lab: Lab, folders: Sequence[Path]) -> list[Path]:
+    """The files with a password of the other channels, or with the login of tasks, which has its file, and no other."""
+    secrets = (b"secret-of-", lab.stack.state.secrets().tasks_password.encode())
+    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    kept = [path for path in files if path != lab.stack.state.passwords_file]
+    return [path for path in kept if any(secret in path.read_bytes() for secret in secrets)]
+
+
+def test_no_secret_is_kept_shown_or_sent_anywhere(alerted: Alerted) -> None:
+    """Of connections, headers, addresses, variables and the REST login: after green and red runs, 0 hits."""
+    lab, receiver = alerted
+    with planted.command_lines() as lines:
+        green = lab.finished(lab.start(PLANTED))
+        lab.control(PLANTED, divisor=0)
+        red = lab.finished(lab.start(PLANTED))
+    assert {one.run.state for one in green.values()} == {"success"}
+    assert {one.run.state for one in red.values()} == {"failed"}
+    for name in PLANTED:
+        [leaks] = red[name].records["bronze.leaks.run"]
+        assert 'invalid input syntax for type integer: "*** ***"' in leaks.message
+        assert "'*** ***'::int" in leaks.compiled_sql
+        told = outcome(lab, red[name])["not_sent"]
+        assert told
+        assert all("answers 403" in one and "***" in one for one in told)
+    state, run_id = lab.stack.root / ".goldsmith", red["planted"].run.run_id
+    folders = [state / part for part in ("logs", "results", "cosmos", "airflow") if (state / part).is_dir()]
+    assert planted.in_files(*folders) == []
+    database = lab.stack.server.conninfo("airflow")
+    assert planted.in_database(database) == []
+    looked_at = {one.split(":")[0] for one in planted.in_database(database, "leaks")}
+    assert {"serialized_dag", "xcom", "task_instance"} <= looked_at
+    assert lines == set()
+    shown = (
+        f"logs bronze.leaks.run --pipeline planted --run {run_id}",
+        f"report {run_id} --pipeline planted",
+    )
+    commands = [f"{command} --json" for command in (*shown, "plan planted")]
+    assert planted.in_output(lab.stack.root, *commands) == []
+    bodies = [json.dumps(one.body) for one in receiver.requests if one.path == "/hook"]
+    assert any("leaks" in body for body in bodies)
+    assert [body for body in bodies if planted.MARK in body] == []
+    assert logins_in(lab, folders) == []

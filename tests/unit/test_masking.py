@@ -80,6 +80,18 @@ def test_a_secret_that_begins_as_another_one_is_masked_whole() -> None:
     assert said(code, None, before="import airflow.sdk.log") == "*** ***\n"
 
 
+def test_a_secret_that_postgresql_cuts_off_is_masked() -> None:
+    """At either end of the part of a line that it shows; what begins alike elsewhere stays."""
+    code = "masking.hide(['hunter2-secret'])\nprint(masking.masked(asked))"
+    assert (
+        said(code, "x\nLINE 13: ...cret' as a, 'hunte...\n     ^")
+        == "x\nLINE 13: ...***' as a, '***...\n     ^\n"
+    )
+    assert (
+        said(code, "LINE 1: select 'hunte' as cret\nhunte...") == "LINE 1: select 'hunte' as cret\nhunte...\n"
+    )
+
+
 def test_variables_of_the_environment_that_hold_secrets_are_masked() -> None:
     """dbt's own, and those that the settings name; no others."""
     env = {

@@ -25,13 +25,13 @@ class Request:
 class Receiver:
     """Answers each request with the next of `answers`, then with 200, `reply` and after `delay` seconds.
 
-    If it `echoes`, the reply is what it was asked for: path and headers.
+    Requests whose path begins with `echoes` are refused, and the reply is what was asked: path, headers and body.
     """
 
     answers: list[int] = field(default_factory=list)
     reply: str = "ok"
     delay: float = 0.0
-    echoes: bool = False
+    echoes: str = ""
     requests: list[Request] = field(default_factory=list)
 
     def __enter__(self) -> Self:
@@ -46,9 +46,11 @@ class Receiver:
                     body = text
                 receiver.requests.append(Request(self.path, dict(self.headers), body))
                 time.sleep(receiver.delay)
-                asked = json.dumps({"path": self.path, **dict(self.headers)})
-                reply = (asked if receiver.echoes else receiver.reply).encode()
-                self.send_response(receiver.answers.pop(0) if receiver.answers else 200)
+                asked = json.dumps({"path": self.path, "headers": dict(self.headers), "body": body})
+                is_echo = bool(receiver.echoes) and self.path.startswith(receiver.echoes)
+                reply = (asked if is_echo else receiver.reply).encode()
+                status = receiver.answers.pop(0) if receiver.answers and not is_echo else 200
+                self.send_response(403 if is_echo else status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(reply)))
                 self.end_headers()
