@@ -24,6 +24,16 @@ def some(names: Iterable[str], most: int = 10, *, between: str = ", ") -> str:
     return between.join(found[:most]) + more
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun.
+
+    Example:
+        >>> counted(1, "gate"), counted(2, "gate")
+        ('1 gate', '2 gates')
+    """
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
 def nearest(name: str, known: Iterable[str]) -> list[str]:
     """The known names that are most like a name, at most three."""
     return difflib.get_close_matches(name, sorted(set(known)), n=3)

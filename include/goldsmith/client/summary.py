@@ -17,6 +17,7 @@ from goldsmith.client.progress import Progress
 from goldsmith.client.said import Warned
 from goldsmith.rest import TaskInstance
 from goldsmith.rest.marking import FAILED_NOTE
+from goldsmith.wording import counted
 
 SUCCESS, SUCCESS_TOLERATED, FAILED, CANCELLED = "success", "success_tolerated", "failed", "cancelled"
 
@@ -128,8 +129,7 @@ class RunSummary:
 
     def _print_alerts(self, console: Console) -> None:
         if self.alerts:
-            sent = self.alerts["sent"]
-            _print(console, f"{sent} alert message{'s' * (sent != 1)} sent")
+            _print(console, f"{counted(self.alerts['sent'], 'alert message')} sent")
             for lost in self.alerts["not_sent"]:
                 _print(console, f"An alert was not sent to {lost}", style="yellow")
 

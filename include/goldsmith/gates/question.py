@@ -9,7 +9,7 @@ from typing import Any
 
 from goldsmith.gate_rules.base import VERDICT_BLOCK
 from goldsmith.gates.verdict import APPROVED, REJECTED, UNANSWERED, Override, Verdict
-from goldsmith.wording import some
+from goldsmith.wording import counted, some
 
 APPROVE, REJECT = "Approve", "Reject"
 REASON = "reason"
@@ -61,7 +61,7 @@ def body_of(verdict: Verdict, failed: Sequence[FailedTask]) -> str:
     ]
     parts = [
         some([f"- {one.line()}" for one in failed], _NAMED, between="\n"),
-        f"Not green besides: {held} task{'s' * (held > 1)} of {verdict.layer}, held back or not run."
+        f"Not green besides: {counted(held, 'task')} of {verdict.layer}, held back or not run."
         if held
         else "",
         f"What blocks: {'; '.join(limits)}.",

@@ -11,13 +11,14 @@ from rich.tree import Tree
 from goldsmith.kinds import TEST_KINDS
 from goldsmith.plan.graph import nodes_by_task
 from goldsmith.plan.model import Plan, PlannedNode
+from goldsmith.wording import counted
 
 
 def plan_head(plan: Plan) -> str:
     """How much there is of what."""
     tasks = len({node.task_id for node in plan.nodes})
     nodes = "" if tasks == len(plan.nodes) else f" of {len(plan.nodes)} dbt nodes"
-    return f"{tasks} dbt tasks{nodes}, {len(plan.gates)} gates"
+    return f"{counted(tasks, 'dbt task')}{nodes}, {counted(len(plan.gates), 'gate')}"
 
 
 def plan_tree(plan: Plan) -> Tree:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from goldsmith.plan.graph import PlanGraph
 from goldsmith.plan.model import Plan
 from goldsmith.report.facts import NODE_BAD, NODE_HELD, NodeFacts, RunFacts
+from goldsmith.wording import counted
 
 _LETTERS = 400  # of a message
 
@@ -19,7 +20,7 @@ def cause_of(run: RunFacts) -> str:
         return ""
     failed = [one for one in run.nodes if one.condition == NODE_BAD and not one.is_tolerated]
     held = sum(one.condition == NODE_HELD for one in run.nodes)
-    behind = f"; {held} nodes are held back" if held else ""
+    behind = f"; {counted(held, 'node')} held back" if held else ""
     if failed:
         first = _first(failed, run.plan)
         more = f", and {len(failed) - 1} more" if len(failed) > 1 else ""

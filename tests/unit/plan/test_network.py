@@ -45,7 +45,7 @@ def test_pipelines_stand_below_those_they_wait_for() -> None:
     assert lines == [
         "alone  by hand  0 dbt tasks, 0 gates",
         "shop  @hourly  2 dbt tasks, 0 gates",
-        "└── crm  after all of goldsmith://shop/customers  1 dbt tasks, 0 gates",
+        "└── crm  after all of goldsmith://shop/customers  1 dbt task, 0 gates",
         f"    └── mart  @daily; after all of {both}  0 dbt tasks, 0 gates  also after shop",
     ]
     assert [one for one in listing(network) if one["name"] == "crm"] == [

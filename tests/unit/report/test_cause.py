@@ -47,7 +47,7 @@ def facts(plan: Plan, verdicts: dict[str, Verdict] | None = None, **states: str)
 def test_the_failure_behind_which_most_tasks_wait_is_named(plan: Plan) -> None:
     """With how many others failed, and how many nodes are held back."""
     run = facts(plan, lone="failed", orders="failed", revenue="upstream_failed")
-    assert cause_of(run) == "silver.orders, and 1 more; 1 nodes are held back"
+    assert cause_of(run) == "silver.orders, and 1 more; 1 node held back"
     assert cause_of(replace(run, is_red=False)) == ""
 
 
