@@ -34,7 +34,7 @@ def test_every_planned_node_is_a_task_of_its_engine(dag: DAG, plan: Plan, spec: 
     between |= {build.task_id: build.upstream for build in plan.builds}
     reconciles = {build.reconcile_id for build in plan.builds}
     others = set(dag.task_dict) - set(planned) - set(between) - reconciles
-    assert {task.split(".")[0] for task in others} == {"ingest", "report", "elementary_report"}
+    assert {task.split(".")[0] for task in others} == {"ingest", "report", "elementary_report", "alerts"}
     kind = NodeTask if spec.engine == "shared" else IsolatedTask
     for task_id, node in planned.items():
         task = dag.get_task(task_id)
@@ -93,12 +93,9 @@ def test_a_report_is_below_everything_and_decides_nothing(dag: DAG, plan: Plan, 
     assert (report.is_teardown, report.on_failure_fail_dagrun, report.downstream_task_ids) == (
         True,
         False,
-        set(),
+        {"alerts"},
     )
-    assert {task.task_id for task in dag.tasks if not task.downstream_task_ids} == {
-        "report",
-        "elementary_report",
-    }
+    assert {task.task_id for task in dag.tasks if not task.downstream_task_ids} == {"alerts"}
     last = {"gold.gate"} | {build.reconcile_id for build in plan.builds}
     assert last <= report.upstream_task_ids
     outside = {node.task_id for node in plan.nodes if node.layer not in plan.layers and not plan.builds}
@@ -157,7 +154,7 @@ def test_a_run_without_its_report_is_red_where_the_spec_says_so(
         "none_failed",
         False,
     )
-    assert dag.get_task("report").downstream_task_ids == {"report_made"}
+    assert dag.get_task("report").downstream_task_ids == {"report_made", "alerts"}
     assert "report_made" not in dag.get_task("gold.gate").downstream_task_ids
     assert not any("report" in task_id for task_id in _report_tasks(spec, None, sample, here).task_dict)
 

@@ -14,7 +14,7 @@ from goldsmith.settings import settings
 @pytest.fixture(autouse=True)
 def _outside_airflow(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look at the folders as the command line does."""
-    monkeypatch.setattr("goldsmith.settings._airflow_dags_dir", lambda: None)
+    monkeypatch.setattr("goldsmith.settings.airflow_dags_dir", lambda: None)
     monkeypatch.setattr("sys.modules", {k: v for k, v in sys.modules.items() if k != "airflow.configuration"})
 
 
