@@ -10,7 +10,7 @@ from goldsmith.dbt.project import DbtProject
 from goldsmith.plan.model import Plan
 from goldsmith.report.pace import renew_pace
 from goldsmith.report.store import ReportStore
-from goldsmith.report.summary import Summary
+from goldsmith.report.summary import NodeSum, Summary
 from goldsmith.settings import Settings
 from goldsmith.spec.pipeline import Pipeline
 
@@ -33,7 +33,9 @@ def test_the_isolated_engine_starts_first_what_is_followed_by_the_longest_way(
             started=f"{number}",
             seconds=1.0,
             is_red=False,
-            nodes={node.unique_id: ("good", 9999.0 if node is slow else 0.5, None) for node in plan.nodes},
+            nodes={
+                node.unique_id: NodeSum("good", 9999.0 if node is slow else 0.5, None) for node in plan.nodes
+            },
         )
         store.add(run, keep=1)
         renew_pace(store, run.nodes, now=datetime.now(UTC))

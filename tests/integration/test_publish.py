@@ -35,7 +35,7 @@ def reports(number: int = 1, **differing: Any) -> RunReports:
         "dag_id": "shop",
         "run_id": f"scheduled__2026-11-{number:02}T00:00:00+00:00",
         "started": f"2026-11-{number:02}T00:00:00+00:00",
-        "headline": "[prod] shop: success, 9 good",
+        "headline": "[prod] shop: success (9 green)",
         "files": {"report.html": PAGE, "elementary.html": LARGE},
         "links": {"report": "https://reports.example.com/x"},
     }
@@ -111,7 +111,7 @@ def test_a_mail_has_the_reports_with_it(tmp_path: Path, monkeypatch: pytest.Monk
         send(reports(), to)
         send(reports(), to.model_copy(update={"attach": False}))
         with_files, without = mailbox.mails
-    assert with_files["Subject"] == "[prod] shop: success, 9 good"
+    assert with_files["Subject"] == "[prod] shop: success (9 green)"
     page, archive = with_files.iter_attachments()
     assert page.get_content() == PAGE
     assert archive.get_filename() == "elementary.html.zip"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from goldsmith.plan.graph import PlanGraph
-from goldsmith.plan.model import Plan
 from goldsmith.report.facts import NODE_BAD, NODE_HELD, NodeFacts, RunFacts
 from goldsmith.wording import counted
 
@@ -22,7 +21,7 @@ def cause_of(run: RunFacts) -> str:
     held = sum(one.condition == NODE_HELD for one in run.nodes)
     behind = f"; {counted(held, 'node')} held back" if held else ""
     if failed:
-        first = _first(failed, run.plan)
+        first = _first(failed, run.graph)
         more = f", and {len(failed) - 1} more" if len(failed) > 1 else ""
         return f"{first.node.task_id}{more}{behind}\n{_short(first.record.message if first.record else '')}".strip()
     for layer in run.layers:
@@ -35,9 +34,8 @@ def cause_of(run: RunFacts) -> str:
     return f"no node failed{behind}"
 
 
-def _first(failed: list[NodeFacts], plan: Plan) -> NodeFacts:
+def _first(failed: list[NodeFacts], graph: PlanGraph) -> NodeFacts:
     """The one behind which most tasks wait; of several, the first in the order of the layers."""
-    graph = PlanGraph(plan)
     return max(failed, key=lambda one: len(graph.behind([one.node.task_id])))
 
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
 from goldsmith.gate_rules.base import VERDICT_BLOCK, VERDICT_PASS, RuleResult
 from goldsmith.gates.verdict import Verdict, decision_text
 from goldsmith.kinds import TEST_KINDS
-from goldsmith.plan.graph import nodes_by_task
+from goldsmith.plan.graph import PlanGraph
 from goldsmith.plan.model import Plan, PlannedNode
 from goldsmith.results.history import by_node
-from goldsmith.results.record import NodeResult
+from goldsmith.results.record import SKIPPED, NodeResult
 
 NODE_GOOD, NODE_WARN, NODE_BAD, NODE_HELD, NODE_IDLE = "good", "warn", "bad", "held", "idle"
 """How a node fared: done, done with a warning, failed, held back by another one, not run."""
@@ -26,7 +26,7 @@ WORDS = {
     NODE_HELD: "held back",
     NODE_IDLE: "not run",
 }
-_OF_STATUS = {"success": NODE_GOOD, "pass": NODE_GOOD, "warn": NODE_WARN, "skipped": NODE_HELD}
+_OF_STATUS = {"success": NODE_GOOD, "pass": NODE_GOOD, "warn": NODE_WARN, SKIPPED: NODE_HELD}
 _OF_STATE = {"success": NODE_GOOD, "failed": NODE_BAD, "upstream_failed": NODE_HELD}
 _RED = {"failed", "upstream_failed"}
 _MAPPED = re.compile(r"^(ingest\..+\.load)_\d+$")
@@ -80,9 +80,11 @@ class LayerFacts:
 
     @property
     def stopped_by(self) -> tuple[str, ...]:
-        """Ids of the tasks for which the gate blocks."""
-        is_blocked = self.verdict is not None and self.verdict.verdict == VERDICT_BLOCK
-        return tuple(sorted(self.verdict.stopped_by)) if self.verdict and is_blocked else ()
+        """Ids of the tasks for which the gate blocks, those that failed first."""
+        if self.verdict is None or self.verdict.verdict != VERDICT_BLOCK:
+            return ()
+        states = self.verdict.stopped_by
+        return tuple(sorted(states, key=lambda task_id: (states[task_id] != "failed", task_id)))
 
     @property
     def rules(self) -> tuple[RuleResult, ...]:
@@ -91,26 +93,27 @@ class LayerFacts:
         return tuple(rule for rule in found if rule.outcome != VERDICT_PASS or rule.measured)
 
     @property
+    def is_told(self) -> bool:
+        """Whether there is more to see of its gate than the verdict."""
+        return bool(self.rules or self.decision or self.stopped_by)
+
+    @property
     def decision(self) -> str:
         """Who decided what, where the gate asked."""
         return decision_text(self.verdict.override) if self.verdict and self.verdict.override else ""
 
     @property
     def seconds(self) -> float:
-        """How long dbt was at one of its nodes; without the time between a failure and its retry by a person."""
-        spans = sorted((start, end) for node in self.nodes for start, end, _ in spans_of(node))
-        seconds, until = 0.0, datetime.min.replace(tzinfo=UTC)
-        for start, end in spans:
-            seconds += max((end - max(start, until)).total_seconds(), 0.0)
-            until = max(until, end)
-        return seconds
+        """How long something of the layer ran: neither the wait for a retry counts, nor what ran at once twice."""
+        return _covered((start, end) for node in self.nodes for start, end, _ in spans_of(node))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunFacts:
     """A run, as it was when its report was made."""
 
-    plan: Plan
+    graph: PlanGraph
+    """The pipeline's plan."""
     run_id: str
     started: datetime | None
     made: datetime
@@ -126,18 +129,7 @@ class RunFacts:
     @property
     def pipeline(self) -> str:
         """The pipeline's name."""
-        return self.plan.pipeline
-
-    @property
-    def outcome(self) -> str:
-        """How it ended, in words, with what was let pass and what did not run."""
-        counts = self.counts
-        tolerated = sum(node.is_tolerated and node.condition == NODE_BAD for node in self.nodes)
-        not_run = counts[NODE_HELD] + counts[NODE_IDLE]
-        parts = ["failed" if self.is_red else "success"]
-        parts += [f"{tolerated} tolerated"] if tolerated else []
-        parts += [f"{not_run} not run"] if not_run else []
-        return ", ".join(parts)
+        return self.graph.plan.pipeline
 
     @property
     def nodes(self) -> tuple[NodeFacts, ...]:
@@ -153,6 +145,29 @@ class RunFacts:
     def seconds(self) -> float:
         """How long the run has taken."""
         return (self.made - self.started).total_seconds() if self.started else 0.0
+
+    @property
+    def tolerated(self) -> int:
+        """How many nodes failed and do not make the run red."""
+        return sum(one.condition == NODE_BAD and one.is_tolerated for one in self.nodes)
+
+    @property
+    def skipped(self) -> int:
+        """How many nodes the run left out: nobody selected them."""
+        return sum(one.condition == NODE_IDLE and one.state == SKIPPED for one in self.nodes)
+
+    @property
+    def not_run(self) -> int:
+        """How many nodes did not run although the run did not leave them out."""
+        return sum(one.condition in (NODE_HELD, NODE_IDLE) for one in self.nodes) - self.skipped
+
+    @property
+    def outcome(self) -> str:
+        """How the run ended, in words: a green run in which something failed or did not run says so."""
+        if self.is_red:
+            return "failed"
+        counts = {"tolerated": self.tolerated, "not run": self.not_run, "skipped": self.skipped}
+        return ", ".join(["success", *(f"{number:,} {what}" for what, number in counts.items() if number)])
 
 
 def run_facts(
@@ -180,14 +195,15 @@ def run_facts(
         tolerated: Ids of the red tasks that do not make the run red.
         reasons: Id of a build or a comparison to why it failed.
     """
-    nodes = _nodes(plan, states, records, tolerated)
+    graph = PlanGraph(plan)
+    nodes = _nodes(graph, states, records, tolerated)
     # A gate that failed without a verdict could not judge: that is a failure of its own.
     known = {node.node.task_id for node in nodes} | (gates_of(plan) & verdicts.keys())
     # A comparison that is red for nodes which are red themselves says nothing new.
     if any(node.condition in (NODE_BAD, NODE_HELD) for node in nodes):
         known |= {build.reconcile_id for build in plan.builds}
     return RunFacts(
-        plan=plan,
+        graph=graph,
         run_id=run_id,
         started=started,
         made=made,
@@ -226,6 +242,17 @@ def _layers(
     return tuple(layers)
 
 
+def _covered(spans: Iterable[tuple[datetime, datetime]]) -> float:
+    """The seconds that are in at least one of the spans."""
+    seconds, until = 0.0, None
+    for start, end in sorted(spans):
+        begins = start if until is None else max(start, until)
+        if end > begins:
+            seconds += (end - begins).total_seconds()
+            until = end
+    return seconds
+
+
 def gates_of(plan: Plan) -> frozenset[str]:
     """The ids of the gates."""
     return frozenset(gate.task_id for gate in plan.gates)
@@ -240,20 +267,20 @@ def spans_of(facts: NodeFacts) -> list[tuple[datetime, datetime, NodeResult]]:
     """When dbt was at a node, each time; without what it held back."""
     found = []
     for record in (*facts.earlier, *([facts.record] if facts.record else [])):
-        if record.started and record.ended and record.status != "skipped":
+        if record.started and record.ended and record.status != SKIPPED:
             start, end = datetime.fromisoformat(record.started), datetime.fromisoformat(record.ended)
             found.append((start, max(start, end), record))
     return found
 
 
 def _nodes(
-    plan: Plan,
+    graph: PlanGraph,
     states: Mapping[str, str | None],
     records: Mapping[str, Sequence[NodeResult]],
     tolerated: Collection[str],
 ) -> list[NodeFacts]:
     found = []
-    for task_id, members in nodes_by_task(plan.nodes).items():
+    for task_id, members in graph.tasks.items():
         histories = {one.latest.unique_id: one for one in by_node(records.get(task_id, ()))}
         state = states.get(task_id) or ""
         for node in members:

@@ -25,6 +25,7 @@ class Box:
     style: str
     label: str
     title: str
+    unique_id: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -137,6 +138,7 @@ def _box(facts: NodeFacts, x: float, y: float) -> Box:
         style=facts.condition,
         label=name if len(name) <= _LETTERS else f"{name[: _LETTERS - 1]}…",
         title=f"{name} ({facts.node.kind}, {facts.node.layer}): {facts.status}, {facts.seconds:.2f} s",
+        unique_id=facts.node.unique_id,
     )
 
 

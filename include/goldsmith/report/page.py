@@ -2,105 +2,91 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
-from goldsmith.airflow_pages import run_url, task_url
-from goldsmith.pages.page import Pages
-from goldsmith.report.facts import CONDITIONS, NODE_WARN, WORDS, NodeFacts, RunFacts
-from goldsmith.report.failed import failed_of
+from goldsmith.airflow_pages import RESULT_TAB, run_url, task_url
+from goldsmith.pages.page import Pages, moment
+from goldsmith.report.behind import Holding
+from goldsmith.report.causes import causes, failed_tasks
+from goldsmith.report.facts import CONDITIONS, NODE_WARN, WORDS, RunFacts
 from goldsmith.report.lineage import lineage, longest_chain
 from goldsmith.report.past import Past
-from goldsmith.report.summary import Changes, Summary
+from goldsmith.report.rows import Row, rows_of
+from goldsmith.report.strips import run_bars
+from goldsmith.report.summary import Changes, changes_since
 from goldsmith.report.timeline import timeline
 
 # So that a page stays small however bad the run was; the tab `dbt` of a task has everything.
-_FAILED, _WARNED, _OPEN, _SLOWEST, _CHANGED, _SOURCES = 50, 20, 8, 15, 30, 50
-_TEXT, _CELL, _SQL = 4000, 120, 6000  # characters
+_MOST = {
+    "tasks": 20,
+    "causes": 50,
+    "alike": 20,
+    "held": 12,
+    "warned": 20,
+    "changed": 30,
+    "slowest": 15,
+    "sources": 50,
+}
+_FULL = {"text": 4000, "cell": 120, "rows": 10, "columns": 30, "sql": True}
+_BRIEF = {"text": 1000, "cell": 60, "rows": 3, "columns": 12, "sql": False}
+"""Of a failure: characters of a text and of a cell, rows and columns, whether the SQL is shown."""
+_OPEN = 5
 KINDS = {"unit_test": "unit test", "source": "freshness"}
 
 _PAGES = Pages("goldsmith.report", style="report.css", script="report.js")
 CONTENT_SECURITY_POLICY = f"{_PAGES.policy}; frame-ancestors 'self'"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Beside:
-    """Another report of the same run."""
-
-    title: str
-    file: str
-    """Its name, in the folder of the page."""
-
-
-def report_page(
-    run: RunFacts,
-    *,
-    changes: Changes | None,
-    past: Past | None = None,
-    airflow_url: str,
-    dbt: str,
-    beside: tuple[Beside, ...] = (),
-    notes: tuple[str, ...] = (),
-) -> str:
+def report_page(run: RunFacts, *, past: Past, airflow_url: str, dbt: str) -> str:
     """The report of a run as one HTML file that needs nothing else.
 
     Args:
         run: The run.
-        changes: What changed since the one before; none if there was none.
-        past: The runs before it; none if nothing is kept of them.
+        past: The runs before it.
         airflow_url: Airflow's web page, for links; empty for none.
         dbt: dbt's version.
-        beside: More reports of this run.
-        notes: What a reader should know of the report itself.
     """
-    known = past or Past(Summary.of(run))
-    slowest = sorted((node for node in run.nodes if node.seconds > 0), key=lambda node: -node.seconds)
+    rows = rows_of(run, past)
+    holding = Holding(run)
     return _PAGES.render(
         "report.html",
         run=run,
+        past=past,
         policy=_PAGES.policy,
         words=WORDS,
         kinds=KINDS,
-        **_by_condition(run, known),
-        **_since_before(changes),
-        open=_OPEN,
-        past=known,
+        conditions=[(one, run.counts[one]) for one in CONDITIONS if run.counts[one]],
+        tasks=failed_tasks(run, past, holding)[: _MOST["tasks"]],
+        causes=causes(run, past, holding),
+        warned=[node for node in run.nodes if node.condition == NODE_WARN],
+        bars=run_bars(past),
         chart=timeline(run),
         picture=lineage(run),
-        slowest=slowest[:_SLOWEST],
+        rows=rows,
+        sources=[row for row in rows.values() if row.facts.node.kind == "source"],
+        slowest=_slowest(list(rows.values())),
         chain=longest_chain(run),
+        changes=_changes(past),
         link=_Links(airflow_url, run),
         dbt=dbt,
-        beside=beside,
-        notes=notes,
         cut=_cut,
-        most=(_TEXT, _CELL, _SQL),
+        when=_when,
+        most=_MOST,
+        full=_FULL,
+        brief=_BRIEF,
+        open=_OPEN,
     )
 
 
-def _by_condition(run: RunFacts, past: Past) -> dict[str, Any]:
-    """The nodes that somebody has to look at, the first of many, and how many fared how."""
-    nodes = {one: [node for node in run.nodes if node.condition == one] for one in CONDITIONS}
-    failed = failed_of(run, past)
-    return {
-        "conditions": [(one, len(nodes[one])) for one in CONDITIONS if nodes[one]],
-        "failed": failed[:_FAILED],
-        "more_failed": sum(len(one.nodes) for one in failed[_FAILED:]),
-        "warned": nodes[NODE_WARN][:_WARNED],
-        "more_warned": len(nodes[NODE_WARN][_WARNED:]),
-        "sources": [node for node in run.nodes if node.node.kind == "source"][:_SOURCES],
-    }
+def _changes(past: Past) -> Changes | None:
+    """What changed since the run before; none where there was none."""
+    return changes_since(past.earlier[0], past.now) if past.earlier else None
 
 
-def _since_before(changes: Changes | None) -> dict[str, Any]:
-    """What is different from the run before."""
-    return {
-        "changes": changes.changes[:_CHANGED] if changes else (),
-        "more_changes": len(changes.changes[_CHANGED:]) if changes else 0,
-        "before": changes.before if changes else None,
-    }
+def _slowest(rows: Sequence[Row]) -> list[Row]:
+    ran = sorted((row for row in rows if row.facts.seconds > 0), key=lambda row: -row.facts.seconds)
+    return ran[: _MOST["slowest"]]
 
 
 class _Links:
@@ -109,22 +95,31 @@ class _Links:
     def __init__(self, airflow_url: str, run: RunFacts) -> None:
         self._url, self._ids = airflow_url.rstrip("/"), (run.pipeline, run.run_id)
 
-    def run(self) -> str:
-        """The run's page; empty without an address of Airflow."""
-        return run_url(self._url, *self._ids) if self._url else ""
+    def run(self, run_id: str = "") -> str:
+        """The page of a run, by default of this one; empty without an address of Airflow."""
+        return run_url(self._url, self._ids[0], run_id or self._ids[1]) if self._url else ""
 
-    def task(self, node: NodeFacts) -> str:
-        """The page of a node's task."""
-        return task_url(self._url, *self._ids, node.node.task_id) if self._url else ""
+    def log(self, task_id: str) -> str:
+        """The page of a task, with its log."""
+        return task_url(self._url, *self._ids, task_id) if self._url else ""
 
-    def tab(self, node: NodeFacts) -> str:
-        """The same inside Airflow, where the report is shown in a frame: what dbt said about it."""
-        ids = "/".join(quote(part, safe="") for part in (*self._ids, node.node.task_id))
+    def task(self, task_id: str) -> str:
+        """What dbt said about a node, in the tab of its task."""
+        return task_url(self._url, *self._ids, task_id, tab=RESULT_TAB) if self._url else ""
+
+    def tab(self, task_id: str) -> str:
+        """The same inside Airflow, where the report is shown in a frame."""
+        ids = "/".join(quote(part, safe="") for part in (*self._ids, task_id))
         return f"../../../task/{ids}"
 
 
 def _cut(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[:most]}…"
+
+
+def _when(text: str) -> str:
+    """A time to the minute, for where there is little place."""
+    return moment(text)[:16]
 
 
 def counted(run: RunFacts) -> Mapping[str, int]:

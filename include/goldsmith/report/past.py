@@ -1,111 +1,69 @@
-"""What the last runs say of a node: since when it fails, how long it usually takes. No I/O in here."""
+"""The runs before this one: how each node did in them, and how long it usually takes. No I/O in here."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from functools import cached_property
 from statistics import median
 
-from goldsmith.report.facts import NODE_BAD, NODE_GOOD, NODE_WARN, WORDS
-from goldsmith.report.summary import Summary
+from goldsmith.report.facts import NODE_BAD, NODE_GOOD, NODE_WARN
+from goldsmith.report.summary import Failures, NodeSum, Summary
 
 RUNS = 20
-"""Runs that are looked at, this one among them."""
-_DONE = (NODE_GOOD, NODE_WARN)
+"""Runs that are shown, with this one."""
+_ENOUGH = 3  # runs for a median that means something
+_RAN = (NODE_GOOD, NODE_WARN)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Moment:
-    """A node in one run."""
-
-    run_id: str
-    started: str
-    """Of the run, as ISO 8601."""
-    condition: str
-    seconds: float
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NodePast:
-    """A node in the last runs that had it, the oldest first; the last one is the run of the report."""
-
-    moments: tuple[Moment, ...]
-
-    @property
-    def failed_in_a_row(self) -> tuple[Moment, ...]:
-        """The last runs in which it failed, without one between them in which it was well, the oldest first.
-
-        A run in which it was held back, or did not run, says nothing of it.
-        """
-        found: list[Moment] = []
-        for one in reversed(self.moments):
-            if one.condition in _DONE:
-                break
-            found += [one] if one.condition == NODE_BAD else []
-        return tuple(reversed(found))
-
-    @property
-    def failures(self) -> tuple[Moment, ...]:
-        """All runs in which it failed."""
-        return tuple(one for one in self.moments if one.condition == NODE_BAD)
-
-    @property
-    def lengths(self) -> tuple[tuple[str, int], ...]:
-        """Condition and in how many runs one after another, the oldest first."""
-        return tuple((one, len(list(same))) for one, same in groupby(this.condition for this in self.moments))
-
-    @property
-    def in_words(self) -> str:
-        """In how many of the runs it fared how."""
-        counts = Counter(WORDS[one.condition] for one in self.moments)
-        return ", ".join(f"{number} {word}" for word, number in counts.items())
-
-    @property
-    def line(self) -> str:
-        """The trend as points of a line that is 100 wide and 20 high; empty for fewer than three runs."""
-        took = self.trend
-        if len(took) < 3:
-            return ""
-        step, high = 100 / (len(took) - 1), max(took)
-        return " ".join(f"{place * step:.0f},{19 - 18 * one / high:.0f}" for place, one in enumerate(took))
-
-    @property
-    def usual_seconds(self) -> float | None:
-        """Median of the runs before in which it was done; none of fewer than three."""
-        took = [one.seconds for one in self.moments[:-1] if one.condition in _DONE and one.seconds > 0]
-        return median(took) if len(took) >= 3 else None
-
-    @property
-    def change(self) -> float | None:
-        """How many times as long as usual it took in the run of the report; none if that is not known."""
-        usual, now = self.usual_seconds, self.moments[-1].seconds if self.moments else 0.0
-        return now / usual if usual and now else None
-
-    @property
-    def trend(self) -> tuple[float, ...]:
-        """How long it took, of the runs in which it was done."""
-        return tuple(one.seconds for one in self.moments if one.condition in _DONE and one.seconds > 0)
-
-
+@dataclass(frozen=True, kw_only=True)
 class Past:
-    """The last runs of a pipeline.
+    """A run and those before it.
 
     Args:
-        now: The run of the report.
+        now: The run.
         earlier: Those before it, the latest first.
     """
 
-    def __init__(self, now: Summary, earlier: Sequence[Summary] = ()) -> None:
-        self._runs = [*reversed(earlier[: RUNS - 1]), now]
+    now: Summary
+    earlier: tuple[Summary, ...] = ()
 
-    def of(self, unique_id: str) -> NodePast:
-        """What these runs say of a node."""
-        return NodePast(
-            moments=tuple(
-                Moment(run_id=run.run_id, started=run.started, condition=found[0], seconds=found[1])
-                for run in self._runs
-                if (found := run.nodes.get(unique_id))
-            )
-        )
+    @classmethod
+    def of(cls, now: Summary, earlier: Sequence[Summary]) -> Past:
+        """The past of a run whose summary does not know the failures before it.
+
+        Args:
+            now: The run.
+            earlier: Those before it, the latest first.
+        """
+        return cls(now=now.after(earlier), earlier=tuple(earlier[: RUNS - 1]))
+
+    @cached_property
+    def runs(self) -> tuple[Summary, ...]:
+        """The runs that are shown, oldest first, this one last."""
+        return (*reversed(self.earlier), self.now)
+
+    def sums(self, unique_id: str) -> Iterator[NodeSum | None]:
+        """How a node did in each of these runs; none where it was not in the project."""
+        return (run.nodes.get(unique_id) for run in self.runs)
+
+    def usual(self, unique_id: str) -> float | None:
+        """The median of the seconds that a node took in the runs before; none if too few of them say it."""
+        found = [
+            one.seconds
+            for run in self.earlier
+            if (one := run.nodes.get(unique_id)) and one.seconds and one.condition in _RAN
+        ]
+        return median(found) if len(found) >= _ENOUGH else None
+
+    def failures(self, key: str) -> Failures | None:
+        """When a node, or a task that is no dbt node, failed; none if it never did.
+
+        Args:
+            key: The node's unique id, or the task's id.
+        """
+        return self.now.failures.get(key)
+
+    def times_failed(self, unique_id: str) -> int:
+        """In how many of the runs that are shown a node failed."""
+        return sum(one is not None and one.condition == NODE_BAD for one in self.sums(unique_id))

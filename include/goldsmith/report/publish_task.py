@@ -13,6 +13,7 @@ from goldsmith.airflow_pages import report_url
 from goldsmith.engine.site import Site
 from goldsmith.errors import EnvironmentProblem, GoldsmithError
 from goldsmith.report.around import AroundRun
+from goldsmith.report.page import counted
 from goldsmith.report.run import facts_of_run
 from goldsmith.report.store import FILES, PAGE, ReportStore
 from goldsmith.settings import airflow_url
@@ -75,13 +76,12 @@ class PublishTask(AroundRun):
                 "There is no report of this run to publish.", hint="See the tasks before."
             )
         run = facts_of_run(self.site, context)
-        ended = "failed" if run.is_red else "success"
-        counts = ", ".join(f"{number} {how}" for how, number in sorted(run.counts.items()))
+        counts = ", ".join(f"{number:,} {how}" for how, number in counted(run).items())
         reports = RunReports(
             dag_id=self.dag_id,
             run_id=run_id,
             started=run.started.isoformat() if run.started else "",
-            headline=f"[{self.site.target.target}] {self.dag_id}: {ended}, {counts}",
+            headline=f"[{self.site.target.target}] {self.dag_id}: {run.outcome} ({counts})",
             files=files,
             links=self._in_airflow(run_id),
         )

@@ -65,10 +65,6 @@ class ReportStore:
             found = {uid: one[1] for uid, one in summary.nodes.items() if one[1]} | found
         return found
 
-    def before(self, run_id: str, started: str) -> Summary | None:
-        """The run before this one, of those that began earlier."""
-        return next(self.earlier(run_id, started), None)
-
     def earlier(self, run_id: str, started: str) -> Iterator[Summary]:
         """Runs that began earlier, the latest first."""
         for other, began in reversed(self.runs()):

@@ -31,7 +31,7 @@ from goldsmith.report.page import counted, report_page
 from goldsmith.report.past import RUNS, Past
 from goldsmith.report.run import facts_of_run
 from goldsmith.report.store import PAGE, ReportStore
-from goldsmith.report.summary import Summary, changes_since
+from goldsmith.report.summary import Summary
 from goldsmith.rest.marking import FAILED_NOTE
 from goldsmith.settings import airflow_url
 from goldsmith.spec.report import Report
@@ -105,16 +105,10 @@ class ReportTask(AroundRun):
 
     def _write_page(self, run: RunFacts, store: ReportStore) -> None:
         summary = Summary.of(run)
-        earlier = list(islice(store.earlier(run.run_id, summary.started), RUNS - 1))
-        page = report_page(
-            run,
-            changes=changes_since(earlier[0], summary) if earlier else None,
-            past=Past(summary, earlier),
-            airflow_url=airflow_url(),
-            dbt=self.site.graph.plan.dbt_version,
-        )
+        past = Past.of(summary, list(islice(store.earlier(run.run_id, summary.started), RUNS)))
+        page = report_page(run, past=past, airflow_url=airflow_url(), dbt=self.site.graph.plan.dbt_version)
         # What could hold a secret was masked when it was kept; in a page a secret may be a word of the markup.
         store.write(run.run_id, {PAGE: page.encode()})
-        store.add(summary, keep=self.report.keep)
+        store.add(past.now, keep=self.report.keep)
         if not self.site.graph.plan.builds:
             renew_pace(store, summary.nodes, now=run.made)

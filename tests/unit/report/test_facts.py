@@ -11,6 +11,8 @@ from goldsmith.gate_rules.base import RuleResult
 from goldsmith.gates.verdict import Verdict
 from goldsmith.report.facts import NODE_BAD, NODE_GOOD, NODE_HELD, NODE_IDLE, NODE_WARN
 from goldsmith.report.page import report_page
+from goldsmith.report.past import Past
+from goldsmith.report.summary import Summary
 from goldsmith.results.record import NodeResult
 
 Ended = Callable[..., NodeResult]
@@ -59,11 +61,50 @@ def test_of_a_task_with_several_nodes_only_the_one_that_failed_is_red(
 
 
 def test_what_was_tried_twice_counts_as_it_ended(make_run: MakeRun, ended: Ended) -> None:
-    """And the earlier time is kept."""
+    """And the earlier time is kept; the layer took the time in which it ran, not the wait for the retry."""
     run = make_run([A], [ended(A, "error"), ended(A, "success", after=20, seconds=3)])
     (node,) = run.nodes
     assert (node.condition, node.seconds, [one.status for one in node.earlier]) == (NODE_GOOD, 3, ["error"])
     assert run.layers[0].seconds == 4
+
+
+def test_what_ran_at_once_counts_once_for_a_layer(make_run: MakeRun, ended: Ended) -> None:
+    """Spans that overlap, that touch, that lie inside another one, and one after a gap."""
+    nodes = [planned(name, "bronze") for name in "abcd"]
+    times = ((0, 4), (2, 4), (3, 1), (20, 1.5))
+    records = [
+        ended(node, "success", after=after, seconds=seconds)
+        for node, (after, seconds) in zip(nodes, times, strict=True)
+    ]
+    assert make_run(nodes, records).layers[0].seconds == 7.5
+    assert make_run(nodes, []).layers[0].seconds == 0
+
+
+@pytest.mark.parametrize(
+    ("states", "tolerated", "outcome"),
+    [
+        ({}, (), "success"),
+        ({"bronze.a.run": "failed", "bronze.gate": "failed"}, (), "failed"),
+        ({"bronze.a.run": "failed"}, ("bronze.a.run",), "success, 1 tolerated"),
+        (
+            {"bronze.a.run": "failed", "silver.b.run": "upstream_failed"},
+            ("bronze.a.run", "silver.b.run"),
+            "success, 1 tolerated, 1 not run",
+        ),
+        ({"bronze.a.run": None}, (), "success, 1 not run"),
+        ({"bronze.a.run": "skipped", "silver.b.run": "skipped"}, (), "success, 2 skipped"),
+        ({"bronze.a.run": None, "silver.b.run": "skipped"}, (), "success, 1 not run, 1 skipped"),
+    ],
+)
+def test_a_green_run_says_what_failed_in_it_and_what_did_not_run(
+    make_run: MakeRun, states: dict[str, str | None], tolerated: tuple[str, ...], outcome: str
+) -> None:
+    """In its outcome, which is the badge of the page, and its title."""
+    run = make_run([A, B], [], states, tolerated=tolerated)
+    assert run.outcome == outcome
+    page = report_page(run, past=Past.of(Summary.of(run), ()), airflow_url="", dbt="1.12")
+    assert f"<title>shop: {outcome}</title>" in page
+    assert f'">{outcome}</span></h1>' in page
 
 
 @pytest.mark.parametrize(
@@ -115,9 +156,10 @@ def test_what_is_tolerated_leaves_the_run_green_and_is_marked(make_run: MakeRun,
     assert [node.node.name for node in run.nodes if node.is_tolerated] == ["lake", "a"]
     bronze = next(layer for layer in run.layers if layer.name == "bronze")
     assert (bronze.gate, bronze.rules, bronze.decision) == ("pass", rules[1:], "")
-    page = report_page(run, changes=None, airflow_url="", dbt="1.12")
+    page = report_page(run, past=Past.of(Summary.of(run), ()), airflow_url="", dbt="1.12")
     assert "<td>failed_models</td><td>1</td>" in page
-    assert page.count("tolerated</span>") == 3
+    assert page.count(">tolerated</span>") == 2
+    assert run.outcome == "success, 2 tolerated"
 
 
 def test_what_failed_beside_dbt_is_named(make_run: MakeRun, ended: Ended) -> None:
@@ -130,8 +172,8 @@ def test_what_failed_beside_dbt_is_named(make_run: MakeRun, ended: Ended) -> Non
 def test_why_a_build_failed_is_on_the_page(make_run: MakeRun) -> None:
     """A hook is no node of which there would be a row."""
     run = make_run([A], [], {"silver.build": "failed"}, reasons={"silver.build": "on-run-end-0: <no> table"})
-    page = report_page(run, changes=None, airflow_url="", dbt="1.12")
-    assert "<pre>on-run-end-0: &lt;no&gt; table</pre>" in page
+    page = report_page(run, past=Past.of(Summary.of(run), ()), airflow_url="", dbt="1.12")
+    assert ">on-run-end-0: &lt;no&gt; table</pre>" in page
 
 
 def test_a_mapped_task_is_one_and_a_gate_without_a_verdict_failed_itself(make_run: MakeRun) -> None:

@@ -7,14 +7,14 @@ import pytest
 
 from goldsmith.report.pace import KEPT, measured_seconds, renew_pace
 from goldsmith.report.store import ReportStore
-from goldsmith.report.summary import Summary
+from goldsmith.report.summary import NodeSum, Summary
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
 
 
 def _run(store: ReportStore, number: int, **seconds: float) -> None:
     """A run whose nodes took so long."""
-    nodes = {uid: ("good", took, None) for uid, took in seconds.items()}
+    nodes = {uid: NodeSum("good", took, None) for uid, took in seconds.items()}
     run = Summary(run_id=f"r{number}", started=f"{number}", seconds=1.0, is_red=False, nodes=nodes)
     store.add(run, keep=9)
 

@@ -14,7 +14,8 @@ from tests.unit.report.conftest import MakeRun, planned
 from goldsmith.report.facts import RunFacts
 from goldsmith.report.lineage import MOST, lineage, longest_chain
 from goldsmith.report.page import CONTENT_SECURITY_POLICY, report_page
-from goldsmith.report.summary import Summary, changes_since
+from goldsmith.report.past import Past
+from goldsmith.report.summary import Summary
 from goldsmith.report.timeline import timeline
 from goldsmith.results.record import FailingRows, NodeResult
 
@@ -41,8 +42,9 @@ class Elements(HTMLParser):
 
 
 def _page(run: RunFacts, before: RunFacts | None = None) -> str:
-    changes = changes_since(Summary.of(before), Summary.of(run)) if before else None
-    return report_page(run, changes=changes, airflow_url="http://airflow:8080", dbt="1.12.0")
+    earlier = [Summary.of(before).after(())] if before else []
+    past = Past.of(Summary.of(run), earlier)
+    return report_page(run, past=past, airflow_url="http://airflow:8080", dbt="1.12.0")
 
 
 def _bad_run(make_run: MakeRun, ended: Ended, text: str) -> RunFacts:
@@ -108,7 +110,7 @@ def test_a_thousand_models_stay_below_two_megabytes(large: RunFacts) -> None:
     """Whatever failed, and however long the messages and rows are."""
     page = _page(large, large)
     assert len(page.encode()) < 2_000_000
-    assert "150 others failed" in page
+    assert "150 other failures" in page
     picture, chart = lineage(large), timeline(large)
     assert picture is not None
     assert (len(picture.boxes), picture.total) == (MOST, 1000)

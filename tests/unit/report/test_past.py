@@ -1,124 +1,189 @@
-"""What the last runs say of a node, and the failures of a run with it."""
+"""The runs before: since when something fails, and how long it usually takes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
 
-import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.unit.report.conftest import START, MakeRun, planned
 
-from goldsmith.report.facts import RunFacts
-from goldsmith.report.failed import failed_of
-from goldsmith.report.page import report_page
-from goldsmith.report.past import RUNS, NodePast, Past
-from goldsmith.report.summary import Summary, changes_since
+from goldsmith.report.facts import NODE_BAD, NODE_GOOD, NODE_HELD, NODE_IDLE, NODE_WARN
+from goldsmith.report.past import RUNS, Past
+from goldsmith.report.rows import rows_of
+from goldsmith.report.strips import line, run_bars, strip
+from goldsmith.report.summary import NodeSum, Summary
 from goldsmith.results.record import NodeResult
 
 Ended = Callable[..., NodeResult]
-TYPO = (
-    'Database Error in model {0} (models/{0}.sql)\n  column "amout" does not exist\n  LINE {1}: select amout'
-)
+A = "model.shop.a"
+OF_LETTER = {"g": NODE_GOOD, "w": NODE_WARN, "b": NODE_BAD, "h": NODE_HELD, "i": NODE_IDLE}
 
 
-@pytest.fixture
-def past(make_run: MakeRun, ended: Ended) -> Callable[..., Past]:
-    """Make the past of the model `a` from its dbt statuses, the oldest first, with as many seconds each."""
+def day(number: int) -> str:
+    """When a run began."""
+    return (START + timedelta(days=number)).isoformat()
+
+
+def summary_of(number: int, letter: str, *, seconds: float = 1.0, red_tasks: tuple[str, ...] = ()) -> Summary:
+    """A run in which `a` did as the letter says; without it for a space."""
+    nodes = {A: NodeSum(OF_LETTER[letter], seconds, None)} if letter.strip() else {}
+    return Summary(
+        run_id=f"r{number}",
+        started=day(number),
+        seconds=60,
+        is_red=letter == "b",
+        nodes=nodes,
+        red_tasks=red_tasks,
+    )
+
+
+def past_of(letters: str) -> Past:
+    """A run, the last letter, after others, each of which knew its own past."""
+    kept: list[Summary] = []
+    for number, letter in enumerate(letters[:-1]):
+        kept.insert(0, summary_of(number, letter).after(kept[:RUNS]))
+    return Past.of(summary_of(len(letters) - 1, letters[-1]), kept[:RUNS])
+
+
+def test_a_failure_says_since_when_and_how_often() -> None:
+    """Runs that did not get to the node neither count nor end the row; green ones, and warnings, do."""
+    assert past_of("ggb").failures(A) == (day(2), day(2), 1, day(2), "r2")
+    assert past_of("gbbb").failures(A) == (day(1), day(3), 3, day(1), "r1")
+    assert past_of("bgbb").failures(A) == (day(0), day(3), 2, day(2), "r2")
+    assert past_of("bwb").failures(A) == (day(0), day(2), 1, day(2), "r2")
+    assert past_of("gbhib").failures(A) == (day(1), day(4), 2, day(1), "r1")
+    assert past_of("gbh").failures(A) == (day(1), day(1), 1, day(1), "r1")
+    assert past_of("gbg").failures(A) == (day(1), day(1), 0, "", "")
+    assert past_of("ggg").failures(A) is None
+    assert past_of("bb ").failures(A) is None  # it is no longer in the project
+
+
+def test_a_row_that_is_longer_than_what_is_read_is_known() -> None:
+    """Each summary knows the failures before it."""
+    past = past_of("g" + "b" * 50)
+    assert past.failures(A) == (day(1), day(50), 50, day(1), "r1")
+    assert (len(past.runs), past.times_failed(A)) == (RUNS, RUNS)
+
+
+def test_a_run_that_was_repaired_later_ends_the_row() -> None:
+    """What the kept summaries say counts, not what a later one of them remembers."""
+    first, second = summary_of(0, "g").after(()), summary_of(1, "b")
+    third = summary_of(2, "b").after([second.after([first]), first])
+    repaired = summary_of(1, "g").after([first])
+    assert third.failures[A].in_a_row == 2
+    assert Past.of(summary_of(3, "b"), [third, repaired, first]).failures(A) == (
+        day(2),
+        day(3),
+        2,
+        day(2),
+        "r2",
+    )
+
+
+def test_a_task_that_is_no_node_has_a_row_too() -> None:
+    """It is forgotten when it is not red."""
+    load = "ingest.orders.load"
+    runs = [summary_of(number, "g", red_tasks=(load,)) for number in range(2)]
+    third = summary_of(2, "g", red_tasks=(load,))
+    assert Past.of(third, [runs[1], runs[0]]).failures(load) == (day(0), day(2), 3, day(0), "r0")
+    assert Past.of(summary_of(2, "g"), [runs[1], runs[0]]).failures(load) is None
+
+
+@given(st.text(alphabet="gwbhi", min_size=1, max_size=60))
+def test_what_is_carried_from_run_to_run_is_what_all_runs_say(letters: str) -> None:
+    """However many of them are read."""
+    failures = past_of(letters).failures(A)
+    ran = [number for number, letter in enumerate(letters) if letter in "gwb"]
+    bad = [number for number in ran if letters[number] == "b"]
+    row: list[int] = []
+    for number in reversed(ran):
+        if letters[number] != "b":
+            break
+        row.insert(0, number)
+    if not bad:
+        assert failures is None
+        return
+    assert failures is not None
+    assert (failures.first, failures.last) == (day(bad[0]), day(bad[-1]))
+    assert (failures.in_a_row, failures.since) == (len(row), day(row[0]) if row else "")
+
+
+def test_what_is_usual_is_the_median_of_the_runs_before() -> None:
+    """Of those in which the node was built; three of them are needed. A failure is often quick, and says nothing."""
+    times = [("g", 4.0), ("w", 2.0), ("b", 0.1), ("h", 0.0), ("g", 3.0)]
+    earlier = [summary_of(9 - at, letter, seconds=took) for at, (letter, took) in enumerate(times)]
+    assert Past.of(summary_of(10, "g"), earlier).usual(A) == 3.0
+    assert Past.of(summary_of(10, "g"), earlier[:4]).usual(A) is None
+
+
+def test_a_strip_has_one_path_for_each_colour() -> None:
+    """The last run is on the right; runs that did not know the node are gaps."""
+    assert strip(list(past_of("g" * 20).sums(A))) == (("good", "M0 5h80"),)
+    assert strip(list(past_of("g g bbg").sums(A))) == (
+        ("good", "M52 5h4M60 5h4M76 5h4"),
+        ("bad", "M68 5h8"),
+    )
+    assert strip([None]) == ()
+
+
+def test_a_line_runs_over_the_seconds_of_the_runs() -> None:
+    """From the first run in which the node ran to this one; the longest time is at the top."""
+    sums = [NodeSum(NODE_GOOD, took, None) for took in (1.0, 2.0, 4.0)]
+    assert line(sums) == "M68 10L72 7 76 1"
+    assert line([sums[0], None, NodeSum(NODE_HELD, 0.0, None), sums[2]]) == "M64 10L76 1"
+    assert line(sums[:1]) == ""
+    quick = [NodeSum(NODE_GOOD, took, None) for took in (0.01, 0.02)]
+    assert line(quick) == "M72 13L76 13"  # a line up and down would show noise
+
+
+def test_a_bar_of_a_run_says_how_it_ended(make_run: MakeRun, ended: Ended) -> None:
+    """A green run in which something failed is not plainly green."""
     node = planned("a", "bronze")
-
-    def summary(number: int, status: str, seconds: float) -> Summary:
-        records = [ended(node, status, seconds=seconds)] if status != "none" else []
-        started = START + timedelta(hours=number)
-        state = "upstream_failed" if status == "none" else "success" if status == "success" else "failed"
-        run = make_run([node], records, {node.task_id: state}, run_id=f"r{number}", started=started)
-        return Summary.of(run)
-
-    def make(*statuses: str, seconds: list[float] | None = None) -> Past:
-        took = seconds or [1.0] * len(statuses)
-        runs = [summary(number, *one) for number, one in enumerate(zip(statuses, took, strict=True))]
-        return Past(runs[-1], runs[-2::-1])
-
-    return make
-
-
-def of_a(found: Past) -> NodePast:
-    """The past of the model."""
-    return found.of("model.shop.a")
+    states = {node.task_id: "failed"}
+    runs = [
+        make_run([node], [ended(node, "success")]),
+        make_run([node], [ended(node, "error")], states),
+        make_run([node], [ended(node, "error")], {**states, "bronze.gate": "failed"}),
+    ]
+    summaries = [Summary.of(run) for run in runs]
+    bars = run_bars(Past.of(summaries[2], [summaries[1], summaries[0]]))
+    assert [(bar.style, bar.said, bar.x) for bar in bars] == [
+        ("good", "success", 0),
+        ("warn", "success, 1 tolerated", 9),
+        ("bad", "failed, with 1 failed node", 18),
+    ]
 
 
-def test_since_when_something_fails(past: Callable[..., Past]) -> None:
-    """A run in which it was held back neither ends nor lengthens the row."""
-    row = of_a(past("error", "success", "error", "none", "error")).failed_in_a_row
-    assert [one.run_id for one in row] == ["r2", "r4"]
-    assert [one.run_id for one in of_a(past("error", "success", "error")).failures] == ["r0", "r2"]
-    assert of_a(past("error", "success")).failed_in_a_row == ()
-    assert of_a(past("success")).moments[0].started == START.isoformat()
-    assert past("success").of("model.shop.gone").moments == ()
-
-
-def test_how_long_it_usually_takes(past: Callable[..., Past]) -> None:
-    """The median of at least three runs before this one in which it was done."""
-    found = of_a(past("success", "success", "error", "success", "success", seconds=[1.0, 2.0, 9.0, 3.0, 8.0]))
-    assert (found.usual_seconds, found.change, found.trend) == (2.0, 4.0, (1.0, 2.0, 3.0, 8.0))
-    assert found.line == "0,17 33,14 67,12 100,1"
-    assert found.lengths == (("good", 2), ("bad", 1), ("good", 2))
-    assert found.in_words == "4 green, 1 failed"
-    few = of_a(past("success", "success", "success"))
-    assert (few.usual_seconds, few.change) == (None, None)
-    assert of_a(past("success", "success")).line == ""
-
-
-def test_no_more_than_the_last_runs_are_looked_at(past: Callable[..., Past]) -> None:
-    """However many are kept."""
-    assert len(of_a(past(*["success"] * (RUNS + 5))).moments) == RUNS
-
-
-@pytest.fixture
-def red(make_run: MakeRun, ended: Ended) -> RunFacts:
-    """Two models with one cause, what they hold back, and a model with a cause of its own."""
-    a, b = planned("a", "bronze"), planned("b", "bronze")
-    lone = planned("lone", "bronze")
-    below = planned("below", "silver", "bronze.a.run")
-    test = planned("unique", "silver", "silver.below.run", kind="test")
-    return make_run(
-        [a, b, lone, below, test],
+def test_a_row_knows_what_is_slower_than_usual(make_run: MakeRun, ended: Ended) -> None:
+    """By half and by a second; of a test it knows how many rows failed, and no line."""
+    slow, quick = planned("slow", "bronze"), planned("quick", "bronze")
+    test = planned("t", "bronze", kind="test")
+    earlier = [
+        Summary.of(
+            make_run(
+                [slow, quick, test],
+                [
+                    ended(slow, "success", seconds=4),
+                    ended(quick, "success", seconds=0.1),
+                    ended(test, "fail", failures=number),
+                ],
+            )
+        )
+        for number in (3, 2, 1)
+    ]
+    run = make_run(
+        [slow, quick, test],
         [
-            ended(lone, "error", message="Database Error in model lone\n  division by zero"),
-            ended(a, "error", message=TYPO.format("a", 7)),
-            ended(b, "error", message=TYPO.format("b", 44), compiled_sql="select amout from x"),
+            ended(slow, "success", seconds=8),
+            ended(quick, "success", seconds=0.2),
+            ended(test, "fail", failures=4),
         ],
-        {
-            **dict.fromkeys(("bronze.a.run", "bronze.b.run", "bronze.lone.run"), "failed"),
-            **dict.fromkeys(("silver.below.run", "silver.unique.run"), "upstream_failed"),
-            "bronze.gate": "failed",
-        },
     )
-
-
-def test_each_cause_is_shown_once_with_what_it_holds_back(red: RunFacts) -> None:
-    """What holds back most comes first."""
-    first, second = failed_of(red, Past(Summary.of(red)))
-    assert [one.node.name for one in first.nodes] == ["a", "b"]
-    assert (first.held_models, first.held_tests, first.held) == (("below",), 1, 2)
-    assert first.again == "goldsmith run shop --failed"
-    assert [one.node.name for one in second.nodes] == ["lone"]
-    assert second.again == "goldsmith retry bronze.lone.run --downstream --pipeline shop"
-
-
-def test_the_page_begins_with_what_failed(red: RunFacts) -> None:
-    """And does not say that nothing has changed if it failed before."""
-    now = Summary.of(red)
-    before = Summary(
-        run_id="r0", started="2026-11-25T03:00:00+00:00", seconds=9, is_red=True, nodes=dict(now.nodes)
-    )
-    changes = changes_since(before, now)
-    page = report_page(
-        red, changes=changes, past=Past(now, [before]), airflow_url="http://airflow", dbt="1.12"
-    )
-    places = [page.index(text) for text in ("What failed", "Layers", "Timeline", "Slowest", "All nodes")]
-    assert places == sorted(places)
-    assert "Failed in 2 runs in a row</b>, the first of them at 2026-11-25 03:00:00 UTC" in page
-    assert "Holds back 2 nodes: <b>below</b>, with 1 test." in page
-    assert "What failed in the run before failed again." in page
-    assert "Nothing: the same nodes fared the same" not in page
-    assert ">failed, 2 not run</span>" in page
+    rows = rows_of(run, Past.of(Summary.of(run), earlier))
+    found = {row.facts.node.name: row for row in rows.values()}
+    assert (found["slow"].usual, found["slow"].change, found["slow"].is_slower) == (4, 1, True)
+    assert (found["quick"].usual, found["quick"].change, found["quick"].is_slower) == (0.1, 1, False)
+    assert (found["t"].failing, found["t"].line, found["t"].times_failed) == ((1, 2, 3, 4), "", 4)
+    assert found["slow"].line
