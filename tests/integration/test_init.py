@@ -111,3 +111,26 @@ def test_a_connection_without_a_port_and_a_file_of_somebody_elses(tmp_path: Path
     assert done.returncode == 0, done.stderr
     [said] = json.loads(done.stdout)["pipelines"]
     assert said["name"] == "shop_goldsmith"
+
+
+def test_a_folder_that_is_named_from_elsewhere(tmp_path: Path) -> None:
+    """The project lies beside the Airflow; a second call knows the pipeline, and both lead into the folder."""
+    write(LAYOUT.files, tmp_path / "transform")
+    airflow = tmp_path / "airflow"
+    (airflow / "dags").mkdir(parents=True)
+    (airflow / "Dockerfile").write_text("FROM apache/airflow:3.3.2\n")
+    call = partial(
+        goldsmith, "init", "airflow", "--project", "../transform", "--yes", cwd=tmp_path, HOME=str(tmp_path)
+    )
+    done = call()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-4:] == [
+        "Next:",
+        "  cd airflow",
+        "  goldsmith plan shop",
+        "  goldsmith run shop",
+    ]
+    assert "project: ../transform" in (airflow / "dags" / "pipelines" / "shop.yml").read_text()
+    again = call()
+    assert "shop runs this dbt project already." in again.stdout, again.stdout + again.stderr
+    assert "Nothing to write: everything is there." in again.stdout

@@ -181,9 +181,9 @@ def test_down_leaves_nothing_also_with_a_task_at_work(stack: Stack, repository: 
     began = time.monotonic()
     assert stack.down()
     assert time.monotonic() - began < 30
-    watching.join(timeout=10)
+    watching.join(timeout=20)
     [(moment, text)] = told
-    assert moment - began < 4
+    assert moment - began < 20  # 2 s on a quiet machine
     assert text.startswith(
         "The local stack was stopped, and the run with it.\nTo start it again: goldsmith up."
     )

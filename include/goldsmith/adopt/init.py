@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import chdir
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from goldsmith.adopt import files
@@ -44,6 +45,8 @@ class Init:
     changes: tuple[Change, ...]
     by_hand: tuple[str, ...]
     """What a person has to do, because no file can say it."""
+    called_from: Path
+    """The folder in which the person is."""
 
 
 def look_and_adopt(folder: Path, projects: list[Path], asked: Asked, report: Callable[[str], None]) -> Init:
@@ -64,6 +67,18 @@ def look_and_adopt(folder: Path, projects: list[Path], asked: Asked, report: Cal
         return _starter(found, here)
     chosen = choose_projects(found, projects)
     _refuse_other_dags(found, chosen)
+    called_from = Path.cwd()
+    with chdir(found.root):  # from where the DAG files that are read look for their project
+        return replace(_adopted(found, here, chosen, asked, report), called_from=called_from)
+
+
+def _adopted(
+    found: Repository,
+    here: Settings,
+    chosen: Sequence[Path],
+    asked: Asked,
+    report: Callable[[str], None],
+) -> Init:
     there = read_dag_files(found.dags_dir) if found.dags_dir.is_dir() else DagFiles(pipelines={}, broken=())
     cosmos = read_cosmos_dags(found.dags_dir)
     adopted: list[Adoption] = []
@@ -85,6 +100,7 @@ def look_and_adopt(folder: Path, projects: list[Path], asked: Asked, report: Cal
         names=names,
         changes=changes,
         by_hand=(*_by_hand(found, adopted), *_of_cosmos(found, adopted, cosmos)) if adopted else (),
+        called_from=found.root,
     )
 
 
@@ -113,7 +129,7 @@ def _pipeline_of(path: Path, there: DagFiles, here: Settings) -> str:
     """The pipeline that runs a project already; empty if there is none."""
     for name, (spec, _) in there.pipelines.items():
         try:
-            if project_of(spec, here).path == path:
+            if project_of(spec, here).path.resolve() == path:
                 return name
         except GoldsmithError:
             continue  # of another project, which is not there
@@ -148,7 +164,14 @@ def _starter(found: Repository, here: Settings) -> Init:
     ]
     written += _beside(found)
     return Init(
-        found=found, here=here, adopted=(), known=(), names=(str(name),), changes=tuple(written), by_hand=()
+        found=found,
+        here=here,
+        adopted=(),
+        known=(),
+        names=(str(name),),
+        changes=tuple(written),
+        by_hand=(),
+        called_from=Path.cwd(),
     )
 
 
@@ -237,6 +260,9 @@ def check_written(init: Init, report: Callable[[str], None]) -> list[Finding]:
     """
     env = local_stack(init.here).env()
     findings: list[Finding] = []
-    for name in init.names:
-        findings += check_all(init.here, env, strict=False, connections=False, report=report, pipeline=name)
+    with chdir(init.found.root):
+        for name in init.names:
+            findings += check_all(
+                init.here, env, strict=False, connections=False, report=report, pipeline=name
+            )
     return findings

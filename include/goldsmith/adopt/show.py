@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from os.path import relpath
 from typing import Any
 
 from rich.console import Group
@@ -135,10 +136,13 @@ def document(init: Init, *, written: bool, findings: Sequence[Mapping[str, str]]
 
 
 def next_commands(init: Init) -> list[str]:
-    """The two commands that come next."""
+    """The two commands that come next; before them the way into the folder, if a person is not there."""
     name = (
         init.names[0]
         if len(init.names) == 1
         else (init.adopted[0].spec.name if init.adopted else init.names[0])
     )
-    return [f"goldsmith plan {name}", f"goldsmith run {name}"]
+    there = (
+        [] if init.found.root == init.called_from else [f"cd {relpath(init.found.root, init.called_from)}"]
+    )
+    return [*there, f"goldsmith plan {name}", f"goldsmith run {name}"]

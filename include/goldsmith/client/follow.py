@@ -71,7 +71,15 @@ def follow(
                     display.say(notice.lines(progress))
                 display.show(progress if said is None else replace(progress, tasks=said.over(progress.tasks)))
             # A big run takes long to ask for: do not spend the API server's time on watching.
-            time.sleep(max(POLL_EVERY, 3 * (time.monotonic() - began)))
+            _pause(max(POLL_EVERY, 3 * (time.monotonic() - began)), check)
+
+
+def _pause(seconds: float, check: Callable[[], None]) -> None:
+    """Wait, and notice meanwhile that there is no use in waiting."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        time.sleep(min(left, POLL_EVERY))
+        check()
 
 
 @dataclass(kw_only=True)

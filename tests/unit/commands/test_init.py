@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -131,7 +132,10 @@ def test_an_empty_folder_would_get_a_project_of_five_models(root: Path) -> None:
     paths = [one["path"] for one in said["files"]]
     assert sum(path.startswith("dbt_project/models/") and path.endswith(".sql") for path in paths) == 5
     assert {"dags/shop.py", "dags/pipelines/shop.yml", ".gitignore"} < {*paths}
-    assert (said["written"], said["next"]) == (False, ["goldsmith plan shop", "goldsmith run shop"])
+    assert (said["written"], said["next"]) == (
+        False,
+        [f"cd {os.path.relpath(root)}", "goldsmith plan shop", "goldsmith run shop"],
+    )
     assert [path.name for path in root.iterdir()] == [".git"]
 
 
