@@ -206,12 +206,13 @@ def test_a_killed_supervisor_leaves_nothing_that_down_does_not_end(stack: Stack,
 
 def watch_until_told(stack: Stack, run: Run, told: list[tuple[float, str]]) -> None:
     """Follow a run as `goldsmith run` does, and note when it was told that there is nothing to follow any more."""
-    airflow = Airflow(api=stack.api(), url=stack.url, stack=stack)
     display = display_on(Console(file=StringIO()), ())
-    try:
-        follow(airflow.api, run.dag_id, run.run_id, display, check=airflow.check)
-    except EnvironmentProblem as error:
-        told.append((time.monotonic(), str(error)))
+    with stack.api() as api:
+        airflow = Airflow(api=api, url=stack.url, stack=stack)
+        try:
+            follow(api, run.dag_id, run.run_id, display, check=airflow.check)
+        except EnvironmentProblem as error:
+            told.append((time.monotonic(), str(error)))
 
 
 def test_a_full_disk_is_told_with_how_much_is_missing(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
